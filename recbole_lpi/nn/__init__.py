@@ -1,0 +1,1 @@
+"""The networks: encoder, heads and the catalogue pass. Torch only."""

@@ -1,0 +1,1 @@
+"""Objectives: every policy is  weight × cross-entropy + λ × TD error  (paper, Eq. 10)."""
