@@ -1,0 +1,35 @@
+"""Heads on the state of the encoder: a table of items for Q, one number for V."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recbole_lpi.nn.catalogue import Table
+
+
+class QHead(nn.Module):
+    """Q(x, a) of every item, s · wₐ + bₐ, as a table [A, D] whose rows can be gathered."""
+
+    def __init__(self, n_items: int, hidden_size: int, std: float = 0.02) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_items, hidden_size).normal_(std=std))
+        self.bias = nn.Parameter(torch.zeros(n_items))
+
+    @property
+    def table(self) -> Table:
+        """The head as rows for the catalogue pass."""
+        return Table(self.weight, self.bias)
+
+
+class ValueHead(nn.Module):
+    """V(x), one number per state: [..., D] -> [...]."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, 1)
+        )
+
+    def forward(self, state: Tensor) -> Tensor:
+        return torch.as_tensor(self.net(state)).squeeze(-1)

@@ -1,0 +1,52 @@
+"""SASRec sees the past and nothing else."""
+
+import pytest
+import torch
+
+from recbole_lpi.nn.encoder import SASRec
+
+
+def encoder(**changed):
+    settings = {
+        "hidden_size": 8, "n_layers": 2, "n_heads": 2, "inner_size": 16, "hidden_dropout_prob": 0.0,
+        "attn_dropout_prob": 0.0, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_length": 6,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    return SASRec(**(settings | changed))
+
+
+def test_a_later_item_never_changes_an_earlier_state():
+    net, items = encoder(), torch.randn(2, 6, 8)
+    before = net(items)
+    items[:, 4:] = torch.randn(2, 2, 8)
+    after = net(items)
+    torch.testing.assert_close(after[:, :4], before[:, :4])
+    assert not torch.allclose(after[:, 4:], before[:, 4:])
+
+
+def test_padding_on_the_right_changes_no_state():
+    net, items = encoder(), torch.randn(1, 3, 8)
+    padded = torch.cat([items, torch.zeros(1, 3, 8)], dim=1)
+    torch.testing.assert_close(net(padded)[:, :3], net(items))
+
+
+def test_order_matters():
+    net, items = encoder(), torch.randn(1, 3, 8)
+    assert not torch.allclose(net(items)[:, -1], net(items[:, [1, 0, 2]])[:, -1])
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"n_heads": 3}, "not a multiple of n_heads"),
+        ({"hidden_act": "tanhh"}, "hidden_act must be"),
+    ],
+)
+def test_impossible_shapes_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        encoder(**wrong)
+
+
+def test_a_longer_input_than_promised_is_refused():
+    with pytest.raises(ValueError, match="L <= 6"):
+        encoder()(torch.zeros(1, 7, 8))
