@@ -1,0 +1,1 @@
+"""Sessions: the flat store, its split into parts, and batches of it."""

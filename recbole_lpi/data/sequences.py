@@ -1,0 +1,287 @@
+"""The flat session store: every event once, no padding, no Python loop over events.
+
+    sessions   items, rewards, events, timestamps of all events, and offsets: where a session begins
+    part       which events of which sessions are targets: training, validation or test
+    windows    stretches of a session that one encoder pass covers
+    batch      windows of like length, padded on the right
+
+Everything after the first line is index arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+Ints = np.ndarray  # int64
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Events of S sessions, E in all, sorted by session and time.
+
+    Attributes:
+        items: int32 [E], 1 … A (0 is padding).
+        rewards: float32 [E].
+        events: uint8 [E], an index into ``event_names``.
+        timestamps: float64 [E], seconds.
+        offsets: int64 [S + 1]; session s is events offsets[s] … offsets[s+1] − 1.
+        event_names: what the codes in ``events`` mean.
+    """
+
+    items: np.ndarray
+    rewards: np.ndarray
+    events: np.ndarray
+    timestamps: np.ndarray
+    offsets: Ints
+    event_names: tuple[str, ...]
+
+    @property
+    def lengths(self) -> Ints:
+        """Events per session, [S]."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def codes(self, names: tuple[str, ...]) -> list[int]:
+        """Codes of those of ``names`` that occur."""
+        return [code for code, name in enumerate(self.event_names) if name in names]
+
+
+def flat_sessions(
+    session: ArrayLike,
+    item: ArrayLike,
+    timestamp: ArrayLike,
+    reward: ArrayLike,
+    event: ArrayLike,
+    event_names: tuple[str, ...],
+) -> Sessions:
+    """Sort events by session and time, ties in the order given.
+
+    ``session`` holds dense ids 0 … S−1; all arguments [E]. Time is compared in float64: as float32,
+    unix seconds are 128 s apart and events closer than that would keep file order instead.
+    """
+    session, time = np.asarray(session), np.asarray(timestamp, np.float64)
+    same = session[1:] == session[:-1]
+    in_order = (session[1:] > session[:-1]) | (same & (time[1:] >= time[:-1]))
+    order: np.ndarray | slice = slice(None) if in_order.all() else np.lexsort((time, session))
+    counts = np.bincount(session) if len(session) else np.zeros(0, np.int64)
+    return Sessions(
+        items=np.asarray(item)[order].astype(np.int32),
+        rewards=np.asarray(reward)[order].astype(np.float32),
+        events=np.asarray(event)[order].astype(np.uint8),
+        timestamps=time[order],
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        event_names=event_names,
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Targets of a part of the data: events start[p] … stop[p] − 1 of session[p]. All int64 [P].
+
+    Events before ``start`` are history, which the model may read. Nothing at or after ``stop`` is
+    seen, and a return ends there.
+    """
+
+    session: Ints
+    start: Ints
+    stop: Ints
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+
+class Windows(NamedTuple):
+    """Stretches of sessions, all int64 [W], as places in the flat store.
+
+    A window reads events begin … stop − 2 and predicts begin + 1 … stop − 1; those from
+    ``first_target`` on count. With ``opens`` it also predicts its first event from nothing but a
+    start token. ``last`` is where its session ends for this part: no return or bootstrap beyond.
+    """
+
+    begin: Ints
+    first_target: Ints
+    stop: Ints
+    last: Ints
+    session: Ints
+    opens: np.ndarray
+
+    def __len__(self) -> int:  # a NamedTuple would count its fields
+        return len(self.begin)
+
+    @property
+    def inputs(self) -> Ints:
+        """Positions the encoder sees, [W]."""
+        return self.stop - self.begin - 1 + self.opens
+
+    def take(self, index: ArrayLike) -> Windows:
+        """The windows at ``index``."""
+        return Windows(*(column[np.asarray(index)] for column in self))
+
+
+def training_windows(
+    sessions: Sessions, part: Part, max_length: int, loss_on_last: int | None, first_event: bool
+) -> Windows:
+    """One window per session: its most recent ``max_length`` inputs, loss on its last m targets.
+
+    Sessions that leave nothing to predict give no window. Paper, section 3.3 and Figure 1a.
+    """
+    head = sessions.offsets[part.session]
+    begin = np.maximum(head, part.stop - 1 - max_length)
+    opens = (begin == head) & first_event
+    earliest = part.stop - (loss_on_last or max_length + 1)
+    first = np.maximum.reduce([begin + ~opens, part.start, earliest])
+    windows = Windows(begin, first, part.stop, part.stop, part.session, opens)
+    return windows.take(np.flatnonzero(first < part.stop))
+
+
+def evaluation_windows(
+    sessions: Sessions, part: Part, max_length: int, first_event: bool
+) -> Windows:
+    """Windows that cover every target of the part once, each with its most recent inputs.
+
+    The targets within ``max_length`` of a session's start share one window; each later one has a
+    window of its own, because the inputs it may read begin later.
+    """
+    head = sessions.offsets[part.session]
+    opens = np.full(len(part), first_event)
+    first = np.maximum(part.start, head + ~opens)
+    shared_stop = np.minimum(part.stop, head + max_length + 1)
+    shared = Windows(head, first, shared_stop, part.stop, part.session, opens)
+    shared = shared.take(np.flatnonzero(first < shared_stop))
+    late_first = np.maximum(first, shared_stop)
+    row, event = _ranges(late_first, part.stop)
+    single = Windows(
+        event - max_length, event, event + 1, part.stop[row], part.session[row],
+        np.zeros(len(row), bool),
+    )  # fmt: skip
+    both = Windows(*(np.concatenate(pair) for pair in zip(shared, single, strict=True)))
+    return both.take(np.lexsort((both.first_target, both.session)))
+
+
+def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
+    """G_t = Σ_k γᵏ r_{t+k} up to the part's stop, float32 [E]; 0 outside the part.
+
+    Vectorised over sessions: one step per position, from the end, over the sessions that reach it.
+    """
+    returns = np.zeros(len(sessions.items), np.float32)
+    length = part.stop - sessions.offsets[part.session]
+    order = np.argsort(-length, kind="stable")
+    stop, length = part.stop[order], length[order]
+    running = np.zeros(len(order), np.float64)
+    for back in range(1, int(length[0]) + 1 if len(length) else 0):
+        alive = int(np.searchsorted(-length, -back, side="right"))
+        place = stop[:alive] - back
+        running[:alive] = sessions.rewards[place] + gamma * running[:alive]
+        returns[place] = running[:alive]
+    return returns
+
+
+class Batch(NamedTuple):
+    """Windows padded on the right to one length L. Shapes [B, L] unless said.
+
+    Attributes:
+        item_seq: int64, what the encoder reads; 0 is padding, ``start_token`` opens a session.
+        action: int64, the logged item that follows each position, 1 … A; 0 where there is none.
+        reward, discount, return_: float32, of that action; discount is γ, and 0 at the last event.
+        event: int64 code of the event's kind.
+        counts: bool, which positions carry loss or are evaluated.
+        place: int64, where the action stands in the flat store.
+        session: int64 [B].
+    """
+
+    item_seq: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    return_: Tensor
+    event: Tensor
+    counts: Tensor
+    place: Tensor
+    session: Tensor
+
+
+def collate(
+    sessions: Sessions,
+    windows: Windows,
+    gamma: float,
+    returns: np.ndarray | None = None,
+    start_token: int = 0,
+) -> Batch:
+    """Pad windows to a batch; ``returns`` is ``returns_to_go`` of the part, or None for zeros."""
+    length = int(windows.inputs.max())
+    position = np.arange(length)
+    # Position j of a window predicts event target[j] and has read the event before it.
+    target = (windows.begin + 1 - windows.opens)[:, None] + position  # [B, L]
+    real = target < windows.stop[:, None]
+    safe = np.where(real, target, windows.stop[:, None] - 1)
+    read = sessions.items[np.maximum(safe - 1, 0)].astype(np.int64)
+    read[:, 0] = np.where(windows.opens, start_token, read[:, 0])
+    values = {
+        "item_seq": np.where(real, read, 0),
+        "action": np.where(real, sessions.items[safe], 0).astype(np.int64),
+        "reward": np.where(real, sessions.rewards[safe], 0).astype(np.float32),
+        "discount": np.where(real & (safe < windows.last[:, None] - 1), gamma, 0.0).astype(
+            np.float32
+        ),
+        "return_": np.zeros(safe.shape, np.float32)
+        if returns is None
+        else np.where(real, returns[safe], 0).astype(np.float32),
+        "event": np.where(real, sessions.events[safe], 0).astype(np.int64),
+        "counts": real & (safe >= windows.first_target[:, None]),
+        "place": np.where(real, safe, -1),
+        "session": windows.session,
+    }
+    return Batch(**{name: torch.from_numpy(value) for name, value in values.items()})
+
+
+def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[Tensor, Tensor]:
+    """What RecBole's own models read: the items before each event.
+
+    ``place`` [B] in the flat store → item lists int64 [B, max_length], padded on the right, and
+    their lengths [B]. They are cut from the store when asked for, so nothing padded is kept.
+    """
+    place = np.asarray(place, np.int64)
+    head = sessions.offsets[np.searchsorted(sessions.offsets, place, side="right") - 1]
+    begin = np.maximum(head, place - max_length)
+    index = begin[:, None] + np.arange(max_length)
+    real = index < place[:, None]
+    items = np.where(real, sessions.items[np.where(real, index, 0)], 0).astype(np.int64)
+    return torch.from_numpy(items), torch.from_numpy(place - begin)
+
+
+def target_places(windows: Windows) -> Ints:
+    """Every target that counts, as places in the flat store, in the order of the windows."""
+    return _ranges(windows.first_target, windows.stop)[1]
+
+
+def batches_by_length(
+    windows: Windows, batch_size: int, rng: np.random.Generator | None
+) -> list[Ints]:
+    """Split windows into batches of like length, at most ``batch_size`` each.
+
+    With ``rng``, windows are shuffled before a stable sort by length and the batches are shuffled
+    after it: what meets in a batch, and the order of batches, differ from epoch to epoch.
+    """
+    count = len(windows)
+    order = np.arange(count) if rng is None else rng.permutation(count)
+    order = order[np.argsort(windows.inputs[order], kind="stable")]
+    batches = np.split(order, range(batch_size, count, batch_size))
+    if rng is not None:
+        batches = [batches[i] for i in rng.permutation(len(batches))]
+    return [batch for batch in batches if len(batch)]
+
+
+def _ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """Rows and values of the concatenated ranges start[i] … stop[i] − 1."""
+    lengths = np.maximum(stop - start, 0)
+    row = np.repeat(np.arange(len(start)), lengths)
+    before = np.cumsum(lengths) - lengths
+    return row, np.arange(len(row)) - before[row] + start[row]

@@ -1,0 +1,89 @@
+"""Settings of the data: which columns, what a rating is worth, how sessions are split and cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from recbole_lpi import settings
+from recbole_lpi.data.split import SPLITS
+from recbole_lpi.settings import Config, SettingError
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Settings of the data. ValueError names the setting, its value and what it may be.
+
+    Attributes:
+        reward_field: column of rewards; where it is missing, ``rating_to_reward`` is applied.
+        event_field: column of event kinds; where it is missing, an event is ``liked`` or ``rated``
+            as its reward reaches 1 or does not.
+        rating_to_reward: reward of each rating; a rating between two keys takes the lower one's.
+        purchase_events, click_events: the kinds that count as purchases and as clicks.
+        split: ``random``, ``time`` or ``leave_one_out``; None reads RecBole's ``eval_args``.
+        split_ratio: shares of training, validation and test sessions.
+        max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
+        loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
+        evaluate_first_event: also predict a session's first event, from no history.
+        gamma: discount γ, in [0, 1).
+        seed: of the random split and the order of batches.
+    """
+
+    USER_ID_FIELD: str
+    ITEM_ID_FIELD: str
+    TIME_FIELD: str
+    RATING_FIELD: str = "rating"
+    reward_field: str = "reward"
+    event_field: str = "event"
+    rating_to_reward: dict[float, float] = field(default_factory=dict)
+    purchase_events: tuple[str, ...] = ("purchase", "liked")
+    click_events: tuple[str, ...] = ("click", "rated")
+    split: str = "random"
+    split_ratio: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    max_length: int = 20
+    loss_on_last: int | None = None
+    evaluate_first_event: bool = False
+    gamma: float = 0.5
+    seed: int = 2020
+
+    def __post_init__(self) -> None:
+        _require(self.split in SPLITS, "split", self.split, f"one of {', '.join(SPLITS)}")
+        ratio = self.split_ratio
+        _require(min(ratio) > 0, "split_ratio", list(ratio), "three shares > 0")
+        _require(self.max_length > 0, "MAX_ITEM_LIST_LENGTH", self.max_length, "> 0")
+        m = self.loss_on_last
+        _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
+        _require(0 <= self.gamma < 1, "gamma", self.gamma, "in [0, 1)")
+        both = set(self.purchase_events) & set(self.click_events)
+        _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
+
+    @classmethod
+    def of(cls, config: Config) -> DataSettings:
+        """From RecBole's config, whose ``eval_args`` decide the split unless ``split`` is set."""
+        names = {"max_length": "MAX_ITEM_LIST_LENGTH"}
+        return settings.read(cls, _WithSplit(config), names)
+
+
+class _WithSplit:
+    """RecBole's ``eval_args`` said in our two words, ``split`` and ``split_ratio``."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def __getitem__(self, key: str) -> object:
+        value = self.config[key]
+        if value is not None or key not in ("split", "split_ratio"):
+            return value
+        args = self.config["eval_args"] or {}
+        how, order = args.get("split") or {}, args.get("order", "RO")
+        if "LS" in how:
+            if how["LS"] != "valid_and_test":
+                raise SettingError(f"eval_args: LS must be valid_and_test, got {how['LS']!r}")
+            return "leave_one_out" if key == "split" else None
+        if key == "split_ratio":
+            return how.get("RS")
+        return "time" if order == "TO" else "random"
+
+
+def _require(ok: bool, name: str, value: object, rule: str) -> None:
+    if not ok:
+        raise ValueError(f"{name} must be {rule}, got {value!r}")

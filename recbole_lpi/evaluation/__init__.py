@@ -1,0 +1,1 @@
+"""Evaluation: one event table per run, and metrics that reduce it."""

@@ -1,0 +1,171 @@
+"""The event table: a row for each held-out event, from which every metric is a reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from recbole_lpi.data.sequences import Batch, Windows, batches_by_length
+from recbole_lpi.nn.catalogue import RankingStatistics, Table, ranking_pass
+
+MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
+
+
+class Policy(Protocol):
+    """What evaluation asks of a policy."""
+
+    def forward(self, item_seq: Tensor) -> Tensor:
+        """[B, L] items to [B, L, D] states."""
+
+    @property
+    def policy_table(self) -> Table:
+        """Rows of the A items."""
+
+
+class Held(Protocol):
+    """What evaluation asks of a part of the data."""
+
+    sessions: Any
+
+    @property
+    def windows(self) -> Windows:
+        """Windows that cover every target once."""
+
+    def batch(self, windows: Windows) -> Batch:
+        """The windows, collated."""
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Held-out events in the order of the flat store; each column [N].
+
+    Attributes:
+        session: dense id of the session; position: of the event in it, from 0.
+        item_id, greedy_item: logged item and argmax π, as RecBole's ids 1 … A.
+        event: kind, as text. reward: of the logged item.
+        rank: of the logged item among all, from 1; ties get the mean of best and worst.
+        log_pi, log_mu: natural logarithms for the logged item.
+        js, kl: divergence of π from μ̂ in nats. These and log_mu are NaN without a logging policy.
+    """
+
+    session: np.ndarray
+    position: np.ndarray
+    item_id: np.ndarray
+    event: np.ndarray
+    reward: np.ndarray
+    rank: np.ndarray
+    greedy_item: np.ndarray
+    log_pi: np.ndarray
+    log_mu: np.ndarray
+    js: np.ndarray
+    kl: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rank)
+
+    @property
+    def has_logging_policy(self) -> bool:
+        """Whether divergences were measured."""
+        return bool(len(self)) and not np.isnan(self.js[0])
+
+    def write(self, path: Path, session_tokens: np.ndarray, item_tokens: np.ndarray) -> None:
+        """As Parquet, ids written as the tokens of the data; beside, then renamed into place."""
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, tokens in (
+            ("session", session_tokens), ("item_id", item_tokens), ("greedy_item", item_tokens),
+        ):  # fmt: skip
+            columns[name] = pl.Series(tokens.astype(str).tolist()).gather(columns[name])
+        columns["event"] = pl.Series(self.event.tolist(), dtype=pl.String)
+        frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})
+        if not self.has_logging_policy:
+            nothing = [pl.lit(None, dtype=pl.Float32).alias(n) for n in ("log_mu", "js", "kl")]
+            frame = frame.with_columns(nothing)
+        beside = path.with_name(path.name + ".part")
+        frame.write_parquet(beside)
+        beside.replace(path)
+
+
+def read_events(path: Path) -> EventTable:
+    """An event table from its Parquet file; session and items get dense ids by their tokens."""
+    frame = pl.read_parquet(path)
+    items = pl.concat([frame["item_id"], frame["greedy_item"]]).rank("dense").to_numpy()
+    columns: dict[str, Any] = {
+        "session": frame["session_id"].rank("dense").to_numpy().astype(np.int64) - 1,
+        "item_id": items[: len(frame)].astype(np.int64),
+        "greedy_item": items[len(frame) :].astype(np.int64),
+        "event": frame["event"].to_numpy(),
+    }
+    for field in fields(EventTable):
+        if field.name not in columns:
+            columns[field.name] = frame[field.name].fill_null(float("nan")).to_numpy() if (
+                frame[field.name].dtype.is_float()
+            ) else frame[field.name].to_numpy()
+    return EventTable(**columns)
+
+
+@torch.no_grad()
+def event_table(
+    policy: Policy,
+    held: Held,
+    batch_size: int,
+    device: torch.device,
+    logging: Policy | None = None,
+    progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,  # type: ignore[assignment]
+) -> EventTable:
+    """Rank every held-out event against the whole catalogue.
+
+    Args:
+        policy: to evaluate; the caller sets eval mode.
+        batch_size: windows per encoder pass. Rankings are taken in chunks of events, so that no
+            [events, items] matrix grows with it.
+        logging: the logging policy μ̂, for the divergences.
+        progress: wraps the list of batches, to show a bar.
+    """
+    windows, store = held.windows, held.sessions
+    places: list[Tensor] = []
+    found: list[RankingStatistics] = []
+    for index in progress(batches_by_length(windows, batch_size, None)):
+        batch = held.batch(windows.take(index))
+        item_seq, counts = batch.item_seq.to(device), batch.counts.to(device)
+        action = batch.action.to(device)[counts] - 1
+        state = policy.forward(item_seq)[counts]
+        state_mu = None if logging is None else logging.forward(item_seq)[counts]
+        places.append(batch.place[batch.counts])
+        chunk = max(1, MATRIX_ELEMENTS // len(policy.policy_table.weight))
+        for i in range(0, len(action), chunk):
+            part = slice(i, i + chunk)
+            mu = None if logging is None or state_mu is None else (
+                state_mu[part], logging.policy_table
+            )  # fmt: skip
+            found.append(ranking_pass(state[part], action[part], policy.policy_table, mu))
+    place = torch.cat(places).numpy()
+    order = np.argsort(place)
+    place = place[order]
+
+    def column(name: str) -> np.ndarray:
+        values = [getattr(statistics, name) for statistics in found]
+        if values[0] is None:
+            return np.full(len(place), np.nan, np.float32)
+        return np.asarray(torch.cat(values).cpu().numpy()[order])
+
+    session = np.searchsorted(store.offsets, place, side="right") - 1
+    return EventTable(
+        session=session,
+        position=place - store.offsets[session],
+        item_id=store.items[place].astype(np.int64),
+        event=np.array(store.event_names, dtype=object)[store.events[place]],
+        reward=store.rewards[place],
+        rank=column("rank"),
+        greedy_item=column("greedy_item") + 1,
+        log_pi=column("log_pi"),
+        log_mu=column("log_mu"),
+        js=column("js"),
+        kl=column("kl"),
+    )

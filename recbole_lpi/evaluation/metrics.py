@@ -1,0 +1,156 @@
+"""Metrics as reductions of the event table, named as RecBole names metrics.
+
+A metric is a value per event, averaged over the events of a kind. Its standard error treats the
+events of one session as one draw (cluster-robust): they share a history, so they are not N
+independent trials.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from recbole_lpi.evaluation.events import EventTable
+
+PURCHASE_WEIGHT, CLICK_WEIGHT = 1.0, 0.2  # the paper's rewards, and its validation criterion
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, its standard error and the number of events it is over; NaN where there are none."""
+
+    mean: float
+    stderr: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Which kinds of event are purchases and which are clicks."""
+
+    purchase: tuple[str, ...]
+    click: tuple[str, ...]
+
+
+def hit(table: EventTable, k: int) -> np.ndarray:
+    """1[rank ≤ k], [N]."""
+    return np.asarray(table.rank <= k, np.float64)
+
+
+def ndcg(table: EventTable, k: int) -> np.ndarray:
+    """1[rank ≤ k] / log2(rank + 1): with one relevant item the ideal DCG is 1. [N]"""
+    return hit(table, k) / np.log2(table.rank.astype(np.float64) + 1)
+
+
+def mrr(table: EventTable, k: int) -> np.ndarray:
+    """1[rank ≤ k] / rank, [N]."""
+    return hit(table, k) / table.rank
+
+
+def precision(table: EventTable, k: int) -> np.ndarray:
+    """1[rank ≤ k] / k: one item is relevant. [N]"""
+    return hit(table, k) / k
+
+
+# Per event, at a cut-off k. Recall of one relevant item is the hit rate.
+AT_K: dict[str, Callable[[EventTable, int], np.ndarray]] = {
+    "hit": hit, "recall": hit, "ndcg": ndcg, "mrr": mrr, "precision": precision,
+}  # fmt: skip
+# Per event, with no cut-off.
+PLAIN: dict[str, Callable[[EventTable], np.ndarray]] = {
+    "js_divergence": lambda table: table.js.astype(np.float64),
+    "kl_divergence": lambda table: table.kl.astype(np.float64),
+    "average_reward@1": lambda table: table.reward * (table.greedy_item == table.item_id),
+}
+KINDS = ("purchase", "click")
+NAMES = (
+    *AT_K,
+    *(f"{kind}_{name}" for kind in KINDS for name in AT_K),
+    "reward_weighted_ndcg",
+    *(name.partition("@")[0] for name in PLAIN),
+)
+SMALLER_IS_BETTER = frozenset({"js_divergence", "kl_divergence"})
+
+
+def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
+    """Full names of RecBole's ``metrics`` at its ``topk``: hit@5, purchase_ndcg@20, js_divergence.
+
+    ValueError for a metric this evaluation does not have, with the nearest it has.
+    """
+    cuts = list(topk)
+    full: list[str] = []
+    for metric in metrics:
+        name = metric.lower().partition("@")[0]
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(NAMES)}"
+            raise ValueError(f"unknown metric '{metric}'{hint}")
+        plain = [known for known in PLAIN if known.partition("@")[0] == name]
+        full += plain or [f"{name}@{k}" for k in cuts]
+    return list(dict.fromkeys(full))
+
+
+def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str, Estimate]:
+    """Each metric of ``names`` (``purchase_ndcg@20``) with standard error and count.
+
+    Divergences are left out where there is no logging policy.
+    """
+    results = {}
+    for name in names:
+        if name in SMALLER_IS_BETTER and not table.has_logging_policy:
+            continue
+        mean, influence, count = influence_of(table, name, kinds)
+        clusters = np.bincount(table.session, influence)
+        clusters = clusters[np.bincount(table.session) > 0]
+        stderr = stderr_of_sum(clusters) if count else float("nan")
+        results[name] = Estimate(mean, stderr, count)
+    return results
+
+
+def influence_of(
+    table: EventTable, name: str, kinds: Kinds
+) -> tuple[float, np.ndarray, int]:
+    """Mean of a metric, the pull of each event on it [N] (the pulls sum to 0), and the count."""
+    metric, _, cut = name.partition("@")
+    if name in PLAIN:
+        return _mean(PLAIN[name](table), np.ones(len(table), bool))
+    if not cut.isdigit() or int(cut) < 1:
+        raise ValueError(f"metric '{name}' needs a cut-off, such as {metric}@20")
+    k = int(cut)
+    if metric == "reward_weighted_ndcg":
+        parts = [
+            (PURCHASE_WEIGHT, np.isin(table.event, kinds.purchase)),
+            (CLICK_WEIGHT, np.isin(table.event, kinds.click)),
+        ]
+        values = ndcg(table, k)
+        means = [(w, *_mean(values, chosen)) for w, chosen in parts if chosen.any()]
+        return (
+            float(sum(w * mean for w, mean, _, _ in means)),
+            sum((w * pull for w, _, pull, _ in means), np.zeros(len(table))),
+            sum(count for _, _, _, count in means),
+        )
+    kind, _, rest = metric.partition("_")
+    if kind in KINDS and rest in AT_K:
+        return _mean(AT_K[rest](table, k), np.isin(table.event, getattr(kinds, kind)))
+    if metric not in AT_K:
+        names_at([metric], [k])  # raises, naming the nearest
+    return _mean(AT_K[metric](table, k), np.ones(len(table), bool))
+
+
+def _mean(values: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray, int]:
+    count = int(chosen.sum())
+    if not count:
+        return float("nan"), np.zeros(len(values)), 0
+    mean = float(values[chosen].mean())
+    return mean, np.where(chosen, (values - mean) / count, 0.0), count
+
+
+def stderr_of_sum(clusters: np.ndarray) -> float:
+    """Standard error of a mean from the summed pulls of each session [S]: √(S/(S−1) Σ pull²)."""
+    number = len(clusters)
+    if number < 2 or not clusters.any():
+        return float("nan") if number < 2 else 0.0
+    return float(np.sqrt(number / (number - 1) * np.square(clusters).sum()))

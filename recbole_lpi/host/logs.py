@@ -1,0 +1,38 @@
+"""The log of a run: what RecBole's logger says, into the run's own file, without colours."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return COLOUR.sub("", super().format(record))
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Append what the root logger, which RecBole uses, says to ``path``; once if nested."""
+    root = logging.getLogger()
+    target = str(path.resolve())
+    if any(getattr(handler, "baseFilename", None) == target for handler in root.handlers):
+        yield
+        return
+    handler = logging.FileHandler(target, encoding="utf-8")
+    handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    level = root.level
+    root.addHandler(handler)
+    if not root.isEnabledFor(logging.INFO):
+        root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

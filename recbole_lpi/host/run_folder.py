@@ -1,0 +1,118 @@
+"""One folder per run, with everything the run made."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from recbole_lpi.settings import SettingError
+
+SCHEMA = 1
+
+
+class RunFolder:
+    """The files of a run. Each is written beside and renamed into place, so none is ever half.
+
+    config.yaml     every setting of the run
+    log.txt         what was logged
+    model.pth       the best epoch
+    resume.pth      the last epoch, with optimiser and random state
+    metrics.json    validation and test metrics; there once the run has finished
+    events.parquet  the event table of the test part
+    """
+
+    FILES = (
+        "config.yaml", "log.txt", "model.pth", "resume.pth", "metrics.json", "events.parquet",
+    )  # fmt: skip
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config, self.log, self.model, self.resume, self.metrics, self.events = (
+            self.path / name for name in self.FILES
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.metrics.is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run ever began here."""
+        return self.config.is_file()
+
+    def check_free(self, overwrite: bool) -> None:
+        """SettingError if another run lives here and is not to be overwritten."""
+        if self.begun and not overwrite:
+            state = "a finished run" if self.finished else "a run that did not finish"
+            resume = "" if self.finished else f"go on with it by --resume={self.path}, "
+            raise SettingError(
+                f"{self.path} holds {state}: {resume}choose another --run_dir or give --overwrite"
+            )
+
+    def claim(self, overwrite: bool) -> None:
+        """Make the folder, empty of an earlier run's files."""
+        self.check_free(overwrite)
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in self.FILES:
+            (self.path / name).unlink(missing_ok=True)
+        for old in (self.path / "tensorboard").glob("events.out.*"):
+            old.unlink()
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Settings as plain YAML."""
+        self._write(self.config, yaml.safe_dump(dict(config), sort_keys=True).encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """The settings; SettingError if this is no run folder."""
+        if not self.begun:
+            raise SettingError(f"{self.path} is no run folder: it has no config.yaml")
+        loaded = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return dict(loaded)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """``{"schema": 1, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``; NaN is null."""
+        text = json.dumps({"schema": SCHEMA, **_null_for_nan(metrics)}, indent=1, allow_nan=False)
+        self._write(self.metrics, text.encode())
+
+    def write_tensors(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Tensors and plain values, loadable with ``weights_only=True``."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self._write(path, buffer.getvalue())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".part")
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+def new_run_folder(model: str, dataset: str, root: str = "runs") -> RunFolder:
+    """A folder nobody else has, ``runs/<dataset>/<model>-<time>``; made at once, so it is ours."""
+    name = f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for attempt in range(1000):
+        path = Path(root) / dataset / (name if not attempt else f"{name}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+            return RunFolder(path)
+        except FileExistsError:
+            continue
+    raise SettingError(f"no free run folder under {Path(root) / dataset}; give --run_dir")
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _null_for_nan(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and value != value else value

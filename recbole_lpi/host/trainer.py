@@ -1,0 +1,345 @@
+"""Training and evaluation of a policy, in the place of RecBole's trainer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.trainer import AbstractTrainer
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.data.sequences import Batch, batches_by_length
+from recbole_lpi.evaluation.events import EventTable, event_table
+from recbole_lpi.evaluation.metrics import Estimate, evaluate
+from recbole_lpi.host import checkpoints, logging_policy
+from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.models import PolicyRecommender
+from recbole_lpi.settings import SettingError
+
+
+class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
+    """Trains on whole sessions, keeps the best epoch, and can be killed and resumed at any moment.
+
+    Args:
+        config: RecBole's.
+        model: a policy.
+        folder: the run folder, already claimed; None makes or claims one when training begins.
+        resume: go on from the last epoch in ``folder``.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        model: PolicyRecommender,
+        folder: RunFolder | None = None,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(config, model)
+        if int(config["world_size"] or 1) > 1:
+            raise SettingError("world_size: policies train in one process; leave it at 1")
+        self.logger = logging.getLogger()
+        self.settings = TrainingSettings.of(config)
+        self.device = torch.device(config["device"])
+        self.folder, self._resume = folder, resume
+        self.optimizer = self.settings.optimiser(model.parameters())
+        scaled = self.settings.enable_scaler and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.next_epoch, self.waited, self.stopped = 0, 0, False
+        self.best_epoch = -1
+        self.best_valid_score = -np.inf if self.settings.bigger_is_better else np.inf
+        self.best_valid_result: OrderedDict[str, float] = OrderedDict()
+        self._best_state: dict[str, Tensor] | None = None
+        self.results: dict[str, dict[str, Estimate]] = {}
+        self.events: EventTable | None = None
+        self._saved = False
+
+    # ------------------------------------------------------------------ RecBole's two calls
+
+    def fit(
+        self,
+        train_data: Any,
+        valid_data: Any = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback_fn: Callable[[int, float], None] | None = None,
+    ) -> tuple[float, OrderedDict[str, float]]:
+        """Train to the best epoch on validation; its score and results, unrounded.
+
+        Without ``valid_data`` every epoch is trained and the last is the best.
+        """
+        self._saved = saved
+        train: PolicyDataset = train_data.dataset
+        if len(train.training_windows) == 0:
+            raise SettingError(f"{train.dataset_name}: no training session has two events")
+        with self._recording():
+            mu = logging_policy.resolve(
+                self.settings.logging_policy, self.config, train_data, valid_data
+            )
+            logging_policy.attach(self.model, mu)
+            self._restore()
+            while self.next_epoch < self.settings.epochs and not self.stopped:
+                epoch = self.next_epoch
+                losses = self._train_epoch(train, epoch, verbose, show_progress)
+                score = self._validate(valid_data, epoch, verbose, show_progress)
+                self._record(epoch, losses, train)
+                if callback_fn and score is not None:
+                    callback_fn(epoch, score)
+            if valid_data is not None:
+                self.evaluate(valid_data, show_progress=show_progress)
+        if valid_data is None:
+            return -1, OrderedDict()
+        return self.best_valid_score, self.best_valid_result
+
+    def evaluate(
+        self,
+        eval_data: Any,
+        load_best_model: bool = True,
+        model_file: str | None = None,
+        show_progress: bool = False,
+    ) -> OrderedDict[str, float]:
+        """Metrics of the best epoch on a part, unrounded; the test part ends the run's folder."""
+        held: PolicyDataset = eval_data.dataset
+        if model_file is not None:
+            self.model.load_state_dict(checkpoints.read_checkpoint(model_file)["state_dict"])
+        elif load_best_model and self._best_state is not None:
+            self.model.load_state_dict(self._best_state)
+        table, estimates = self._measure(held, show_progress, divergence=True)
+        self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
+        if held.part_name == "test":
+            self.events = table
+            if self._saved:
+                self._write_events(table, held)
+                self.finish()
+        return OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
+
+    def finish(self) -> None:
+        """Write metrics.json: from here on the run counts as finished."""
+        if self._saved and self.folder is not None:
+            self.folder.write_metrics(
+                {
+                    "model": self.config["model"],
+                    "dataset": self.config["dataset"],
+                    "best_epoch": self.best_epoch,
+                    **{
+                        part: {name: asdict(estimate) for name, estimate in estimates.items()}
+                        for part, estimates in self.results.items()
+                    },
+                }
+            )
+
+    @property
+    def saved_model_file(self) -> str:
+        """Where the best epoch is kept."""
+        return "" if self.folder is None else str(self.folder.model)
+
+    # ------------------------------------------------------------------ an epoch
+
+    def _train_epoch(
+        self, train: PolicyDataset, epoch: int, verbose: bool, show_progress: bool
+    ) -> dict[str, float]:
+        """One pass over the training sessions; means over its batches of each named number."""
+        began = time.time()
+        self.model.train()
+        rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
+        windows = train.training_windows
+        batches = batches_by_length(windows, self.settings.train_batch_size, rng)
+        totals: dict[str, Tensor] = {}
+        with tqdm(
+            batches, desc=f"Train {epoch:>5}", ncols=100, leave=False, disable=not show_progress
+        ) as bar:
+            for step, index in enumerate(bar):
+                batch = train.batch(windows.take(index))
+                for name, value in self._step(batch, epoch, step).items():
+                    totals[name] = totals.get(name, torch.zeros_like(value)) + value
+                if show_progress and step % 20 == 0:
+                    bar.set_postfix_str(_spelled(totals, step + 1))
+        means = {name: float(total) / len(batches) for name, total in totals.items()}
+        if verbose:
+            numbers = ", ".join(f"{name}: {value:.4f}" for name, value in means.items())
+            took = time.time() - began
+            self.logger.info(f"epoch {epoch} training [time: {took:.2f}s, {numbers}]")
+        return means
+
+    def _step(self, batch: Batch, epoch: int, step: int) -> dict[str, Tensor]:
+        """One step of the optimiser; named numbers of it, detached."""
+        settings = self.settings
+        batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, enabled=settings.enable_amp):
+            losses = self.model.losses(batch)
+        loss = torch.stack(list(losses.parts.values())).sum()
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} in epoch {epoch}, step {step}: lower learning_rate, "
+                "raise beta, or set weight_clip or clip_grad_norm"
+            )
+        self.scaler.scale(loss).backward()
+        if settings.clip_grad_norm:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.model.parameters(), **settings.clip_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return {k: v.detach() for k, v in {**losses.parts, **losses.diagnostics}.items()}
+
+    def _validate(
+        self, valid_data: Any, epoch: int, verbose: bool, show_progress: bool
+    ) -> float | None:
+        """Score of the epoch, when it is time for one; decides best epoch and early stop."""
+        self.next_epoch = epoch + 1
+        if valid_data is None:
+            self._keep(epoch)
+            return None
+        if self.next_epoch % self.settings.eval_step and self.next_epoch < self.settings.epochs:
+            return None
+        began = time.time()
+        _, estimates = self._measure(valid_data.dataset, show_progress, divergence=False)
+        score = estimates[self.settings.valid_metric.lower()].mean
+        bigger = self.settings.bigger_is_better
+        if score > self.best_valid_score if bigger else score < self.best_valid_score:
+            self.best_valid_score, self.waited = score, 0
+            self.best_valid_result = OrderedDict((n, e.mean) for n, e in estimates.items())
+            self._keep(epoch)
+        else:
+            self.waited += 1
+            self.stopped = self.waited > self.settings.stopping_step
+        if verbose:
+            took = time.time() - began
+            self.logger.info(
+                f"epoch {epoch} evaluating [time: {took:.2f}s, valid_score: {score:.6f}]"
+            )
+            values = "    ".join(f"{n} : {e.mean:.4f}" for n, e in estimates.items())
+            self.logger.info(f"valid result: \n{values}")
+        return score
+
+    @torch.no_grad()
+    def _measure(
+        self, held: PolicyDataset, show_progress: bool, divergence: bool
+    ) -> tuple[EventTable, dict[str, Estimate]]:
+        self.model.eval()
+
+        def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
+            return tqdm(batches, desc="Evaluate   ", ncols=100, leave=False,
+                        disable=not show_progress)  # fmt: skip
+
+        mu = self.model.logging_policy if divergence else None
+        table = event_table(
+            self.model, held, self.settings.eval_batch_size, self.device, mu, bar
+        )
+        return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
+
+    # ------------------------------------------------------------------ what is kept
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        if not self._saved:
+            yield
+            return
+        if self.folder is None:
+            self.folder = self._claim()
+        if not self.folder.begun:
+            self.folder.write_config(checkpoints.plain_config(self.config))
+        with log_to(self.folder.log):
+            yield
+
+    def _claim(self) -> RunFolder:
+        named = self.config["run_dir"]
+        if named is None:
+            return new_run_folder(self.config["model"], self.config["dataset"])
+        folder = RunFolder(named)
+        if not self._resume:
+            folder.claim(bool(self.config["overwrite"]))
+        return folder
+
+    def _keep(self, epoch: int) -> None:
+        """The model as it is now is the best so far."""
+        self.best_epoch = epoch
+        self._best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def _record(self, epoch: int, losses: dict[str, float], train: PolicyDataset) -> None:
+        """Best model first, then the resume file: killed between the two, the epoch is redone."""
+        if not self._saved or self.folder is None:
+            return
+        self._write_tensorboard(epoch, losses)
+        if self.best_epoch == epoch and self._best_state is not None:
+            self.folder.write_tensors(
+                self.folder.model,
+                {
+                    "format": checkpoints.FORMAT,
+                    "schema": 1,
+                    "model": self.config["model"],
+                    "config": checkpoints.plain_config(self.config),
+                    "catalogue": checkpoints.catalogue_hash(train),
+                    "n_items": int(train.item_num),
+                    "epoch": epoch,
+                    "valid_score": float(self.best_valid_score),
+                    "state_dict": self._best_state,
+                },
+            )
+        self.folder.write_tensors(
+            self.folder.resume,
+            {
+                "next_epoch": self.next_epoch,
+                "waited": self.waited,
+                "stopped": self.stopped,
+                "best_epoch": self.best_epoch,
+                "best_valid_score": float(self.best_valid_score),
+                "best_valid_result": dict(self.best_valid_result),
+                "state_dict": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "rng": torch.get_rng_state(),
+                "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            },
+        )
+
+    def _restore(self) -> None:
+        """Go on where the resume file ends; from the beginning if there is none yet."""
+        if not self._resume or self.folder is None or not self.folder.resume.is_file():
+            return
+        state = torch.load(self.folder.resume, map_location="cpu", weights_only=True)
+        for name in ("next_epoch", "waited", "stopped", "best_epoch", "best_valid_score"):
+            setattr(self, name, state[name])
+        self.best_valid_result = OrderedDict(state["best_valid_result"])
+        self.model.load_state_dict(state["state_dict"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"])
+        if state["rng_cuda"]:
+            torch.cuda.set_rng_state_all(state["rng_cuda"])
+        if self.best_epoch >= 0:
+            best = checkpoints.read_checkpoint(self.folder.model)
+            self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
+        self.logger.info(f"resumed after epoch {self.next_epoch - 1} of {self.folder.path}")
+
+    def _write_events(self, table: EventTable, held: PolicyDataset) -> None:
+        assert self.folder is not None
+        tokens = held.field2id_token
+        sessions = tokens[held.uid_field][held.user_of_session]
+        table.write(self.folder.events, sessions, tokens[held.iid_field])
+
+    def _write_tensorboard(self, epoch: int, losses: dict[str, float]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        assert self.folder is not None
+        with SummaryWriter(str(self.folder.path / "tensorboard")) as writer:
+            for name, value in losses.items():
+                writer.add_scalar(f"train/{name}", value, epoch)
+            for name, value in self.best_valid_result.items() if self.best_epoch == epoch else ():
+                writer.add_scalar(f"valid best/{name}", value, epoch)
+
+
+def _spelled(totals: dict[str, Tensor], steps: int) -> str:
+    return ", ".join(f"{name} {float(total) / steps:.3f}" for name, total in totals.items())

@@ -1,0 +1,99 @@
+"""Settings of training and evaluation, named as RecBole names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from recbole_lpi import settings
+from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at
+from recbole_lpi.settings import Config
+
+LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of training and evaluation. ValueError names the setting and what it may be.
+
+    Attributes:
+        train_batch_size: sessions per step; eval_batch_size: windows per evaluation pass.
+        learner, learning_rate, weight_decay: the optimiser, by RecBole's names.
+        clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
+        eval_step: epochs between validations; stopping_step: validations without a better score
+            before training stops.
+        metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
+        logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
+        logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+    """
+
+    epochs: int = 20
+    train_batch_size: int = 256
+    eval_batch_size: int = 1024
+    learner: str = "adam"
+    learning_rate: float = 0.001
+    weight_decay: float = 0.0
+    clip_grad_norm: dict[str, float] | None = None
+    eval_step: int = 1
+    stopping_step: int = 10
+    enable_amp: bool = False
+    enable_scaler: bool = False
+    metrics: tuple[str, ...] = ("hit", "ndcg")
+    topk: tuple[int, ...] = (5, 10, 20)
+    valid_metric: str = "reward_weighted_ndcg@20"
+    purchase_events: tuple[str, ...] = ("purchase", "liked")
+    click_events: tuple[str, ...] = ("click", "rated")
+    logging_policy: str = "auto"
+    logging_policy_dir: str = "runs/logging_policy"
+    seed: int = 2020
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if self.learner.lower() not in LEARNERS:
+            raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, got {self.learner!r}")
+        if not self.topk or min(self.topk) < 1:
+            raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
+        names_at([*self.metrics, self.valid_metric], self.topk)
+
+    @classmethod
+    def of(cls, config: Config) -> TrainingSettings:
+        """From RecBole's config."""
+        return settings.read(cls, config)
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Every metric at every cut-off, the validation metric among them."""
+        names = names_at(self.metrics, self.topk)
+        return names if self.valid_metric in names else [*names, self.valid_metric.lower()]
+
+    @property
+    def bigger_is_better(self) -> bool:
+        """Of the validation metric."""
+        return self.valid_metric.lower() not in SMALLER_IS_BETTER
+
+    @property
+    def kinds(self) -> Kinds:
+        """Which events are purchases and which clicks."""
+        return Kinds(self.purchase_events, self.click_events)
+
+    def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser over ``parameters``."""
+        learner: Any = LEARNERS[self.learner.lower()]
+        optimiser: torch.optim.Optimizer = learner(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        return optimiser

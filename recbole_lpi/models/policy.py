@@ -1,0 +1,172 @@
+"""A policy as a RecBole model: an encoder, a head tied to the item embedding, and an objective."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+from torch import Tensor, nn
+
+from recbole_lpi import settings
+from recbole_lpi.data.sequences import Batch
+from recbole_lpi.models.estimation import Events, with_q_head, with_value_head, without_head
+from recbole_lpi.models.settings import NetworkSettings
+from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.encoder import SASRec
+from recbole_lpi.nn.heads import QHead, ValueHead
+from recbole_lpi.objectives import OBJECTIVES, Estimates, Objective, ObjectiveSettings
+
+
+class Losses(NamedTuple):
+    """Loss of a batch by part, to be summed, and numbers that tell how training goes.
+
+    Attributes:
+        parts: ``policy loss`` and, with an auxiliary head, ``td loss`` (λ included); scalars.
+        diagnostics: ``mean weight``, and ``effective fraction``, (Σw)² / (N Σw²): the share of the
+            events that the policy weights leave to speak.
+    """
+
+    parts: dict[str, Tensor]
+    diagnostics: dict[str, Tensor]
+
+
+class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
+    """π(a | x) = softmax of state(x) · embedding(a), trained by the row of OBJECTIVES of its name.
+
+    Args:
+        config: RecBole's.
+        dataset: gives the number of items.
+        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; SASRec if None.
+    """
+
+    input_type = InputType.PAIRWISE  # what RecBole calls a model that brings its own loss
+
+    def __init__(self, config: Any, dataset: Any, encoder: nn.Module | None = None) -> None:
+        super().__init__(config, dataset)
+        network = settings.read(NetworkSettings, config)
+        self.objective: Objective = OBJECTIVES[type(self).__name__]
+        self.settings = settings.read(ObjectiveSettings, config)
+        self.opens_sessions = bool(config["evaluate_first_event"])
+        self.double_q = network.double_q
+        self.item_embedding = nn.Embedding(
+            self.n_items + self.opens_sessions, network.hidden_size, padding_idx=0
+        )
+        with torch.no_grad():
+            self.item_embedding.weight[1:].normal_(std=network.initializer_range)
+        self.encoder = encoder or SASRec(
+            hidden_size=network.hidden_size,
+            n_layers=network.n_layers,
+            n_heads=network.n_heads,
+            inner_size=network.inner_size,
+            hidden_dropout_prob=network.hidden_dropout_prob,
+            attn_dropout_prob=network.attn_dropout_prob,
+            hidden_act=network.hidden_act,
+            layer_norm_eps=network.layer_norm_eps,
+            max_length=self.max_seq_length + self.opens_sessions,
+            initializer_range=network.initializer_range,
+        )
+        self.head = self.objective.head(self.settings)
+        size, std = network.hidden_size, network.initializer_range
+        if self.head == "q":
+            count = 2 if self.double_q else 1
+            self.q_heads = nn.ModuleList(QHead(self.n_items - 1, size, std) for _ in range(count))
+        elif self.head == "value":
+            self.value_head = ValueHead(size)
+        self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
+
+    @property
+    def logging_policy(self) -> PolicyRecommender | None:
+        """The frozen logging policy that training and evaluation compare with, or None."""
+        return self._logging[0] if self._logging else None
+
+    @logging_policy.setter
+    def logging_policy(self, model: PolicyRecommender | None) -> None:
+        self._logging = [] if model is None else [model.requires_grad_(False).eval()]
+
+    @property
+    def needs_logging_policy(self) -> bool:
+        """Whether the objective cannot be computed without one."""
+        return self.head == "q" and self.settings.advantage_baseline == "logging"
+
+    @property
+    def policy_table(self) -> Table:
+        """Rows of the A items: the embedding without padding and start token."""
+        return Table(self.item_embedding.weight[1 : self.n_items])
+
+    def forward(self, item_seq: Tensor) -> Tensor:
+        """States after each position: item_seq [B, L], padded on the right, to [B, L, D]."""
+        return torch.as_tensor(self.encoder(self.item_embedding(item_seq)))
+
+    def losses(self, batch: Batch) -> Losses:
+        """Loss of a batch of sessions, by part (Eq. 10)."""
+        counts = batch.counts
+        if not counts.any():
+            raise ValueError("no event of this batch counts")
+        events = Events(
+            self.forward(batch.item_seq)[counts],
+            batch.action[counts] - 1,
+            batch.reward[counts],
+            batch.discount[counts],
+            batch.return_[counts],
+        )
+        estimates, td_error = self._estimates(events, batch)
+        weight = self.objective.weight(estimates, self.settings)
+        mean = weight.mean()
+        if self.settings.weight_normalize:
+            weight = weight / mean
+        parts = {"policy loss": -(weight * estimates.log_pi).mean()}
+        if td_error is not None:
+            parts["td loss"] = self.settings.td_weight * td_error.mean()
+        fraction = weight.sum().square() / (len(weight) * weight.square().sum())
+        return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
+
+    def _estimates(self, events: Events, batch: Batch) -> tuple[Estimates, Tensor | None]:
+        if self.head == "q":
+            first = int(torch.randint(len(self.q_heads), ()))
+            chooser, valuer = self.q_heads[first], self.q_heads[first - 1]
+            assert isinstance(chooser, QHead) and isinstance(valuer, QHead)
+            logging = None
+            if self.needs_logging_policy and self.logging_policy is not None:
+                mu = self.logging_policy
+                logging = mu.forward(batch.item_seq)[batch.counts], mu.policy_table
+            return with_q_head(events, self.policy_table, (chooser, valuer), self.settings, logging)
+        if self.head == "value":
+            return with_value_head(events, self.policy_table, self.value_head)
+        return without_head(events, self.policy_table)
+
+    # ------------------------------------------------------------------ as RecBole calls it
+
+    def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
+        """The parts of the loss; ``interaction`` holds the fields of a ``Batch`` of sessions."""
+        batch = Batch(*(interaction[name] for name in Batch._fields))
+        return tuple(self.losses(batch).parts.values())
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Score of one item per row, [B]."""
+        item = interaction[self.ITEM_ID]
+        return (self._last_state(interaction) * self.item_embedding.weight[item]).sum(-1)
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Scores of all ids [B, n_items]; padding, id 0, gets −∞."""
+        scores = self.policy_table.outputs(self._last_state(interaction))
+        return nn.functional.pad(scores, (1, 0), value=float("-inf"))
+
+    def _last_state(self, interaction: Any) -> Tensor:
+        item_seq, length = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        if self.opens_sessions:
+            item_seq, length = self._opened(item_seq, length)
+        state = self.forward(item_seq)
+        return torch.as_tensor(self.gather_indexes(state, length - 1))
+
+    def _opened(self, item_seq: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Start token before every list that is not full, and so begins with its session."""
+        short = length < item_seq.shape[1]
+        start = torch.full_like(item_seq[:, :1], self.n_items)
+        opened = torch.where(
+            short[:, None],
+            torch.cat([start, item_seq], 1),
+            torch.cat([item_seq, torch.zeros_like(start)], 1),
+        )
+        return opened, length + short.long()

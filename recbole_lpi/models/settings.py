@@ -1,0 +1,38 @@
+"""Settings of the network, named as RecBole names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """One SASRec architecture for every policy (paper 4.2). ValueError names what is wrong.
+
+    Attributes:
+        n_layers, n_heads, hidden_size, inner_size: shape of the transformer.
+        hidden_dropout_prob, attn_dropout_prob: in [0, 1).
+        hidden_act: gelu, relu or swish.
+        layer_norm_eps: ε of the layer norms.
+        initializer_range: standard deviation of the initial weights.
+        double_q: two Q heads that swap, at random, choosing the next action and valuing it.
+    """
+
+    n_layers: int = 1
+    n_heads: int = 1
+    hidden_size: int = 64
+    inner_size: int = 256
+    hidden_dropout_prob: float = 0.2
+    attn_dropout_prob: float = 0.2
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    double_q: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        for name in ("hidden_dropout_prob", "attn_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

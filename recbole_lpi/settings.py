@@ -1,0 +1,78 @@
+"""Settings are read once, into frozen dataclasses whose fields are the settings' names."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class SettingError(ValueError):
+    """A setting, or the data it points to, is wrong: one line that names it and the cure."""
+
+
+class Config(Protocol):
+    """A mapping that gives None for what it does not know, as RecBole's ``Config`` does."""
+
+    def __getitem__(self, key: str) -> Any: ...
+
+
+def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -> T:
+    """Fill the dataclass ``cls`` from ``config``, each field by its own name or by ``names[field]``.
+
+    What is None in the config takes the field's default. Raises SettingError for a value of the
+    wrong type, or one the dataclass refuses.
+    """
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for field in fields(cls):  # type: ignore[arg-type]
+        key = (names or {}).get(field.name, field.name)
+        value = config[key]
+        if value is None and field.default is not MISSING:
+            value = field.default
+        elif value is None and field.default_factory is not MISSING:
+            value = field.default_factory()
+        values[field.name] = coerce(key, value, hints[field.name])
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+
+
+def coerce(key: str, value: Any, hint: Any) -> Any:
+    """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        hint = next(kind for kind in arguments if kind is not type(None))
+        return coerce(key, value, hint)
+    if origin is tuple:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, (list, tuple)):
+            kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+            if len(kinds) == len(value):
+                return tuple(coerce(key, v, k) for v, k in zip(value, kinds, strict=True))
+    elif origin is dict and isinstance(value, Mapping):
+        of_key, of_value = arguments
+        return {coerce(key, k, of_key): coerce(key, v, of_value) for k, v in value.items()}
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isnan(value):
+            raise SettingError(f"{key} must be a number, got {value!r}")
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint):
+        if not (hint is int and isinstance(value, bool)):
+            return value
+    raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}")
+
+
+def _spelled(hint: Any) -> str:
+    words = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
+    if hint in words:
+        return words[hint]
+    return "a list" if get_origin(hint) is tuple else "a mapping"
