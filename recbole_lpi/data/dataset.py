@@ -215,6 +215,18 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
             self.sessions, windows, self.settings.gamma, self._returns, self.start_token
         )
 
+    @property
+    def summary(self) -> str:
+        """Size of the part, and what its metrics are over, in one line."""
+        part, every = self.part, int(np.sum(self.part.stop - self.part.start))
+        first = "first events included" if self.settings.evaluate_first_event else (
+            "without first events, which have no history"
+        )
+        return (
+            f"{self.part_name}: {len(part)} sessions, {every} events, "
+            f"{len(self.places)} to predict ({first})"
+        )
+
     # ------------------------------------------------------------------ rows, as RecBole reads them
 
     def _rows(self, places: np.ndarray) -> Interaction:

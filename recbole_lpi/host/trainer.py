@@ -157,7 +157,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         windows = train.training_windows
         batches = batches_by_length(windows, self.settings.train_batch_size, rng)
         totals: dict[str, Tensor] = {}
-        with tqdm(
+        # One of RecBole's model files turns anomaly detection on for all of torch when imported.
+        with torch.autograd.set_detect_anomaly(False), tqdm(
             batches, desc=f"Train {epoch:>5}", ncols=100, leave=False, disable=not show_progress
         ) as bar:
             for step, index in enumerate(bar):

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Batch
-from recbole_lpi.models.estimation import Events, with_q_head, with_value_head, without_head
+from recbole_lpi.models.estimation import Events, Learnt, with_q_head, with_value_head, without_head
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.encoder import SASRec
 from recbole_lpi.nn.heads import QHead, ValueHead
-from recbole_lpi.objectives import OBJECTIVES, Estimates, Objective, ObjectiveSettings
+from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 
 
 class Losses(NamedTuple):
@@ -111,18 +111,17 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             batch.discount[counts],
             batch.return_[counts],
         )
-        estimates, td_error = self._estimates(events, batch)
-        weight = self.objective.weight(estimates, self.settings)
-        mean = weight.mean()
-        if self.settings.weight_normalize:
-            weight = weight / mean
-        parts = {"policy loss": -(weight * estimates.log_pi).mean()}
+        policy, td_error = self._learn(events, batch)
+        mean = policy.weight.mean()
+        scale = 1 / mean if self.settings.weight_normalize else 1.0
+        parts = {"policy loss": policy.loss * scale}
         if td_error is not None:
             parts["td loss"] = self.settings.td_weight * td_error.mean()
-        fraction = weight.sum().square() / (len(weight) * weight.square().sum())
+        fraction = mean.square() / policy.weight.square().mean()
         return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
 
-    def _estimates(self, events: Events, batch: Batch) -> tuple[Estimates, Tensor | None]:
+    def _learn(self, events: Events, batch: Batch) -> Learnt:
+        common = events, self.policy_table, self.objective, self.settings
         if self.head == "q":
             first = int(torch.randint(len(self.q_heads), ()))
             chooser, valuer = self.q_heads[first], self.q_heads[first - 1]
@@ -131,10 +130,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             if self.needs_logging_policy and self.logging_policy is not None:
                 mu = self.logging_policy
                 logging = mu.forward(batch.item_seq)[batch.counts], mu.policy_table
-            return with_q_head(events, self.policy_table, (chooser, valuer), self.settings, logging)
+            return with_q_head(*common, (chooser, valuer), logging)
         if self.head == "value":
-            return with_value_head(events, self.policy_table, self.value_head)
-        return without_head(events, self.policy_table)
+            return with_value_head(*common, self.value_head)
+        return without_head(*common)
 
     # ------------------------------------------------------------------ as RecBole calls it
 

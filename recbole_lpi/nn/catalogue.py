@@ -1,18 +1,20 @@
 """The catalogue pass: all that an objective or an evaluation needs of the whole item catalogue.
 
-This is its plainest form: every matrix [N, A] is written down. It is the reference for any
-faster form, which has to return the same numbers and the same gradient.
+``plain_pass`` is the definition, every matrix [N, A] written down. ``catalogue_pass`` returns the
+same numbers and gradients from one pass over chunks of events, while a chunk is still in cache.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 LOG_2 = 0.6931471805599453
+CHUNK_ELEMENTS = 2**22  # of one [events, items] chunk: 16 MB in float32
 
 
 class Table(NamedTuple):
@@ -32,7 +34,7 @@ class Table(NamedTuple):
 
 
 class CatalogueStatistics(NamedTuple):
-    """What training needs, per event [N]. Only ``log_pi`` carries a gradient.
+    """What training needs, per event [N]; detached.
 
     Attributes:
         log_pi: log π(a | x) of the logged action.
@@ -49,39 +51,141 @@ class CatalogueStatistics(NamedTuple):
     argmax_q: Tensor | None = None
 
 
-def catalogue_pass(
+Logging = tuple[Tensor, Table]  # states [N, D'] and table of a logging policy
+Weigh = Callable[[slice, CatalogueStatistics], Tensor]
+
+
+class PolicyLoss(NamedTuple):
+    """What the catalogue pass gives.
+
+    Attributes:
+        loss: −(1/N) Σ w log π(a | x), a scalar; its gradient reaches states and policy table only.
+        weight: w per event [N], detached.
+        statistics: detached.
+    """
+
+    loss: Tensor
+    weight: Tensor
+    statistics: CatalogueStatistics
+
+
+def plain_pass(
     state: Tensor,
     action: Tensor,
     policy: Table,
+    weigh: Weigh,
     q: Table | None = None,
-    logging: tuple[Tensor, Table] | None = None,
-) -> CatalogueStatistics:
-    """Statistics of π and Q over the catalogue.
+    logging: Logging | None = None,
+) -> PolicyLoss:
+    """Weighted cross-entropy and statistics of π and Q over the catalogue, in the plainest form.
 
     Args:
         state: [N, D].
         action: logged items, [N], int64 in 0 … A−1.
         policy: logits of π.
+        weigh: policy weights of a stretch of events, from their place and their statistics.
         q: the Q head, if the objective has one.
-        logging: states [N, D'] and table of a logging policy, for E_μ̂[Q].
+        logging: the logging policy, for E_μ̂[Q].
     """
+    _check(state, action)
+    log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
+    log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
+    with torch.no_grad():
+        values = None if q is None else q.outputs(state)  # [N, A]
+        mu = None if logging is None else logging[1].outputs(logging[0]).softmax(-1)
+        statistics = _statistics(log_pi.detach(), log_policy.exp(), values, mu)
+        weight = weigh(slice(0, len(state)), statistics)
+    return PolicyLoss(-(weight * log_pi).mean(), weight, statistics)
+
+
+def catalogue_pass(
+    state: Tensor,
+    action: Tensor,
+    policy: Table,
+    weigh: Weigh,
+    q: Table | None = None,
+    logging: Logging | None = None,
+    chunk: int | None = None,
+) -> PolicyLoss:
+    """``plain_pass`` in chunks of ``chunk`` events, the gradient formed in the same pass.
+
+    It can be, because the weight is known once the statistics of a chunk are:
+
+        ∂loss/∂logits = w (π − onehot(a)) / N
+
+    so no [N, A] matrix is ever written to memory, and none is recomputed. Matrix products over the
+    catalogue: 3, and one each for a Q head and a logging policy. The table may not have a bias.
+    """
+    _check(state, action)
+    if policy.bias is not None:
+        raise ValueError("the policy table has a bias, which catalogue_pass gives no gradient")
+    rows = chunk or max(1, CHUNK_ELEMENTS // len(policy.weight))
+    found: list[tuple[Tensor, CatalogueStatistics]] = []
+    loss: Tensor = _WeightedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        state, policy.weight, action, weigh, q, logging, rows, found
+    )
+    weight = torch.cat([w for w, _ in found])
+    columns = zip(*(statistics for _, statistics in found), strict=True)
+    joined = [None if column[0] is None else torch.cat(column) for column in columns]
+    return PolicyLoss(loss, weight, CatalogueStatistics(*joined))  # type: ignore[arg-type]
+
+
+class _WeightedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Table | None,
+        logging: Logging | None, rows: int, found: list[tuple[Tensor, CatalogueStatistics]],
+    ) -> Tensor:  # fmt: skip
+        count = len(state)
+        dtype = torch.promote_types(state.dtype, torch.float32)
+        grad_state = torch.empty_like(state, dtype=dtype)
+        grad_weight = torch.zeros_like(weight, dtype=dtype)
+        loss = torch.zeros((), dtype=dtype, device=state.device)
+        for begin in range(0, count, rows):
+            part = slice(begin, min(begin + rows, count))
+            s, a = state[part], action[part]
+            logits = F.linear(s, weight).to(dtype)  # [c, A]
+            logged = logits.gather(1, a[:, None])
+            peak = logits.amax(1, keepdim=True)
+            p = logits.sub_(peak).exp_()
+            total = p.sum(1, keepdim=True)
+            log_pi = (logged - peak - total.log()).squeeze(1)
+            p.div_(total)
+            values = None if q is None else q.outputs(s).to(dtype)
+            mu = None if logging is None else logging[1].outputs(logging[0][part]).to(dtype)
+            statistics = _statistics(log_pi, p, values, None if mu is None else mu.softmax(-1))
+            w = weigh(part, statistics)
+            found.append((w, statistics))
+            loss -= (w * log_pi).sum()
+            # Gradient of the chunk's loss by its logits, in place of p.
+            p.mul_(w[:, None]).scatter_add_(1, a[:, None], -w[:, None])
+            grad_state[part] = p.to(weight.dtype) @ weight
+            grad_weight.addmm_(p.t(), s.to(dtype))
+        ctx.save_for_backward(grad_state.div_(count), grad_weight.div_(count))
+        return loss / count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        grad_state, grad_weight = ctx.saved_tensors
+        return grad_state * grad, grad_weight * grad, *[None] * 6
+
+
+def _statistics(
+    log_pi: Tensor, p: Tensor, values: Tensor | None, mu: Tensor | None
+) -> CatalogueStatistics:
+    if values is None:
+        return CatalogueStatistics(log_pi)
+    max_q, argmax_q = values.max(-1)
+    expected = torch.linalg.vecdot(p, values)
+    under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
+    return CatalogueStatistics(log_pi, expected, under_mu, max_q, argmax_q)
+
+
+def _check(state: Tensor, action: Tensor) -> None:
     if state.dim() != 2 or action.shape != state.shape[:1]:
         shapes = f"{tuple(state.shape)}, {tuple(action.shape)}"
         raise ValueError(f"state must be [N, D] and action [N], got {shapes}")
-    log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
-    log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
-    if q is None:
-        return CatalogueStatistics(log_pi)
-    with torch.no_grad():
-        values = q.outputs(state)  # [N, A]
-        max_q, argmax_q = values.max(-1)
-        logging_q = None
-        if logging is not None:
-            state_mu, table_mu = logging
-            logging_q = (table_mu.outputs(state_mu).softmax(-1) * values).sum(-1)
-        return CatalogueStatistics(
-            log_pi, (log_policy.exp() * values).sum(-1), logging_q, max_q, argmax_q
-        )
 
 
 class RankingStatistics(NamedTuple):
@@ -106,11 +210,11 @@ class RankingStatistics(NamedTuple):
 
 @torch.no_grad()
 def ranking_pass(
-    state: Tensor, action: Tensor, policy: Table, logging: tuple[Tensor, Table] | None = None
+    state: Tensor, action: Tensor, policy: Table, logging: Logging | None = None
 ) -> RankingStatistics:
     """Rank of the logged item in the whole catalogue, and how far π stands from μ̂ there.
 
-    Args: see ``catalogue_pass``. Logits are compared as the policy gives them; divergences are
+    Args: see ``plain_pass``. Logits are compared as the policy gives them; divergences are
     taken in float32 at least.
     """
     logits = policy.outputs(state)

@@ -2,9 +2,16 @@
 
 import math
 
+import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import Table, catalogue_pass, ranking_of_logits, ranking_pass
+from recbole_lpi.nn.catalogue import (
+    Table,
+    catalogue_pass,
+    plain_pass,
+    ranking_of_logits,
+    ranking_pass,
+)
 
 
 def random_tables(n=5, d=3, a=7):
@@ -24,26 +31,98 @@ def loop_kl(p, q):
     return sum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
 
 
+def one(part, statistics):
+    return torch.ones_like(statistics.log_pi)
+
+
+def lpi(q, action, state):
+    """Weight exp(Q(x, a) − E_π[Q]), which only the pass itself can tell."""
+    logged = q.gather(state, action).detach()
+    return lambda part, statistics: (logged[part] - statistics.expected_q).exp()
+
+
 def test_statistics_equal_plain_loops():
     state, action, policy, q, logging = random_tables()
-    got = catalogue_pass(state, action, policy, q, logging)
-    for i in range(len(state)):
-        pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
-        mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
-        values = [float(state[i] @ w + b) for w, b in zip(q.weight, q.bias, strict=True)]
-        assert math.isclose(got.log_pi[i], math.log(pi[action[i]]), abs_tol=1e-12)
-        assert math.isclose(got.expected_q[i], sum(p * v for p, v in zip(pi, values, strict=True)))
-        assert math.isclose(got.logging_q[i], sum(m * v for m, v in zip(mu, values, strict=True)))
-        assert math.isclose(got.max_q[i], max(values))
-        assert got.argmax_q[i] == values.index(max(values))
+    for found in (
+        plain_pass(state, action, policy, one, q, logging),
+        catalogue_pass(state, action, policy, one, q, logging, chunk=2),
+    ):
+        got = found.statistics
+        for i in range(len(state)):
+            pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
+            mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
+            values = [float(state[i] @ w + b) for w, b in zip(q.weight, q.bias, strict=True)]
+            assert math.isclose(got.log_pi[i], math.log(pi[action[i]]), abs_tol=1e-12)
+            assert math.isclose(
+                got.expected_q[i], sum(p * v for p, v in zip(pi, values, strict=True))
+            )
+            assert math.isclose(
+                got.logging_q[i], sum(m * v for m, v in zip(mu, values, strict=True))
+            )
+            assert math.isclose(got.max_q[i], max(values))
+            assert got.argmax_q[i] == values.index(max(values))
+        mean = sum(math.log(loop_softmax([float(s @ w) for w in policy.weight])[a])
+                   for s, a in zip(state, action, strict=True)) / len(state)  # fmt: skip
+        assert math.isclose(found.loss, -mean)
 
 
-def test_only_log_pi_carries_a_gradient():
+@pytest.mark.parametrize("chunk", [1, 2, 5, 100, None])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_pass_in_chunks_is_the_plain_pass(chunk, tied):
+    got = {}
+    for name in ("plain", "chunks"):
+        state, action, policy, q, logging = random_tables()
+        if tied:  # the policy's rows also feed the states, as an item embedding does
+            leaf = policy.weight.requires_grad_()
+            state = state + leaf[action].cumsum(0)
+        else:
+            leaf = state.requires_grad_()
+            policy.weight.requires_grad_()
+        arguments = state, action, policy, lpi(q, action, state), q, logging
+        found = (
+            plain_pass(*arguments) if name == "plain" else catalogue_pass(*arguments, chunk=chunk)
+        )
+        (3 * found.loss).backward()
+        got[name] = [found.loss, found.weight, *found.statistics, leaf.grad, policy.weight.grad]
+    for plain, chunks in zip(*got.values(), strict=True):
+        torch.testing.assert_close(chunks, plain, rtol=1e-10, atol=1e-12)
+
+
+def test_gradient_by_the_logits_is_w_times_pi_minus_onehot():
     state, action, policy, q, _ = random_tables()
-    state.requires_grad_(), q.weight.requires_grad_()
-    got = catalogue_pass(state, action, policy, q)
-    assert got.log_pi.requires_grad
-    assert not got.expected_q.requires_grad and not got.max_q.requires_grad
+    # States that are unit vectors make the table's gradient the logits' gradient, transposed.
+    state = torch.eye(3, dtype=torch.float64)
+    action = action[:3]
+    policy.weight.requires_grad_()
+    found = catalogue_pass(state, action, policy, lpi(q, action, state), q)
+    found.loss.backward()
+    pi = policy.weight.detach().T.softmax(-1)
+    onehot = torch.nn.functional.one_hot(action, 7)
+    torch.testing.assert_close(
+        policy.weight.grad.T, found.weight[:, None] * (pi - onehot) / 3
+    )
+
+
+def test_the_weight_and_the_statistics_carry_no_gradient():
+    state, action, policy, q, logging = random_tables()
+    state.requires_grad_(), q.weight.requires_grad_(), policy.weight.requires_grad_()
+    found = catalogue_pass(state, action, policy, lpi(q, action, state), q, logging)
+    assert found.loss.requires_grad and not found.weight.requires_grad
+    assert not any(value.requires_grad for value in found.statistics)
+    found.loss.backward()
+    assert q.weight.grad is None
+
+
+def test_a_policy_bias_is_refused_rather_than_left_without_gradient():
+    state, action, policy, _, _ = random_tables()
+    with pytest.raises(ValueError, match="bias"):
+        catalogue_pass(state, action, Table(policy.weight, torch.zeros(7)), one)
+
+
+def test_logits_far_apart_do_not_overflow():
+    policy = Table(torch.tensor([[900.0], [-900.0]]))
+    found = catalogue_pass(torch.ones(1, 1), torch.tensor([0]), policy, one)
+    assert found.loss == 0
 
 
 def test_rank_by_hand_with_ties():

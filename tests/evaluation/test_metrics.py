@@ -1,0 +1,156 @@
+"""Metrics against sums worked by hand, standard errors against the textbook and the bootstrap."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from recbole_lpi.evaluation.events import EventTable, read_events
+from recbole_lpi.evaluation.metrics import Kinds, evaluate, names_at
+from recbole_lpi.evaluation.significance import paired_difference
+
+KINDS = Kinds(("buy",), ("click",))
+
+
+def table(rank, session=None, event=None, reward=None, greedy=None, js=None):
+    n = len(rank)
+    column = lambda values, fill: np.asarray([fill] * n if values is None else values)  # noqa: E731
+    return EventTable(
+        session=np.arange(n) if session is None else np.asarray(session),
+        position=np.arange(n),
+        item_id=np.arange(1, n + 1),
+        event=column(event, "click").astype(object),
+        reward=column(reward, 0.2).astype(np.float32),
+        rank=np.asarray(rank, np.float32),
+        greedy_item=column(greedy, 1),
+        log_pi=column(None, -1.0),
+        log_mu=column(None, -1.0),
+        js=column(js, math.nan).astype(np.float32),
+        kl=column(js, math.nan).astype(np.float32),
+    )
+
+
+def test_values_by_hand():
+    t = table([1, 3, 6, 20.5], event=["buy", "click", "buy", "click"])
+    got = evaluate(
+        t, ["hit@5", "ndcg@5", "purchase_hit@10", "purchase_ndcg@10", "click_ndcg@20", "mrr@10",
+            "reward_weighted_ndcg@20"], KINDS,
+    )  # fmt: skip
+    assert got["hit@5"].mean == 2 / 4
+    assert got["ndcg@5"].mean == pytest.approx((1 + 1 / math.log2(4)) / 4)
+    assert got["purchase_hit@10"].mean == 1 and got["purchase_hit@10"].count == 2
+    assert got["purchase_ndcg@10"].mean == pytest.approx((1 + 1 / math.log2(7)) / 2)
+    assert got["click_ndcg@20"].mean == pytest.approx((1 / math.log2(4)) / 2)  # 20.5 is beyond 20
+    assert got["mrr@10"].mean == pytest.approx((1 + 1 / 3 + 1 / 6) / 4)
+    assert got["reward_weighted_ndcg@20"].mean == pytest.approx(
+        1.0 * (1 + 1 / math.log2(7)) / 2 + 0.2 * 0.5 / 2
+    )
+    assert got["reward_weighted_ndcg@20"].count == 4
+
+
+def test_average_reward_counts_the_logged_reward_where_the_greedy_item_is_the_logged_one():
+    t = table([1, 1, 1], reward=[1.0, 0.5, 0.2], greedy=[1, 9, 3])
+    assert evaluate(t, ["average_reward@1"], KINDS)["average_reward@1"].mean == pytest.approx(0.4)
+
+
+def test_standard_error_of_sessions_of_one_event_is_the_textbook_one():
+    rank = np.random.default_rng(0).integers(1, 40, 200)
+    got = evaluate(table(rank), ["hit@20"], KINDS)["hit@20"]
+    assert got.stderr == pytest.approx(np.std(rank <= 20, ddof=1) / math.sqrt(200))
+
+
+@pytest.mark.parametrize("metric", ["hit@20", "purchase_ndcg@20", "reward_weighted_ndcg@20"])
+def test_standard_error_agrees_with_resampling_sessions(metric):
+    rng = np.random.default_rng(0)
+    session = np.repeat(np.arange(300), rng.integers(1, 12, 300))
+    ease = rng.normal(size=300)[session]  # events of a session resemble one another
+    rank = np.exp(2.5 - ease + 0.3 * rng.normal(size=len(session))).round() + 1
+    event = np.where(rng.random(len(session)) < 0.3, "buy", "click")
+    estimate = evaluate(table(rank, session, event), [metric], KINDS)[metric]
+    means = []
+    events_of = [np.flatnonzero(session == s) for s in range(300)]
+    for _ in range(400):
+        draw = rng.integers(0, 300, 300)
+        chosen = np.concatenate([events_of[s] for s in draw])
+        new = np.repeat(np.arange(300), [len(events_of[s]) for s in draw])
+        means.append(evaluate(table(rank[chosen], new, event[chosen]), [metric], KINDS)[metric].mean)
+    assert estimate.stderr == pytest.approx(np.std(means), rel=0.15)
+
+
+def test_no_event_of_a_kind_gives_nan_and_a_count_of_0():
+    got = evaluate(table([1, 2]), ["purchase_hit@5"], KINDS)["purchase_hit@5"]
+    assert math.isnan(got.mean) and math.isnan(got.stderr) and got.count == 0
+
+
+def test_divergence_is_left_out_without_a_logging_policy():
+    assert evaluate(table([1, 2]), ["js_divergence"], KINDS) == {}
+    got = evaluate(table([1, 2], js=[0.1, 0.3]), ["js_divergence"], KINDS)["js_divergence"]
+    assert got.mean == pytest.approx(0.2)
+
+
+def test_names_at_cut_offs_and_the_nearest_of_a_misspelt_one():
+    assert names_at(["Hit", "js_divergence", "average_reward"], [5, 10]) == [
+        "hit@5", "hit@10", "js_divergence", "average_reward@1",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="'purchase_ndgc'; did you mean 'purchase_ndcg'"):
+        names_at(["purchase_ndgc"], [5])
+
+
+def test_paired_test_of_sessions_of_one_event_is_scipys():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(1, 40, 300), rng.integers(1, 30, 300)
+    got = paired_difference(table(a), table(b), "hit@20", KINDS)
+    expected = stats.ttest_rel(1.0 * (b <= 20), 1.0 * (a <= 20))
+    assert got.t == pytest.approx(expected.statistic) and got.p == pytest.approx(expected.pvalue)
+    assert got.difference == pytest.approx(np.mean(b <= 20) - np.mean(a <= 20))
+    assert got.stars == "***" and got.sessions == 300
+
+
+def test_paired_test_of_a_policy_with_itself_finds_nothing():
+    t = table([1, 30, 2])
+    got = paired_difference(t, t, "hit@20", KINDS)
+    assert (got.difference, got.t, got.p, got.stars) == (0, 0, 1, "")
+
+
+def test_paired_test_refuses_other_events():
+    with pytest.raises(ValueError, match="different events"):
+        paired_difference(table([1, 2]), table([1, 2], session=[0, 0]), "hit@20", KINDS)
+
+
+def test_false_alarms_of_the_paired_test_are_as_many_as_it_says():
+    """Two policies alike, sessions of many alike events: 5 % of tests may star, not more."""
+    rng = np.random.default_rng(0)
+    session = np.repeat(np.arange(60), 10)
+    starred = 0
+    for _ in range(300):
+        lift = rng.normal(size=(2, 60))[:, session]
+        a, b = np.exp(3 + lift + 0.2 * rng.normal(size=lift.shape)).round() + 1
+        starred += bool(paired_difference(table(a, session), table(b, session), "hit@20", KINDS).stars)
+    assert stats.binomtest(starred, 300, 0.05).pvalue > 0.001
+
+
+def test_the_table_survives_its_file(tmp_path):
+    t = table([1, 2.5, 3], session=[0, 0, 1], event=["buy", "click", "buy"], js=[0.1, 0.2, 0.3])
+    sessions, items = np.array(["s0", "s1"]), np.array(["[PAD]", "x", "y", "z"])
+    t.write(tmp_path / "events.parquet", sessions, items)
+    assert [p.name for p in tmp_path.iterdir()] == ["events.parquet"]
+    frame = pl.read_parquet(tmp_path / "events.parquet")
+    assert frame.columns == [
+        "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item",
+        "log_pi", "log_mu", "js", "kl",
+    ]  # fmt: skip
+    assert frame["session_id"].to_list() == ["s0", "s0", "s1"]
+    assert frame["item_id"].to_list() == ["x", "y", "z"]
+    names = ["hit@5", "purchase_ndcg@5", "js_divergence", "average_reward@1"]
+    assert evaluate(read_events(tmp_path / "events.parquet"), names, KINDS) == evaluate(
+        t, names, KINDS
+    )
+
+
+def test_without_a_logging_policy_its_columns_are_null(tmp_path):
+    table([1, 2]).write(tmp_path / "e", np.array(["a", "b"]), np.array(["", "x", "y"]))
+    frame = pl.read_parquet(tmp_path / "e")
+    assert frame["js"].null_count() == frame["kl"].null_count() == 2
+    assert not read_events(tmp_path / "e").has_logging_policy
