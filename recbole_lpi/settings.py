@@ -22,7 +22,7 @@ class Config(Protocol):
 
 
 def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -> T:
-    """Fill the dataclass ``cls`` from ``config``, each field by its own name or by ``names[field]``.
+    """Fill the dataclass ``cls`` from ``config``, each field by its name or by ``names[field]``.
 
     What is None in the config takes the field's default. Raises SettingError for a value of the
     wrong type, or one the dataclass refuses.
@@ -65,9 +65,10 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         if math.isnan(value):
             raise SettingError(f"{key} must be a number, got {value!r}")
         return float(value)
+    elif hint is int and isinstance(value, bool):
+        pass  # true is a whole number to Python only
     elif isinstance(hint, type) and isinstance(value, hint):
-        if not (hint is int and isinstance(value, bool)):
-            return value
+        return value
     raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}")
 
 

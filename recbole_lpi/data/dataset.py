@@ -83,9 +83,7 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
                 f"'{s.RATING_FIELD}' from which rating_to_reward could derive it; "
                 f"it has {', '.join(frame.columns)}"
             )
-        self.set_field_property(
-            s.reward_field, FeatureType.FLOAT, FeatureSource.INTERACTION, 1
-        )
+        self.set_field_property(s.reward_field, FeatureType.FLOAT, FeatureSource.INTERACTION, 1)
         if s.event_field not in frame:
             frame[s.event_field] = events_of_rewards(frame[s.reward_field].to_numpy())
         missing = np.flatnonzero(frame[s.event_field].isna())
@@ -124,7 +122,7 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     # ------------------------------------------------------------------ parts
 
     def build(self) -> list[PolicyDataset]:
-        """Training, validation and test part, by session (``split``). SettingError if one is empty."""
+        """Training, validation and test part, by session; SettingError if one is empty."""
         s, frame = self.settings, self.inter_feat
         if len(frame) == 0:
             raise SettingError(f"{self.dataset_name}: the filters of the data left no event")
@@ -219,8 +217,10 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     def summary(self) -> str:
         """Size of the part, and what its metrics are over, in one line."""
         part, every = self.part, int(np.sum(self.part.stop - self.part.start))
-        first = "first events included" if self.settings.evaluate_first_event else (
-            "without first events, which have no history"
+        first = (
+            "first events included"
+            if self.settings.evaluate_first_event
+            else ("without first events, which have no history")
         )
         return (
             f"{self.part_name}: {len(part)} sessions, {every} events, "

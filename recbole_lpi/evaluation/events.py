@@ -104,9 +104,11 @@ def read_events(path: Path) -> EventTable:
     }
     for field in fields(EventTable):
         if field.name not in columns:
-            columns[field.name] = frame[field.name].fill_null(float("nan")).to_numpy() if (
-                frame[field.name].dtype.is_float()
-            ) else frame[field.name].to_numpy()
+            columns[field.name] = (
+                frame[field.name].fill_null(float("nan")).to_numpy()
+                if (frame[field.name].dtype.is_float())
+                else frame[field.name].to_numpy()
+            )
     return EventTable(**columns)
 
 

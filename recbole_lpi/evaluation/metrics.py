@@ -110,9 +110,7 @@ def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str,
     return results
 
 
-def influence_of(
-    table: EventTable, name: str, kinds: Kinds
-) -> tuple[float, np.ndarray, int]:
+def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.ndarray, int]:
     """Mean of a metric, the pull of each event on it [N] (the pulls sum to 0), and the count."""
     metric, _, cut = name.partition("@")
     if name in PLAIN:

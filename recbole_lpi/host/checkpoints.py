@@ -24,7 +24,16 @@ FORMAT = "recbole_lpi"
 
 # Settings that say where and how a run goes, not what it is: they never come back from a file.
 OF_THE_CALL = frozenset(
-    "run_dir overwrite resume device config_files gpu_id show_progress download".split()
+    [
+        "run_dir",
+        "overwrite",
+        "resume",
+        "device",
+        "config_files",
+        "gpu_id",
+        "show_progress",
+        "download",
+    ]
 )
 
 
@@ -75,7 +84,7 @@ def logging_policy_hash(config: Any, train: PolicyDataset) -> str:
 
 
 def checkpoint_path(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint itself, given it or the run folder it is in; SettingError if it is not there."""
+    """The checkpoint itself, given it or its run folder; SettingError if it is not there."""
     found = Path(path)
     if found.is_dir():
         found = RunFolder(found).model
@@ -123,7 +132,6 @@ def load_data_and_model(path: str) -> tuple[Any, ...]:
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, init_logger, init_seed
-
     from recbole_lpi.host.configuration import hidden_argv
 
     state = read_checkpoint(path)

@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recbole_lpi.host.configuration import hidden_argv
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host import checkpoints
-from recbole_lpi.host.configuration import hidden_argv
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.settings import SettingError
 
 # What must be the same for a logging policy to be an estimate of these logs, besides the data.
-SHARED = (
-    "n_layers n_heads hidden_size inner_size hidden_dropout_prob attn_dropout_prob hidden_act "
-    "layer_norm_eps initializer_range MAX_ITEM_LIST_LENGTH loss_on_last evaluate_first_event"
-).split()
+SHARED = [
+    "n_layers",
+    "n_heads",
+    "hidden_size",
+    "inner_size",
+    "hidden_dropout_prob",
+    "attn_dropout_prob",
+    "hidden_act",
+    "layer_norm_eps",
+    "initializer_range",
+    "MAX_ITEM_LIST_LENGTH",
+    "loss_on_last",
+    "evaluate_first_event",
+]
 
 
 def resolve(setting: str, config: Any, train_data: Any, valid_data: Any) -> LoggingPolicy | None:
@@ -105,4 +115,4 @@ def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
     if mu is None and policy.needs_logging_policy:
         raise SettingError("advantage_baseline: logging needs a logging policy, not none")
     device = next(policy.parameters()).device
-    policy.logging_policy = None if mu is None else mu.to(device)
+    policy.compare_with(None if mu is None else mu.to(device))

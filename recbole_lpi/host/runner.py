@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_lpi.host.configuration import hidden_argv
+
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.host import checkpoints
-from recbole_lpi.host.configuration import hidden_argv
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings

@@ -158,9 +158,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         batches = batches_by_length(windows, self.settings.train_batch_size, rng)
         totals: dict[str, Tensor] = {}
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
-        with torch.autograd.set_detect_anomaly(False), tqdm(
-            batches, desc=f"Train {epoch:>5}", ncols=100, leave=False, disable=not show_progress
-        ) as bar:
+        with (
+            torch.autograd.set_detect_anomaly(False),
+            tqdm(
+                batches, desc=f"Train {epoch:>5}", ncols=100, leave=False, disable=not show_progress
+            ) as bar,
+        ):
             for step, index in enumerate(bar):
                 batch = train.batch(windows.take(index))
                 for name, value in self._step(batch, epoch, step).items():
@@ -236,9 +239,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                         disable=not show_progress)  # fmt: skip
 
         mu = self.model.logging_policy if divergence else None
-        table = event_table(
-            self.model, held, self.settings.eval_batch_size, self.device, mu, bar
-        )
+        table = event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
         return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
 
     # ------------------------------------------------------------------ what is kept

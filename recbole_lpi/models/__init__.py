@@ -2,7 +2,7 @@
 
 from recbole_lpi.models.policy import PolicyRecommender
 
-__all__ = ["MODELS", "LPIRL", "LoggingPolicy", "PolicyRecommender"]
+__all__ = ["LPIRL", "MODELS", "LoggingPolicy", "PolicyRecommender"]
 
 
 class LoggingPolicy(PolicyRecommender):

@@ -112,7 +112,7 @@ def with_value_head(
 ) -> Learnt:
     """V(x) and V(x') from a state-value head; the TD(0) error (section 3.3 allows such a head).
 
-        y = r + γ V(x')
+    y = r + γ V(x')
     """
     v = head(events.state)
     known, v_tp1 = v.detach(), next_of(v.detach())
@@ -127,11 +127,8 @@ def with_value_head(
     )
 
 
-def _logged(
-    events: Events, part: slice, log_pi: Tensor, **learnt: Tensor | None
-) -> Estimates:
+def _logged(events: Events, part: slice, log_pi: Tensor, **learnt: Tensor | None) -> Estimates:
     """Estimates of a stretch of events: what was logged, and what was learnt of them."""
     return Estimates(
         events.reward[part], events.discount[part], log_pi, return_=events.return_[part], **learnt
     )
-

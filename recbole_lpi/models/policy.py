@@ -81,9 +81,11 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         """The frozen logging policy that training and evaluation compare with, or None."""
         return self._logging[0] if self._logging else None
 
-    @logging_policy.setter
-    def logging_policy(self, model: PolicyRecommender | None) -> None:
-        self._logging = [] if model is None else [model.requires_grad_(False).eval()]
+    def compare_with(self, logging_policy: PolicyRecommender | None) -> None:
+        """Take ``logging_policy``, frozen, as the one to compare with."""
+        self._logging = [] if logging_policy is None else [
+            logging_policy.requires_grad_(False).eval()
+        ]  # fmt: skip
 
     @property
     def needs_logging_policy(self) -> bool:

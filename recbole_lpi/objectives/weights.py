@@ -6,6 +6,8 @@ at the weight (section 3.3), so that it steers the policy head without being ste
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -44,5 +46,5 @@ def exp_advantage(advantage: Tensor, beta: float, clip: float | None = None) -> 
     if clip is not None:
         if not clip > 0:
             raise ValueError(f"weight_clip must be > 0, got {clip}")
-        exponent = exponent.clamp(max=float(torch.tensor(clip).log()))
+        exponent = exponent.clamp(max=math.log(clip))
     return exponent.exp()

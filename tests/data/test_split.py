@@ -51,7 +51,7 @@ def test_leave_one_out_as_recbole_counts_it():
 
 @pytest.mark.parametrize("how", ["random", "time", "leave_one_out"])
 def test_an_empty_part_is_named(how):
-    with pytest.raises(ValueError, match="the (validation|test) part has nothing to predict"):
+    with pytest.raises(ValueError, match=r"the (validation|test) part has nothing to predict"):
         split_sessions(store([2, 3, 2]), how, (0.8, 0.1, 0.1), seed=1)
 
 

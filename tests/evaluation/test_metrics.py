@@ -75,7 +75,9 @@ def test_standard_error_agrees_with_resampling_sessions(metric):
         draw = rng.integers(0, 300, 300)
         chosen = np.concatenate([events_of[s] for s in draw])
         new = np.repeat(np.arange(300), [len(events_of[s]) for s in draw])
-        means.append(evaluate(table(rank[chosen], new, event[chosen]), [metric], KINDS)[metric].mean)
+        means.append(
+            evaluate(table(rank[chosen], new, event[chosen]), [metric], KINDS)[metric].mean
+        )
     assert estimate.stderr == pytest.approx(np.std(means), rel=0.15)
 
 
@@ -127,7 +129,9 @@ def test_false_alarms_of_the_paired_test_are_as_many_as_it_says():
     for _ in range(300):
         lift = rng.normal(size=(2, 60))[:, session]
         a, b = np.exp(3 + lift + 0.2 * rng.normal(size=lift.shape)).round() + 1
-        starred += bool(paired_difference(table(a, session), table(b, session), "hit@20", KINDS).stars)
+        starred += bool(
+            paired_difference(table(a, session), table(b, session), "hit@20", KINDS).stars
+        )
     assert stats.binomtest(starred, 300, 0.05).pvalue > 0.001
 
 

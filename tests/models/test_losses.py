@@ -20,12 +20,13 @@ class Catalogue:
 
 
 def make(model, **settings):
-    config = Config(
+    defaults = dict(
         USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
         ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
         hidden_size=4, inner_size=6, hidden_dropout_prob=0.0, attn_dropout_prob=0.0,
-        initializer_range=0.5, gamma=GAMMA, beta=BETA, td_weight=LAMBDA, device="cpu", **settings,
+        initializer_range=0.5, gamma=GAMMA, beta=BETA, td_weight=LAMBDA, device="cpu",
     )  # fmt: skip
+    config = Config({**defaults, **settings})
     torch.manual_seed(3)
     return model(config, Catalogue()).double()
 
@@ -127,7 +128,7 @@ def test_loss_and_gradient_equal_plain_loops(model, settings, seed):
     with torch.no_grad():
         for parameter in mu.parameters():
             parameter.mul_(1.3)
-    policy.logging_policy = mu
+    policy.compare_with(mu)
     torch.manual_seed(seed)
     losses = policy.losses(b)
     got = gradients(policy, sum(losses.parts.values()))
@@ -154,7 +155,7 @@ def test_both_heads_take_both_roles():
 
 def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
     policy, mu = make(LPIRL), make(LoggingPolicy)
-    policy.logging_policy = mu
+    policy.compare_with(mu)
     assert not any(p.requires_grad for p in mu.parameters())
     assert policy.state_dict().keys() == make(LPIRL).state_dict().keys()
 
@@ -165,8 +166,7 @@ def test_a_baseline_under_the_logging_policy_needs_one():
 
 
 def test_beta_to_infinity_is_maximum_likelihood():
-    policy, ml = make(LPIRL, td_weight=0.0), make(LoggingPolicy)
-    object.__setattr__(policy.settings, "beta", 1e12)
+    policy, ml = make(LPIRL, beta=1e12), make(LoggingPolicy)
     ml.load_state_dict(
         {k: v for k, v in policy.state_dict().items() if not k.startswith("q_heads")}
     )

@@ -98,9 +98,7 @@ def test_gradient_by_the_logits_is_w_times_pi_minus_onehot():
     found.loss.backward()
     pi = policy.weight.detach().T.softmax(-1)
     onehot = torch.nn.functional.one_hot(action, 7)
-    torch.testing.assert_close(
-        policy.weight.grad.T, found.weight[:, None] * (pi - onehot) / 3
-    )
+    torch.testing.assert_close(policy.weight.grad.T, found.weight[:, None] * (pi - onehot) / 3)
 
 
 def test_the_weight_and_the_statistics_carry_no_gradient():

@@ -1,0 +1,205 @@
+"""Raw rows as polars frames: lines into fields, fields into values, bad rows found."""
+
+from __future__ import annotations
+
+import csv
+import mmap
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from .sources import InputError, Source
+
+OnError = Literal["stop", "skip"]
+
+NO_FIELD = "\x01"  # no log holds it, so a "CSV" with this separator has whole lines as its fields
+LONGEST_SHOWN = 200  # characters of a bad row in an error message
+MILLISECONDS = 1e11  # as seconds this is the year 5138, as milliseconds 1973
+NOT_A_TIME = 1e14  # as milliseconds the year 5138: these are micro- or nanoseconds
+# What RecBole's reader, pandas, takes for a missing value: as a token it would vanish there.
+MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
+MISSING += ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+
+
+def header(source: Source, separator: str) -> list[str]:
+    """The names in the first line, quotes removed."""
+    with source.rows.open("rb") as file:
+        first = file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    return next(csv.reader([first], delimiter=separator), [])
+
+
+def columns(source: Source, names: Sequence[str], wanted: Mapping[str, str]) -> dict[str, int]:
+    """Where in the header's ``names`` each wanted column stands: {ours: theirs} to {ours: place}.
+
+    Raises InputError for a column that is not there, or is there twice.
+    """
+    for theirs in wanted.values():
+        if names.count(theirs) != 1:
+            times = "twice" if theirs in names else "no"
+            held = ", ".join(map(repr, names))[:LONGEST_SHOWN] or "none"
+            raise InputError(
+                f"{source.label} has {times} column {theirs!r} but these: {held}: name another"
+            )
+    return {ours: list(names).index(theirs) for ours, theirs in wanted.items()}
+
+
+def split(source: Source, separator: str, width: int, wanted: Mapping[str, int]) -> pl.LazyFrame:
+    """Lines as ``row`` (0-based), a String column per wanted field, and ``torn``.
+
+    ``torn`` is true where a line has not ``width`` fields. Blank lines are left out. Fields may be
+    quoted as in RFC 4180, but not span lines: such a line is torn.
+    """
+    lines = pl.scan_csv(
+        source.rows,
+        has_header=False,
+        separator=NO_FIELD,
+        quote_char=None,
+        schema={"line": pl.String},
+        row_index_name="row",
+        glob=False,
+    ).with_columns(pl.col("line").str.strip_chars_end("\r"))
+    lines = lines.filter(pl.col("line").str.len_bytes() > 0)
+    if _has_quotes(source.rows):
+        return _split_quoted(lines, separator, width, wanted)
+    parts = pl.col("line").str.split_exact(separator, width)
+    fields = [pl.col("parts").struct.field(f"field_{place}") for place in range(width + 1)]
+    return lines.select("row", parts=parts).select(
+        "row",
+        *(fields[place].alias(name) for name, place in wanted.items()),
+        torn=fields[width - 1].is_null() | fields[width].is_not_null(),
+    )
+
+
+def _split_quoted(
+    lines: pl.LazyFrame, separator: str, width: int, wanted: Mapping[str, int]
+) -> pl.LazyFrame:
+    mark = re.escape(separator)
+    closed = pl.col("line") + separator  # so that every field ends with the separator
+    parts = closed.str.extract_all(f'(?:"(?:[^"]|"")*"|[^"{mark}]*){mark}')
+    torn = (parts.list.len() != width) | (parts.list.join("") != closed)
+
+    def field(place: int) -> pl.Expr:
+        text = pl.col("parts").list.get(place, null_on_oob=True).str.strip_suffix(separator)
+        bare = text.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"')
+        return pl.when(text.str.starts_with('"')).then(bare).otherwise(text)
+
+    return lines.select("row", parts=parts, torn=torn).select(
+        "row", *(field(place).alias(name) for name, place in wanted.items()), "torn"
+    )
+
+
+def _has_quotes(path: Path) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held.find(b'"') != -1
+
+
+def seconds(text: pl.Expr) -> pl.Expr:
+    """Unix seconds from text that holds seconds or milliseconds; null where it holds neither."""
+    return number_seconds(text.str.strip_chars().cast(pl.Float64, strict=False))
+
+
+def number_seconds(number: pl.Expr) -> pl.Expr:
+    """Unix seconds from numbers: 1e11 and above are milliseconds, 1e14 and above are refused."""
+    whole = number.cast(pl.Int64, strict=False)
+    milliseconds = tick_seconds(whole, 1000, number - whole)
+    value = pl.when(number.abs() >= MILLISECONDS).then(milliseconds).otherwise(number)
+    return pl.when(number.abs() < NOT_A_TIME).then(value)  # NaN compares as greater: refused
+
+
+def tick_seconds(ticks: pl.Expr, per_second: int, rest: pl.Expr | None = None) -> pl.Expr:
+    """Whole ticks (and the rest of one) as the Float64 that is nearest in seconds.
+
+    polars divides by a constant by multiplying with its inverse, which is not the nearest: here
+    that only touches the fraction, whose error is then far below the last digit.
+    """
+    fraction = ticks % per_second if rest is None else ticks % per_second + rest
+    return ticks // per_second + fraction / per_second
+
+
+def iso_seconds(text: pl.Expr) -> pl.Expr:
+    """Unix seconds from ISO 8601 dates and times, UTC where no offset is given; null elsewhere."""
+    clean = text.str.strip_chars().str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
+    formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+    naive = [clean.str.to_datetime(f, strict=False, time_unit="us") for f in formats]
+    zoned = clean.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us")
+    ticks = pl.coalesce(zoned.dt.epoch("us"), *(time.dt.epoch("us") for time in naive))
+    return tick_seconds(ticks, 1_000_000)
+
+
+def is_missing(token: pl.Expr) -> pl.Expr:
+    """True for a token that is null, or that RecBole would read as a missing value."""
+    return token.is_null() | token.is_in(MISSING)
+
+
+def is_unwritable(token: pl.Expr) -> pl.Expr:
+    """True for a token that would break a tab-separated row, or lose its quotes in RecBole."""
+    return token.str.contains(r'[\t\r\n"]')
+
+
+def sound(
+    rows: pl.LazyFrame,
+    values: Mapping[str, pl.Expr],
+    problems: Mapping[str, pl.Expr],
+    source: Source,
+    on_error: OnError,
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows without a problem (``row`` and ``values``), and how many had which problem.
+
+    ``problems`` are tests on ``values`` and on the columns of ``rows``; a row counts for the first
+    that holds. Raises InputError for the first bad row, unless ``on_error`` is "skip".
+    """
+    if on_error not in ("stop", "skip"):
+        raise InputError(f"on_error is {on_error!r}: pass stop or skip")
+    codes = [
+        pl.when(test).then(pl.lit(code, pl.UInt8)) for code, test in enumerate(problems.values())
+    ]
+    parsed = rows.with_columns(**values).select("row", *values, problem=pl.coalesce(codes))
+    try:
+        frame = parsed.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(source, error) from error
+    bad = frame.lazy().filter(pl.col("problem").is_not_null()).group_by("problem")
+    found = bad.agg(count=pl.len(), row=pl.col("row").min()).sort("row").collect()
+    reasons = list(problems)
+    if len(found) and on_error == "stop":
+        first = found.row(0, named=True)
+        raise _bad_row(source, first["row"], reasons[first["problem"]])
+    counts = {reasons[row["problem"]]: row["count"] for row in found.iter_rows(named=True)}
+    return frame.filter(pl.col("problem").is_null()).drop("problem"), counts
+
+
+def _bad_row(source: Source, row: int, reason: str) -> InputError:
+    if source.parquet:
+        cells = pl.scan_parquet(source.rows, glob=False).slice(row, 1).collect().row(0)
+        place, text = "row", ",".join("" if cell is None else str(cell) for cell in cells)
+    else:
+        with source.rows.open("rb") as file:
+            text = next(islice(file, row, None)).decode(errors="replace").rstrip("\r\n")
+        place = "line"
+    shown = repr(text[:LONGEST_SHOWN]) + ("..." if len(text) > LONGEST_SHOWN else "")
+    return InputError(
+        f"{source.label}, {place} {row + 1}: {reason}: {shown}: fix it or pass --on_error=skip"
+    )
+
+
+def _unreadable(source: Source, error: Exception) -> InputError:
+    """polars does not say where: look for the first line that is not text."""
+    if not source.parquet:
+        with source.rows.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if NO_FIELD.encode() in line:
+                    return InputError(
+                        f"{source.label}, line {number} holds a control character: remove it"
+                    )
+                try:
+                    line.decode()
+                except UnicodeDecodeError:
+                    return InputError(
+                        f"{source.label}, line {number} is not UTF-8: re-encode it with iconv"
+                    )
+    reason = " ".join(str(error).split())[:LONGEST_SHOWN]
+    return InputError(f"{source.label} cannot be read ({reason}): download or export it again")

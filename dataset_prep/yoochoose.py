@@ -1,0 +1,142 @@
+"""YooChoose (RecSys Challenge 2015): clicks and buys, merged by session and time."""
+
+from __future__ import annotations
+
+if __name__ == "__main__" and not __package__:
+    # Run by its path: this folder, where csv.py would hide the standard library's, leaves the
+    # search path before anything else is imported.
+    import os
+    import sys
+
+    here = os.path.dirname(os.path.realpath(__file__))
+    others = [path for path in sys.path if os.path.realpath(path) != here]
+    sys.path[:] = [os.path.dirname(here), *others]
+    import runpy
+
+    runpy.run_module("dataset_prep.yoochoose", run_name="__main__")
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from . import atomic, rows, sources
+from .rows import OnError
+from .sources import Source
+
+CLICK_FIELDS = 4  # session, timestamp, item, category
+BUY_FIELDS = 5  # session, timestamp, item, price, quantity
+TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+
+def convert(
+    clicks: Path,
+    buys: Path,
+    output: Path,
+    *,
+    min_clicks: int = 3,
+    on_error: OnError = "stop",
+    overwrite: bool = False,
+) -> atomic.Summary:
+    """Write the data set ``output``: sessions with ``min_clicks`` clicks, and their buys.
+
+    ``clicks`` and ``buys`` may be the same archive. At equal times clicks stand before buys.
+    Raises InputError for what the user can cure.
+    """
+    settings = {"min_clicks": min_clicks, "on_error": on_error, "rewards": atomic.REWARDS}
+    with atomic.staged(output, overwrite) as folder:
+        clicked = sources.unpack(clicks, "yoochoose-clicks.dat", folder.parent)
+        bought = sources.unpack(buys, "yoochoose-buys.dat", folder.parent)
+        log, bad_rows = read_both(clicked, bought, on_error)
+        raw, raw_events = table_2(log), atomic.events(log)
+        log = atomic.at_least(log, "session", min_clicks, pl.col("event") == atomic.CLICK)
+        kept = table_2(log)
+        single, longest = atomic.lengths(log)
+        summary = atomic.Summary(
+            converter="yoochoose",
+            raw=raw,
+            kept=kept,
+            raw_events=raw_events,
+            dropped={
+                "clicks_of_short_sessions": raw.clicks - kept.clicks,
+                "purchases_of_short_sessions": raw.purchases - kept.purchases,
+            },
+            bad_rows=bad_rows,
+            single_event_sequences=single,
+            longest_sequence=longest,
+            settings=settings,
+            inputs=(clicked, bought),
+        )
+        atomic.write(log, atomic.binary_reward(), summary, folder)
+    return summary
+
+
+def table_2(log: pl.DataFrame) -> atomic.Counts:
+    event = pl.col("event")
+    return atomic.counts(log, purchase=event == atomic.PURCHASE, click=event == atomic.CLICK)
+
+
+def read_both(
+    clicks: Source, buys: Source, on_error: OnError
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """One log, the buys' rows numbered after the clicks', and the bad rows of both by reason."""
+    clicked, bad_clicks = read(clicks, CLICK_FIELDS, atomic.CLICK, 0, on_error)
+    after = clicked["row"].max() or 0
+    assert isinstance(after, int)
+    bought, bad_buys = read(buys, BUY_FIELDS, atomic.PURCHASE, after + 1, on_error)
+    bad_rows = {f"clicks, {reason}": number for reason, number in bad_clicks.items()}
+    bad_rows |= {f"buys, {reason}": number for reason, number in bad_buys.items()}
+    return pl.concat([clicked, bought]), bad_rows
+
+
+def read(
+    source: Source, width: int, event: str, first_row: int, on_error: OnError
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows of one headerless file as a log, and how many were bad for which reason."""
+    raw = rows.split(source, ",", width, {"session_text": 0, "time_text": 1, "item_text": 2})
+    time = pl.col("time_text").str.to_datetime(TIME, strict=False, time_unit="ms")
+    values = {
+        "session": pl.col("session_text").cast(pl.Int64, strict=False),
+        "item": pl.col("item_text").cast(pl.Int64, strict=False),
+        "timestamp": rows.tick_seconds(time.dt.epoch("ms"), 1000),
+    }
+    problems = {
+        f"not {width} fields": pl.col("torn"),
+        "the session is not a whole number": pl.col("session").is_null(),
+        "the time is not like 2014-04-07T10:51:09.277Z": pl.col("timestamp").is_null(),
+        "the item is not a whole number": pl.col("item").is_null(),
+    }
+    log, bad_rows = rows.sound(raw, values, problems, source, on_error)
+    number = (pl.col("row") + first_row).cast(pl.UInt32)
+    return log.with_columns(number, event=pl.lit(event, atomic.EVENTS)), bad_rows
+
+
+def main(
+    clicks: Annotated[Path, typer.Option(help="yoochoose-clicks.dat: plain, gz, zip or 7z")],
+    buys: Annotated[Path, typer.Option(help="yoochoose-buys.dat; may be the same archive")],
+    output: Annotated[Path, typer.Option(help="The folder to write, e.g. dataset/yoochoose")],
+    min_clicks: Annotated[
+        int,
+        typer.Option(
+            *atomic.spellings("min_clicks"), min=0, help="Drop sessions with fewer clicks"
+        ),
+    ] = 3,
+    on_error: atomic.OnErrorOption = "stop",
+    overwrite: atomic.OverwriteOption = False,
+) -> None:
+    """Convert the YooChoose logs (RecSys Challenge 2015) to RecBole atomic files."""
+    with atomic.one_line_errors():
+        summary = convert(
+            clicks,
+            buys,
+            output,
+            min_clicks=min_clicks,
+            on_error=on_error,
+            overwrite=overwrite,
+        )
+    atomic.report(summary, output)
+
+
+if __name__ == "__main__":
+    typer.run(main)
