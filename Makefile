@@ -1,24 +1,38 @@
+# Anything with a recipe here works as the first command on a fresh clone.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RECBOLE := recbole==1.2.1
 
-.PHONY: install test check
+.PHONY: install run test check bench matrix
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "recbole_lpi needs Python 3.10 to 3.13 as '$(PYTHON)' (set PYTHON=python3.11)"; exit 1; }
+	  { echo "recbole_lpi needs Python 3.10 to 3.13, and '$(PYTHON)' is another: try make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
-	touch $@
+	$(BIN)/pip install -q --no-deps $(RECBOLE)
+	@touch $@
+
+run: install
+	$(BIN)/python run_recbole_lpi.py --model=LPIRL --dataset=ml-100k
 
 test: install
 	$(BIN)/pytest
 
 check: install
-	$(BIN)/ruff format --check recbole_lpi tests
-	$(BIN)/ruff check recbole_lpi tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+bench: install
+	$(BIN)/python benchmarks/step_cost.py
+
+# The tests over the corners of what is supported; takes an hour and several GB.
+matrix:
+	$(PYTHON) -m pip install -q nox
+	$(PYTHON) -m nox

@@ -52,12 +52,10 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         hint = next(kind for kind in arguments if kind is not type(None))
         return coerce(key, value, hint)
     if origin is tuple:
-        if isinstance(value, str):
-            value = [value]
-        if isinstance(value, (list, tuple)):
-            kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
-            if len(kinds) == len(value):
-                return tuple(coerce(key, v, k) for v, k in zip(value, kinds, strict=True))
+        values = value if isinstance(value, (list, tuple)) else [value]
+        kinds = arguments[:1] * len(values) if arguments[-1] is ... else arguments
+        if value is not None and len(kinds) == len(values):
+            return tuple(coerce(key, v, k) for v, k in zip(values, kinds, strict=True))
     elif origin is dict and isinstance(value, Mapping):
         of_key, of_value = arguments
         return {coerce(key, k, of_key): coerce(key, v, of_value) for k, v in value.items()}

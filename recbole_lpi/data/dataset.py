@@ -141,7 +141,8 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         )
         self._report(self.sessions)
         try:
-            parts = split_sessions(self.sessions, s.split, s.split_ratio, s.seed)
+            seed = s.seed if s.split_seed is None else s.split_seed
+            parts = split_sessions(self.sessions, s.split, s.split_ratio, seed)
         except ValueError as error:
             raise SettingError(f"{self.dataset_name}: {error}") from None
         self._change_feat_format()

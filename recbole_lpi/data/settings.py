@@ -25,7 +25,8 @@ class DataSettings:
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
         evaluate_first_event: also predict a session's first event, from no history.
         gamma: discount γ, in [0, 1).
-        seed: of the random split and the order of batches.
+        seed: of the order of batches, and of the random split unless ``split_seed`` is set.
+        split_seed: of the random split alone, so that several seeds share one split.
     """
 
     USER_ID_FIELD: str
@@ -44,6 +45,7 @@ class DataSettings:
     evaluate_first_event: bool = False
     gamma: float = 0.5
     seed: int = 2020
+    split_seed: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, "split", self.split, f"one of {', '.join(SPLITS)}")

@@ -132,6 +132,7 @@ def load_data_and_model(path: str) -> tuple[Any, ...]:
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, init_logger, init_seed
+
     from recbole_lpi.host.configuration import hidden_argv
 
     state = read_checkpoint(path)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recbole_lpi.host.configuration import hidden_argv
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host import checkpoints
+from recbole_lpi.host.configuration import hidden_argv
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.settings import SettingError
@@ -32,7 +32,9 @@ SHARED = [
 ]
 
 
-def resolve(setting: str, config: Any, train_data: Any, valid_data: Any) -> LoggingPolicy | None:
+def resolve(
+    setting: str, config: Any, train: PolicyDataset, valid_data: Any
+) -> LoggingPolicy | None:
     """The logging policy that ``logging_policy`` names, frozen, on the CPU.
 
     Args:
@@ -41,7 +43,6 @@ def resolve(setting: str, config: Any, train_data: Any, valid_data: Any) -> Logg
     Raises:
         SettingError: no checkpoint there, or one of another catalogue.
     """
-    train: PolicyDataset = train_data.dataset
     if setting == "none":
         return None
     if setting != "auto":
@@ -51,7 +52,7 @@ def resolve(setting: str, config: Any, train_data: Any, valid_data: Any) -> Logg
     folder = RunFolder(root / wanted)
     if not folder.finished:
         with torch.random.fork_rng():  # training it, or finding it, leads to the same run
-            _train(folder, config, train_data, valid_data)
+            _train(folder, config, train, valid_data)
     return _load(folder.path, train)
 
 
@@ -75,7 +76,7 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
     return policy.requires_grad_(False).eval()
 
 
-def _train(folder: RunFolder, config: Any, train_data: Any, valid_data: Any) -> None:
+def _train(folder: RunFolder, config: Any, train: PolicyDataset, valid_data: Any) -> None:
     """A LoggingPolicy run with its own defaults on the data objects at hand."""
     from recbole.config import Config
     from recbole.utils import init_seed
@@ -91,10 +92,9 @@ def _train(folder: RunFolder, config: Any, train_data: Any, valid_data: Any) -> 
         own = Config(model="LoggingPolicy", dataset=config["dataset"], config_dict=data)
     logger.info(f"logging policy: training one for this data into {folder.path}")
     init_seed(own["seed"], own["reproducibility"])
-    model = LoggingPolicy(own, train_data.dataset).to(own["device"])
+    model = LoggingPolicy(own, train).to(own["device"])
     trainer = PolicyTrainer(own, model, resume=folder.begun)
-    trainer.fit(train_data, valid_data, show_progress=bool(config["show_progress"]))
-    trainer.evaluate(valid_data)
+    trainer.fit(train, valid_data, show_progress=bool(config["show_progress"]))
     trainer.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 

@@ -18,9 +18,9 @@ def show(run: Run, console: Console | None = None) -> None:
     model, dataset = run.config["model"], run.config["dataset"]
     console.print(rankings(f"{model} on {dataset}: test part", test))
     for name, words in (
-        ("average_reward@1", "AR@1, mean logged reward where the first choice was the logged item"),
-        ("js_divergence", "JS divergence from the logging policy, in nats (at most 0.693)"),
-        ("kl_divergence", "KL divergence from the logging policy, in nats"),
+        ("average_reward@1", "AR@1, the reward collected by first choices"),
+        ("js_divergence", "JS divergence from the logging policy (at most 0.693)"),
+        ("kl_divergence", "KL divergence from the logging policy"),
     ):
         if name in test:
             console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]")
@@ -29,23 +29,31 @@ def show(run: Run, console: Console | None = None) -> None:
 
 
 def rankings(title: str, estimates: Mapping[str, Estimate]) -> Table:
-    """Hit rate and nDCG at each cut-off, a row for each kind of event."""
-    cuts = sorted({int(k) for name in estimates for m, _, k in [name.partition("@")]
-                   if m in ("hit", "ndcg") and k})  # fmt: skip
+    """Hit rate and nDCG at each cut-off, a column for each kind of event."""
     table = Table(title=title)
-    table.add_column("events")
-    table.add_column("number", justify="right")
-    for metric in ("HR", "nDCG"):
-        for k in cuts:
-            table.add_column(f"{metric}@{k}", justify="right")
-    for kind in ("purchase", "click", ""):
-        prefix = f"{kind}_" if kind else ""
-        cells = [estimates.get(f"{prefix}{metric}@{k}") for metric in ("hit", "ndcg") for k in cuts]
-        counted = [cell for cell in cells if cell is not None]
-        if counted and counted[0].count:
-            texts = ["" if cell is None else plus_minus(cell) for cell in cells]
-            table.add_row(kind or "all", f"{counted[0].count:,}", *texts)
+    table.add_column("")
+    kinds = [prefix for prefix in ("purchase_", "click_", "") if _number(estimates, prefix)]
+    for prefix in kinds:
+        number = _number(estimates, prefix)
+        table.add_column(f"{prefix.strip('_') or 'all'} ({number:,})", justify="right")
+    for metric, word in (("hit", "HR"), ("ndcg", "nDCG")):
+        for k in sorted(
+            {int(name.partition("@")[2]) for name in estimates if f"{metric}@" in name}
+        ):
+            cells = [estimates.get(f"{prefix}{metric}@{k}") for prefix in kinds]
+            if any(cells):
+                texts = ["" if cell is None else plus_minus(cell) for cell in cells]
+                table.add_row(f"{word}@{k}", *texts)
     return table
+
+
+def _number(estimates: Mapping[str, Estimate], prefix: str) -> int:
+    """Events of a kind."""
+    for metric in ("hit@", "ndcg@"):
+        for name, estimate in estimates.items():
+            if name.startswith(prefix + metric):
+                return estimate.count
+    return 0
 
 
 def plus_minus(estimate: Estimate) -> str:

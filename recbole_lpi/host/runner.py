@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.host.configuration import hidden_argv
-
-from recbole_lpi import settings
-from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.host import checkpoints
+from recbole_lpi.host.configuration import hidden_argv, known_models, read_file, suggest
+from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
-from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.models import MODELS
-from recbole_lpi.models.settings import NetworkSettings
-from recbole_lpi.objectives import ObjectiveSettings
+from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
 
 class DatasetMissing(SettingError):
-    """The data set's files are not where they were looked for."""
+    """The data set's files are not where they were looked for; says how to get them."""
 
     def __init__(self, dataset: str, path: Path) -> None:
-        super().__init__(f"data set '{dataset}' is not there: looked for {path}")
+        converter = CONVERTER.get(dataset, CONVERTER[""])
+        ways = [f"convert the raw log: {converter} --output {path.parent}"]
+        if dataset in ARCHIVES:
+            ways.append("fetch the files RecBole publishes: the same command with --download")
+        cures = "".join(f"\n  {number}. {way}" for number, way in enumerate(ways, 1))
+        super().__init__(
+            f"data set '{dataset}' is not there: looked for {path} (--data_path sets the folder "
+            f"that holds {dataset}/). To get it:{cures}"
+        )
         self.dataset, self.path = dataset, path
+
+
+# How each raw log becomes a data set; any other log goes through the last.
+CONVERTER = {
+    "retailrocket": "python dataset_prep/retailrocket.py --events events.csv",
+    "yoochoose": (
+        "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys yoochoose-buys.dat"
+    ),
+    "": (
+        "python dataset_prep/csv.py --input FILE --session COLUMN --item COLUMN --time COLUMN "
+        "--event COLUMN --reward NAME=VALUE"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ def run(
         config = make_config(given["model"], given["dataset"], (), given)
     else:
         config = make_config(model, dataset, config_files, given)
-    check(config)
+    check_files(config)
     if not resume:
         folder = _folder(config)
     with log_to(folder.log):
@@ -85,30 +100,42 @@ def make_config(
     """RecBole's Config, without its look at the command line. SettingError as ``run`` says."""
     from recbole.config import Config
 
-    for name in files:
-        if not os.path.isfile(name):
-            raise SettingError(f"no settings file at {name}")
+    settings = {key: value for file in files for key, value in read_file(file).items()}
+    settings |= given
+    wanted = model or settings.get("model")
+    if wanted not in OBJECTIVES:
+        refuse_model(wanted)
+    if not (dataset or settings.get("dataset")):
+        raise SettingError("no data set is named: give --dataset, such as --dataset=ml-100k")
     with hidden_argv():
-        return Config(
-            model=model, dataset=dataset, config_file_list=list(files) or None,
-            config_dict=dict(given),
-        )  # fmt: skip
+        try:
+            return Config(model=model, dataset=dataset, config_dict=settings)
+        except SettingError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+            raise SettingError(f"RecBole refuses the settings: {error}") from error
 
 
-def check(config: Any) -> None:
-    """Refuse what cannot work, before any data is read."""
-    if config["model"] not in MODELS:
-        raise SettingError(
-            f"'{config['model']}' is a model of RecBole itself; the policies are "
-            f"{', '.join(sorted(MODELS))}"
-        )
-    DataSettings.of(config)
-    TrainingSettings.of(config)
-    settings.read(NetworkSettings, config)
-    settings.read(ObjectiveSettings, config)
-    if config["logging_policy"] not in (None, "auto", "none"):
+def refuse_model(name: object) -> None:
+    """SettingError for a model that is no policy of ours, with what it might have been."""
+    policies = ", ".join(sorted(OBJECTIVES))
+    if name is None:
+        raise SettingError(f"no model is named: give --model, one of {policies}")
+    known = known_models()
+    if name in known:
+        raise SettingError(f"'{name}' is a model of RecBole itself; the policies are {policies}")
+    near = suggest(str(name), known)
+    hint = f"did you mean {near}? " if near else ""
+    raise SettingError(f"unknown model '{name}': {hint}The policies are {policies}")
+
+
+def check_files(config: Any) -> None:
+    """Refuse, before any work, a checkpoint that is none, and data that is not there."""
+    if config["logging_policy"] not in ("auto", "none"):
         checkpoints.read_checkpoint(config["logging_policy"])
     data = Path(config["data_path"]) / f"{config['dataset']}.inter"
+    if not data.is_file() and config["download"]:
+        download(config["dataset"], data.parent)
     if not data.is_file():
         raise DatasetMissing(config["dataset"], data)
 
@@ -124,25 +151,24 @@ def _folder(config: Any) -> RunFolder:
 
 
 def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
-    from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model, init_seed
+    from recbole.utils import init_seed
 
+    from recbole_lpi.data.dataset import PolicyDataset
     from recbole_lpi.host.trainer import PolicyTrainer
+    from recbole_lpi.models import MODELS
 
-    init_seed(config["seed"], config["reproducibility"])
     _log_to_screen()
     logger = logging.getLogger()
-    dataset = create_dataset(config)
-    logger.info(dataset)
-    train_data, valid_data, test_data = data_preparation(config, dataset)
-    for loader in (train_data, valid_data, test_data):
-        logger.info(loader.dataset.summary)
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model(config["model"])(config, train_data.dataset).to(config["device"])
+    train, valid, test = parts = PolicyDataset(config).build()
+    for part in parts:
+        logger.info(part.summary)
+    init_seed(config["seed"], config["reproducibility"])
+    model = MODELS[config["model"]](config, train).to(config["device"])
     trainer = PolicyTrainer(config, model, folder, resume)
     show = bool(config["show_progress"]) and sys.stderr.isatty()
-    trainer.fit(train_data, valid_data, show_progress=show)
-    trainer.evaluate(test_data, show_progress=show)
+    trainer.fit(train, valid, show_progress=show)
+    trainer.evaluate(test, show_progress=show)
     return Run(config, folder, trainer.results)
 
 

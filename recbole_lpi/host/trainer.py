@@ -81,12 +81,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         Without ``valid_data`` every epoch is trained and the last is the best.
         """
         self._saved = saved
-        train: PolicyDataset = train_data.dataset
+        train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
         with self._recording():
             mu = logging_policy.resolve(
-                self.settings.logging_policy, self.config, train_data, valid_data
+                self.settings.logging_policy, self.config, train, valid_data
             )
             logging_policy.attach(self.model, mu)
             self._restore()
@@ -111,7 +111,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         show_progress: bool = False,
     ) -> OrderedDict[str, float]:
         """Metrics of the best epoch on a part, unrounded; the test part ends the run's folder."""
-        held: PolicyDataset = eval_data.dataset
+        held = part_of(eval_data)
         if model_file is not None:
             self.model.load_state_dict(checkpoints.read_checkpoint(model_file)["state_dict"])
         elif load_best_model and self._best_state is not None:
@@ -209,7 +209,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if self.next_epoch % self.settings.eval_step and self.next_epoch < self.settings.epochs:
             return None
         began = time.time()
-        _, estimates = self._measure(valid_data.dataset, show_progress, divergence=False)
+        _, estimates = self._measure(part_of(valid_data), show_progress, divergence=False)
         score = estimates[self.settings.valid_metric.lower()].mean
         bigger = self.settings.bigger_is_better
         if score > self.best_valid_score if bigger else score < self.best_valid_score:
@@ -341,6 +341,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 writer.add_scalar(f"train/{name}", value, epoch)
             for name, value in self.best_valid_result.items() if self.best_epoch == epoch else ():
                 writer.add_scalar(f"valid best/{name}", value, epoch)
+
+
+def part_of(data: Any) -> PolicyDataset:
+    """The part of the data itself, or the one that a loader of RecBole's holds."""
+    part = data if isinstance(data, PolicyDataset) else data.dataset
+    if not isinstance(part, PolicyDataset):
+        raise SettingError(f"policies train on sessions: got a {type(part).__name__}")
+    return part
 
 
 def _spelled(totals: dict[str, Tensor], steps: int) -> str:

@@ -1,0 +1,210 @@
+"""RecBole's ``Config``, with our property files, safe values, and no unknown settings."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recbole_lpi import settings
+from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.host.properties import file_beside, property_files
+from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.models.settings import NetworkSettings
+from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
+from recbole_lpi.settings import SettingError
+
+# Of RecBole's programs and its distributed runs; no property file names them.
+OF_PROGRAMS = {
+    "model", "dataset", "config_files", "nproc", "ip", "port", "world_size", "group_offset",
+    "offset", "local_rank", "single_spec", "verbose", "device", "gpu_id", "data_path", "url",
+    "wandb_project",
+}  # fmt: skip
+# Settings by which RecBole would unpickle a file.
+UNPICKLED = ("dataset_save_path", "dataloaders_save_path", "save_dataset", "save_dataloaders")
+
+
+class SettingsLoader(yaml.SafeLoader):
+    """Plain YAML, no objects, and 1e-3 is a number as it is to RecBole."""
+
+
+SettingsLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def parse(text: str) -> Any:
+    """A value from the command line or a string in a dictionary: plain YAML, else the text."""
+    if text.strip() == "None":
+        return None
+    try:
+        value = yaml.load(text, SettingsLoader)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, (type(None), bool, int, float, list, dict)) else text
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """Settings of a YAML file. SettingError names the file and the line that is wrong."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        loaded = yaml.load(text, SettingsLoader) or {}
+    except FileNotFoundError:
+        raise SettingError(f"no settings file at {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise SettingError(f"{path} is not plain YAML: {said}") from None
+    if not isinstance(loaded, Mapping):
+        raise SettingError(f"{path} must hold lines of 'setting: value'")
+    return dict(loaded)
+
+
+@contextmanager
+def hidden_argv() -> Iterator[None]:
+    """While a Config is made: it takes the program's command line for its own."""
+    kept, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = kept
+
+
+def amend(config_class: Any) -> None:
+    """Amend RecBole's ``Config``; what concerns policies alone leaves other models as they were."""
+    if getattr(config_class, "_reads_policies", False):
+        return
+    load_internal = config_class._load_internal_config_dict
+    set_defaults = config_class._set_default_parameters
+
+    def load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for file in files or ():
+            merged.update(read_file(file))
+        return merged
+
+    def convert_config_dict(config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: parse(v) if isinstance(v, str) else v for key, v in given.items()}
+
+    def load_internal_config_dict(config: Any, model: str, model_class: Any, dataset: str) -> None:
+        load_internal(config, model, model_class, dataset)
+        if model in OBJECTIVES:
+            external, internal = config.external_config_dict, config.internal_config_dict
+            where = external.get("data_path", internal.get("data_path", "dataset/"))
+            for file in property_files(model, dataset):
+                internal.update(read_file(file))
+            known = set(internal) | known_settings()
+            beside = file_beside(dataset, where)
+            if beside.is_file():
+                read = read_file(beside)
+                refuse_unknown(read, known, internal, f"{beside}: ")
+                internal.update(read)
+            refuse_unknown(external, known, internal)
+            _say_unread(model, external, internal)
+
+    def set_default_parameters(config: Any) -> None:
+        if config.model in OBJECTIVES:
+            check(config.final_config_dict)
+        set_defaults(config)
+
+    config_class._build_yaml_loader = lambda config: SettingsLoader
+    config_class._load_config_files = load_config_files
+    config_class._convert_config_dict = convert_config_dict
+    config_class._load_internal_config_dict = load_internal_config_dict
+    config_class._set_default_parameters = set_default_parameters
+    config_class._reads_policies = True
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Read every setting of a policy once, so that a wrong one is refused before any work."""
+    config = _Known(values)
+    for name in UNPICKLED:
+        if values.get(name):
+            raise SettingError(f"{name} is not offered for policies: RecBole would unpickle a file")
+    for read in (
+        DataSettings.of,
+        TrainingSettings.of,
+        _reader(NetworkSettings),
+        _reader(ObjectiveSettings),
+    ):
+        read(config)
+
+
+class _Known(dict[str, Any]):
+    """A dictionary that gives None for what it lacks, as ``Config`` does."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+def _reader(cls: type) -> Callable[[Any], object]:
+    return lambda config: settings.read(cls, config)
+
+
+def refuse_unknown(
+    given: Iterable[str], known: set[str], preferred: Iterable[str] = (), where: str = ""
+) -> None:
+    """SettingError for the first setting that nothing reads, naming the nearest known."""
+    for key in given:
+        if key not in known:
+            near = suggest(key, preferred) or suggest(key, known)
+            hint = f"; did you mean {near}?" if near else ""
+            raise SettingError(f"{where}unknown setting '{key}'{hint}")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest of ``known``, quoted, or nothing."""
+    by_lower = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 2, 0.6)
+    return " or ".join(f"'{by_lower[n]}'" for n in near)
+
+
+def _say_unread(model: str, given: Iterable[str], internal: Mapping[str, Any]) -> None:
+    unread = sorted(key for key in given if key not in internal and key not in OF_PROGRAMS)
+    unread = [key for key in unread if key not in _arguments()]
+    if unread:
+        logging.getLogger().warning(
+            f"{model} does not read {', '.join(unread)}: settings of other models of RecBole"
+        )
+
+
+@cache
+def known_settings() -> frozenset[str]:
+    """Settings that RecBole itself knows, for any of its models and programs."""
+    keys = set(OF_PROGRAMS) | _arguments()
+    for file in (_recbole() / "properties").rglob("*.yaml"):
+        if file.name != "url.yaml":
+            keys |= set(read_file(file))
+    return frozenset(keys)
+
+
+@cache
+def _arguments() -> frozenset[str]:
+    from recbole.utils import argument_list
+
+    return frozenset(
+        name for part in vars(argument_list).values() if isinstance(part, list) for name in part
+    )
+
+
+def known_models() -> list[str]:
+    """The policies, then RecBole's sequential models."""
+    folder = _recbole() / "model" / "sequential_recommender"
+    modules = {file.stem for file in folder.glob("*.py")}
+    named = (file.stem for file in (_recbole() / "properties" / "model").glob("*.yaml"))
+    return [*OBJECTIVES, *sorted(name for name in named if name.lower() in modules)]
+
+
+def _recbole() -> Path:
+    import recbole
+
+    return Path(recbole.__file__).parent
