@@ -119,7 +119,7 @@ class Windows(NamedTuple):
     @property
     def inputs(self) -> Ints:
         """Positions the encoder sees, [W]."""
-        return self.stop - self.begin - 1 + self.opens
+        return np.asarray(self.stop - self.begin - 1 + self.opens)
 
     def take(self, index: ArrayLike) -> Windows:
         """The windows at ``index``."""

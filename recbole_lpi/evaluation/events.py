@@ -119,7 +119,7 @@ def event_table(
     batch_size: int,
     device: torch.device,
     logging: Policy | None = None,
-    progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,  # type: ignore[assignment]
+    progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
 ) -> EventTable:
     """Rank every held-out event against the whole catalogue.
 

@@ -47,7 +47,7 @@ def ndcg(table: EventTable, k: int) -> np.ndarray:
 
 def mrr(table: EventTable, k: int) -> np.ndarray:
     """1[rank ≤ k] / rank, [N]."""
-    return hit(table, k) / table.rank
+    return np.asarray(hit(table, k) / table.rank)
 
 
 def precision(table: EventTable, k: int) -> np.ndarray:

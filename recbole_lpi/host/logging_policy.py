@@ -73,7 +73,8 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
     policy = LoggingPolicy(config, train)
     policy.load_state_dict(state["state_dict"])
-    return policy.requires_grad_(False).eval()
+    policy.requires_grad_(False).eval()
+    return policy
 
 
 def _train(folder: RunFolder, config: Any, train: PolicyDataset, valid_data: Any) -> None:

@@ -190,10 +190,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 f"the loss is {loss.item()} in epoch {epoch}, step {step}: lower learning_rate, "
                 "raise beta, or set weight_clip or clip_grad_norm"
             )
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if settings.clip_grad_norm:
             self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.model.parameters(), **settings.clip_grad_norm)
+            arguments: dict[str, Any] = dict(settings.clip_grad_norm)
+            clip_grad_norm_(self.model.parameters(), **arguments)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return {k: v.detach() for k, v in {**losses.parts, **losses.diagnostics}.items()}
