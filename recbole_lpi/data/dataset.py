@@ -46,7 +46,10 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         if source != FeatureSource.INTERACTION:
             return super()._load_feat(filepath, source)
         wanted, unwanted = self._get_load_and_unload_col(source)
-        needed = {self.settings.reward_field, self.settings.event_field}
+        s = self.settings  # load_col may leave out what a policy cannot do without
+        needed = {s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.reward_field, s.event_field}
+        if s.rating_to_reward:
+            needed.add(s.RATING_FIELD)
         loaded = read_atomic(
             filepath,
             separator=self.config["field_separator"],

@@ -102,8 +102,8 @@ class Windows(NamedTuple):
     """Stretches of sessions, all int64 [W], as places in the flat store.
 
     A window reads events begin … stop − 2 and predicts begin + 1 … stop − 1; those from
-    ``first_target`` on count. With ``opens`` it also predicts its first event from nothing but a
-    start token. ``last`` is where its session ends for this part: no return or bootstrap beyond.
+    ``first_target`` on count. With ``opens`` it also predicts its first event, from nothing but a
+    start token, which counts as an input. ``last`` is where its session ends for this part: no return or bootstrap beyond.
     """
 
     begin: Ints
@@ -135,7 +135,7 @@ def training_windows(
     """
     head = sessions.offsets[part.session]
     begin = np.maximum(head, part.stop - 1 - max_length)
-    opens = (begin == head) & first_event
+    opens = (part.stop - 1 - head < max_length) & first_event
     earliest = part.stop - (loss_on_last or max_length + 1)
     first = np.maximum.reduce([begin + ~opens, part.start, earliest])
     windows = Windows(begin, first, part.stop, part.stop, part.session, opens)
@@ -153,7 +153,7 @@ def evaluation_windows(
     head = sessions.offsets[part.session]
     opens = np.full(len(part), first_event)
     first = np.maximum(part.start, head + ~opens)
-    shared_stop = np.minimum(part.stop, head + max_length + 1)
+    shared_stop = np.minimum(part.stop, head + max_length + ~opens)
     shared = Windows(head, first, shared_stop, part.stop, part.session, opens)
     shared = shared.take(np.flatnonzero(first < shared_stop))
     late_first = np.maximum(first, shared_stop)

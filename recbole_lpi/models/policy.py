@@ -64,7 +64,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             attn_dropout_prob=network.attn_dropout_prob,
             hidden_act=network.hidden_act,
             layer_norm_eps=network.layer_norm_eps,
-            max_length=self.max_seq_length + self.opens_sessions,
+            max_length=self.max_seq_length,
             initializer_range=network.initializer_range,
         )
         self.head = self.objective.head(self.settings)
@@ -165,9 +165,5 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         """Start token before every list that is not full, and so begins with its session."""
         short = length < item_seq.shape[1]
         start = torch.full_like(item_seq[:, :1], self.n_items)
-        opened = torch.where(
-            short[:, None],
-            torch.cat([start, item_seq], 1),
-            torch.cat([item_seq, torch.zeros_like(start)], 1),
-        )
-        return opened, length + short.long()
+        moved = torch.cat([start, item_seq[:, :-1]], 1)
+        return torch.where(short[:, None], moved, item_seq), length + short.long()

@@ -80,7 +80,7 @@ def test_evaluation_covers_every_target_once_with_its_most_recent_items(max_leng
     expected = targets_by_loop(LISTS, max_length, first_event)
     assert seen.keys() == expected.keys()
     for key, items in expected.items():
-        opened = [99, *items] if first_event and key[1] <= max_length else items
+        opened = [99, *items] if first_event and key[1] < max_length else items
         assert seen[key] == opened
     assert target_places(windows).tolist() == sorted(
         int(sessions.offsets[s]) + i for s, i in expected

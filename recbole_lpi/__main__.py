@@ -1,0 +1,5 @@
+"""``python -m recbole_lpi``: the command line."""
+
+from recbole_lpi.cli import program
+
+program()

@@ -1,0 +1,188 @@
+"""RecBole's own entry points, with our policies in them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_lpi.host import registration
+from recbole_lpi.models import MODELS
+
+from .conftest import SMALL
+
+
+def python(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_ours_imports_neither_recbole_nor_pandas():
+    python("import sys, recbole_lpi; assert not {'recbole', 'pandas'} & set(sys.modules)")
+
+
+@pytest.mark.parametrize(
+    "first", ["recbole_lpi", "recbole.config", "recbole.data", "recbole_lpi.data.dataset"]
+)
+def test_either_package_may_be_imported_first(first):
+    python(
+        f"import {first}, recbole_lpi\n"
+        "from recbole.utils import get_model, get_trainer\n"
+        "from recbole.config import Config\n"
+        "import recbole.data.dataset\n"
+        "assert get_model('LPIRL').__module__ == 'recbole_lpi.models'\n"
+        "assert get_trainer(None, 'LPIRL').__name__ == 'PolicyTrainer'\n"
+        "assert recbole.data.dataset.LPIRLDataset.__name__ == 'PolicyDataset'\n"
+        "config = Config(model='LPIRL', dataset='ml-100k')\n"
+        "assert config['advantage_baseline'] == 'policy'\n"
+    )
+
+
+def test_registering_twice_is_registering_once():
+    before = list(sys.meta_path)
+    registration.register()
+    assert sys.meta_path == before
+
+
+def test_recboles_own_classes_are_left_alone():
+    import recbole.data.dataset
+    from recbole.utils import ModelType, get_model, get_trainer
+
+    assert get_model("SASRec").__module__ == "recbole.model.sequential_recommender.sasrec"
+    assert get_trainer(ModelType.SEQUENTIAL, "SASRec").__module__ == "recbole.trainer.trainer"
+    assert not hasattr(recbole.data.dataset, "SASRecDataset")
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_stock_run_recbole_and_load_data_and_model(log, model):
+    from recbole.quick_start import load_data_and_model, run_recbole
+    from recbole.utils import get_trainer
+
+    given = {**SMALL, "run_dir": f"runs/{model}"}
+    result = run_recbole(model=model, dataset="shop", config_dict=given)
+    assert 0 < result["test_result"]["purchase_ndcg@10"] <= 1
+    assert ("js_divergence" in result["test_result"]) == (model != "LoggingPolicy")
+    config, loaded, _, _, _, test_data = load_data_and_model(f"runs/{model}/model.pth")
+    assert type(loaded) is MODELS[model] and config["hidden_size"] == SMALL["hidden_size"]
+    again = get_trainer(config["MODEL_TYPE"], model)(config, loaded).evaluate(
+        test_data, load_best_model=False
+    )
+    for name, value in again.items():
+        assert value == result["test_result"][name], name
+
+
+def test_the_objective_of_recboles_hyper_tuning(log):
+    from recbole.quick_start import objective_function
+
+    found = objective_function({**SMALL, "model": "LoggingPolicy", "dataset": "shop"})
+    assert found["model"] == "LoggingPolicy" and found["valid_score_bigger"]
+    assert found["best_valid_score"] == found["best_valid_result"]["reward_weighted_ndcg@20"]
+
+
+def test_our_metrics_in_recboles_own_evaluation(log):
+    """A model of RecBole's, its trainer, its split; purchases and clicks counted by a loop."""
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.trainer import Trainer
+    from recbole.utils import get_model, init_seed
+
+    given = {
+        "metrics": ["NDCG", "purchase_ndcg", "click_hit", "average_reward"], "topk": [3],
+        "valid_metric": "NDCG@3", "epochs": 1, "metric_decimal_place": 12, "hidden_size": 8,
+        "train_neg_sample_args": None, "USER_ID_FIELD": "session_id", "show_progress": False,
+        "load_col": {"inter": ["session_id", "item_id", "timestamp", "event", "reward"]},
+        "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"},
+        "reward_field": "reward", "event_field": "event", "normalize_all": False,
+    }  # fmt: skip
+    config = Config(model="SASRec", dataset="shop", config_dict=given)
+    init_seed(1, True)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    model = get_model("SASRec")(config, train.dataset)
+    trainer = Trainer(config, model)
+    trainer.fit(train, valid, saved=False)
+    found = trainer.evaluate(test, load_best_model=False)
+
+    purchase, click, all_events, collected = [], [], [], []
+    model.eval()
+    names = test.dataset.field2id_token["event"]
+    for interaction, _, _, positive in test:
+        scores = model.full_sort_predict(interaction).view(len(interaction), -1).detach()
+        scores[:, 0] = -np.inf
+        for row, item in enumerate(positive):
+            better = sum(float(s) > float(scores[row, item]) for s in scores[row])
+            gain = 1 / np.log2(better + 2) if better < 3 else 0.0
+            all_events.append(gain)
+            reward = float(interaction["reward"][row])
+            collected.append(reward if better == 0 else 0.0)
+            if names[interaction["event"][row]] == "purchase":
+                purchase.append(gain)
+            else:
+                click.append(float(better < 3))
+    assert purchase and click
+    for name, values in (
+        ("ndcg@3", all_events), ("purchase_ndcg@3", purchase), ("click_hit@3", click),
+        ("average_reward@1", collected),
+    ):  # fmt: skip
+        assert found[name] == pytest.approx(np.mean(values), abs=1e-6), name
+
+
+def test_divergence_is_refused_where_only_top_k_lists_are_kept(log):
+    from recbole.config import Config
+    from recbole.evaluator import Evaluator
+
+    from recbole_lpi.settings import SettingError
+
+    config = Config(
+        model="SASRec", dataset="shop",
+        config_dict={"metrics": ["js_divergence"], "train_neg_sample_args": None,
+                     "valid_metric": "js_divergence"},
+    )  # fmt: skip
+    assert config["valid_metric_bigger"] is False
+    with pytest.raises(SettingError, match="js_divergence compares whole policies"):
+        Evaluator(config).evaluate({})
+
+
+@pytest.mark.parametrize("first_event", [False, True])
+def test_ranks_and_metrics_equal_recboles_own(log, first_event):
+    """Our event table against RecBole's collector and metrics, on the same scores."""
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.evaluator import Collector, Evaluator
+    from recbole.utils import init_seed
+
+    from recbole_lpi.evaluation.events import event_table
+    from recbole_lpi.host.trainer import PolicyTrainer
+
+    metrics = ["hit", "ndcg", "mrr", "recall", "precision"]
+    given = {
+        **SMALL, "metrics": metrics, "metric_decimal_place": 12, "valid_metric": "ndcg@10",
+        "evaluate_first_event": first_event, "logging_policy": "none",
+    }  # fmt: skip
+    config = Config(model="LoggingPolicy", dataset="shop", config_dict=given)
+    init_seed(3, True)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    model = MODELS["LoggingPolicy"](config, train.dataset)
+    trainer = PolicyTrainer(config, model)
+    trainer.fit(train, valid, saved=False)
+    ours = trainer.evaluate(test)
+
+    collector, evaluator = Collector(config), Evaluator(config)
+    ranks = []
+    for interaction, _, row, item in test:
+        with torch.no_grad():
+            scores = model.full_sort_predict(interaction)
+        collector.eval_batch_collect(scores, interaction, row, item)
+        ranks += [
+            1 + sum(float(s) > float(scores[r, i]) for s in scores[r])
+            for r, i in zip(row.tolist(), item.tolist(), strict=True)
+        ]
+    recboles = evaluator.evaluate(collector.get_data_struct())
+    assert set(recboles) == set(ours)
+    for name in recboles:
+        assert ours[name] == pytest.approx(recboles[name], abs=1e-6), name
+    table = event_table(model, test.dataset, 64, torch.device("cpu"))
+    # RecBole's loader gives rows in the order of the windows; the table in that of the store.
+    np.testing.assert_array_equal(table.rank, np.array(ranks)[np.argsort(test.dataset.places)])

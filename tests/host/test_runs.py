@@ -1,0 +1,282 @@
+"""Runs from settings to files: what they leave, how they go on, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from recbole_lpi.cli import app
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.metrics import Kinds, evaluate
+from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.host.runner import run
+from recbole_lpi.settings import SettingError
+
+from .conftest import HEADER, SMALL, write_log
+
+COLUMNS = [
+    "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item", "log_pi",
+    "log_mu", "js", "kl",
+]  # fmt: skip
+
+
+def train(model="LoggingPolicy", run_dir="runs/a", **given):
+    return run(model, "shop", (), {**SMALL, "run_dir": run_dir, **given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"advantage_estimator": "td_residual", "weight_normalize": True},
+        {"advantage_baseline": "logging", "weight_clip": 20},
+        {"advantage_baseline": "max", "double_q": False, "clip_grad_norm": {"max_norm": 1}},
+        {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
+        {"split": "leave_one_out", "enable_amp": False, "learner": "adamw"},
+    ],
+)
+def test_a_run_leaves_everything_in_its_folder(log, given):
+    finished = train("LPIRL", **given)
+    folder = finished.folder
+    assert folder.path == Path("runs/a")
+    metrics = json.loads(folder.metrics.read_text())
+    assert metrics["schema"] == 1
+    names = {f"{kind}{m}@{k}" for kind in ("", "purchase_", "click_") for m in ("hit", "ndcg")
+             for k in SMALL["topk"]}  # fmt: skip
+    names |= {"js_divergence", "kl_divergence", "average_reward@1"}
+    for part in ("valid", "test"):
+        assert names <= set(metrics[part])
+        for found in metrics[part].values():
+            assert set(found) == {"mean", "stderr", "count"}
+            assert found["count"] > 0 and found["stderr"] >= 0
+    frame = pl.read_parquet(folder.events)
+    assert frame.columns == COLUMNS
+    assert frame["session_id"].str.starts_with("s").all()
+    assert frame["greedy_item"].str.starts_with("i").all()
+    assert frame["js"].is_between(0, np.log(2) + 1e-6).all() and frame["kl"].min() >= 0
+    assert set(frame["event"].unique()) == {"click", "purchase"}
+    # The table is all that the metrics need.
+    again = evaluate(read_events(folder.events), names, Kinds(("purchase",), ("click",)))
+    for name in names:
+        assert again[name].mean == pytest.approx(metrics["test"][name]["mean"], abs=1e-9)
+        assert again[name].count == metrics["test"][name]["count"]
+    text = folder.log.read_text()
+    assert "epoch 1 training [time: " in text
+    assert "policy loss" in text and "td loss" in text and "\x1b" not in text
+    config = yaml.safe_load(folder.config.read_text())
+    assert config["hidden_size"] == SMALL["hidden_size"] and config["model"] == "LPIRL"
+    for name in ("model.pth", "resume.pth"):
+        torch.load(folder.path / name, weights_only=True)
+    assert list((folder.path / "tensorboard").glob("events.out.*"))
+    assert not list(folder.path.rglob("*.part"))
+
+
+def test_the_logging_policy_is_trained_once_and_found_again(log):
+    first = train("LPIRL", "runs/a")
+    made = list(Path("runs/logging_policy").iterdir())
+    assert len(made) == 1 and RunFolder(made[0]).finished
+    written = (made[0] / "model.pth").stat().st_mtime_ns
+    second = train("LPIRL", "runs/b", beta=0.5, learning_rate=0.01)
+    assert (made[0] / "model.pth").stat().st_mtime_ns == written
+    train("LPIRL", "runs/c", hidden_size=16)  # another encoder: another logging policy
+    train("LPIRL", "runs/d", split_seed=7)  # another split
+    assert len(list(Path("runs/logging_policy").iterdir())) == 3
+    given = train("LPIRL", "runs/e", logging_policy=str(made[0]))
+    assert given.results["test"]["js_divergence"] == first.results["test"]["js_divergence"]
+    assert second.results["test"]["js_divergence"] != first.results["test"]["js_divergence"]
+    none = train("LPIRL", "runs/f", logging_policy="none")
+    assert "js_divergence" not in none.results["test"]
+    assert pl.read_parquet(none.folder.events)["js"].null_count() > 0
+
+
+def test_training_or_finding_the_logging_policy_leads_to_the_same_run(log):
+    first, second = train("LPIRL", "runs/a"), train("LPIRL", "runs/b")
+    assert first.results == second.results
+
+
+def test_one_split_for_several_seeds(log):
+    events = [
+        pl.read_parquet(train(run_dir=f"runs/{s}", seed=s, split_seed=1).folder.events)
+        for s in (1, 2)
+    ]
+    columns = ["session_id", "position", "item_id"]
+    assert events[0].select(columns).equals(events[1].select(columns))
+    assert not events[0]["log_pi"].equals(events[1]["log_pi"])
+
+
+@pytest.mark.parametrize("model", ["LoggingPolicy", "LPIRL"])
+@pytest.mark.parametrize("moment", ["epoch 1 training", "epoch 2 evaluating", "mid epoch"])
+def test_a_killed_run_resumes_to_the_same_bits(log, model, moment):
+    """SIGKILL, then --resume alone: the model and the metrics of a run never interrupted."""
+    given = {**SMALL, "epochs": 5, "stopping_step": 5, "learning_rate": 0.01}
+    whole = run(model, "shop", (), {**given, "run_dir": "runs/whole"})
+    command = [sys.executable, "-m", "recbole_lpi", "run", f"--model={model}", "--dataset=shop",
+               "--run_dir=runs/killed", *(f"--{k}={v}" for k, v in given.items())]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    text, wanted = "", "epoch 0 evaluating" if moment == "mid epoch" else moment
+    assert process.stderr is not None
+    while wanted not in text:
+        line = process.stderr.readline().decode()
+        assert line, text
+        text += line
+    time.sleep(0.003 if moment == "mid epoch" else 0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    killed = RunFolder("runs/killed")
+    assert killed.begun and not killed.finished
+    done = CliRunner().invoke(app, ["run", "--resume=runs/killed"])
+    assert done.exit_code == 0, done.output
+    ours, theirs = (json.loads(f.metrics.read_text()) for f in (killed, whole.folder))
+    assert ours == theirs
+    ours, theirs = (torch.load(f.model, weights_only=True) for f in (killed, whole.folder))
+    for name, value in theirs["state_dict"].items():
+        assert torch.equal(ours["state_dict"][name], value), name
+    assert pl.read_parquet(killed.events).equals(pl.read_parquet(whole.folder.events))
+
+
+def refused(*arguments: str) -> str:
+    """The one line that the command line answers with, and status 2."""
+    small = [f"--{key}={value}" for key, value in SMALL.items()]
+    done = CliRunner().invoke(app, ["run", "--dataset=shop", *arguments, *small])
+    assert done.exit_code == 2, done.output
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and "Traceback" not in done.output
+    return told[0]
+
+
+LPIRL = "--model=LPIRL"
+
+
+def test_refused_settings(log):
+    assert "did you mean 'beta'" in refused(LPIRL, "--betta=1")
+    assert "did you mean 'LPIRL'" in refused("--model=LPI-RL")
+    assert "unknown model 'Zzz'" in refused("--model=Zzz")
+    assert "'GRU4Rec' is a model of RecBole itself" in refused("--model=GRU4Rec")
+    assert "beta must be > 0" in refused(LPIRL, "--beta=0")
+    assert "gamma must be in [0, 1)" in refused(LPIRL, "--gamma=1")
+    assert "beta must be a number" in refused(LPIRL, "--beta=__import__('os').abort()")
+    assert "--beta is given twice" in refused(LPIRL, "--beta=1", "--beta=2")
+    assert "is not --setting=value" in refused(LPIRL, "--beta", "1")
+    assert "no settings file at none.yaml" in refused(LPIRL, "--config_files=none.yaml")
+    assert "no checkpoint at nowhere" in refused(LPIRL, "--logging_policy=nowhere")
+    assert "needs a logging policy" in refused(
+        LPIRL, "--advantage_baseline=logging", "--logging_policy=none"
+    )
+    assert not Path("runs").exists() or not list(Path("runs").rglob("metrics.json"))
+
+
+def test_a_data_set_that_is_not_there_is_told_how_to_get(log):
+    for dataset, command in (
+        ("retailrocket", "python dataset_prep/retailrocket.py --events events.csv --output "),
+        ("yoochoose", "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys "),
+        ("elsewhere", "python dataset_prep/csv.py --input FILE --session COLUMN"),
+    ):
+        done = CliRunner().invoke(app, ["run", LPIRL, f"--dataset={dataset}"])
+        assert done.exit_code == 2
+        said = " ".join(done.stderr.split())
+        assert f"looked for dataset/{dataset}/{dataset}.inter" in said
+        assert command in said and f"--output dataset/{dataset}" in said
+        assert ("--download" in said) == (dataset != "elsewhere")
+
+
+def spoil(log: Path, line: int, text: str) -> None:
+    lines = log.read_text().splitlines()
+    lines[line - 1] = text
+    log.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("s1\ti1\t1500000000\tclick\tnan", "line 7: reward is nan"),
+        ("s1\ti1\t1500000000\tclick\t", "line 7: reward is nan"),
+        ("s1\ti1\tinf\tclick\t0.2", "line 7: timestamp is inf"),
+        ("s1\ti1\t1500000000\tclick\tmuch", "line 7: reward is 'much', not a number"),
+        ("s1\ti1\t1500000000\tclick", "line 7: 4 fields where the header has 5"),
+        ("s1\ti1\t1500000000\tclick\t0.2\t1", "line 7: 6 fields where the header has 5"),
+        ("s1\ti1\t1500000000\t\t0.2", "line 7: event is empty"),
+    ],
+)
+def test_refused_rows(log, text, said):
+    spoil(log, 7, text)
+    assert said in refused(LPIRL) and "shop.inter" in refused(LPIRL)
+
+
+def test_refused_files(log):
+    for missing, setting in (
+        ("session_id:token", "USER_ID_FIELD"), ("timestamp:float", "TIME_FIELD"),
+        ("reward:float", "reward_field"),
+    ):  # fmt: skip
+        write_log(Path("dataset"))
+        spoil(log, 1, HEADER.replace(missing, "other:float"))
+        log.write_text(log.read_text().replace("\ts", "\t"))
+        if missing == "session_id:token":
+            spoil(log, 1, HEADER.replace(missing, "other:token"))
+        told = refused(LPIRL)
+        assert f"no column '{missing.partition(':')[0]}'" in told and setting in told
+    log.write_text(HEADER + "\n")
+    assert "shop.inter holds no event" in refused(LPIRL)
+    write_log(Path("dataset"), sessions=3)
+    assert "part has nothing to predict" in refused(LPIRL)
+
+
+def test_refused_checkpoints(log):
+    train("LoggingPolicy", "runs/mu")
+    write_log(Path("elsewhere"), items=30, seed=5)
+    told = refused(LPIRL, "--data_path=elsewhere", "--logging_policy=runs/mu")
+    assert "is of another catalogue" in told and "25 items" in told and "30" in told
+    train("LPIRL", "runs/lpi")
+    assert "holds a LPIRL, not a LoggingPolicy" in refused(LPIRL, "--logging_policy=runs/lpi")
+
+    class Bomb:
+        def __reduce__(self):
+            return os.system, ("touch executed",)
+
+    Path("bomb.pth").write_bytes(pickle.dumps(Bomb()))
+    torch.save({"format": "recbole_lpi", "bomb": Bomb()}, "bomb2.pth")
+    for bomb in ("bomb.pth", "bomb2.pth"):
+        assert "nothing else is unpickled" in refused(LPIRL, f"--logging_policy={bomb}")
+    assert not Path("executed").exists()
+
+
+def test_a_run_folder_that_is_taken(log):
+    train(run_dir="runs/a")
+    model = ["--model=LoggingPolicy", "--run_dir=runs/a"]
+    assert "runs/a holds a finished run" in refused(*model)
+    with pytest.raises(SettingError, match="nothing to resume"):
+        run(config_dict={"resume": "runs/a"})
+    before = RunFolder("runs/a").metrics.read_text()
+    assert train(run_dir="runs/a", overwrite=True, seed=5).folder.metrics.read_text() != before
+    RunFolder("runs/a").metrics.unlink()
+    assert "go on with it by --resume=runs/a" in refused(*model)
+    with pytest.raises(SettingError, match="takes no other setting"):
+        run("LPIRL", config_dict={"resume": "runs/a"})
+    with pytest.raises(SettingError, match="elsewhere is no run folder"):
+        run(config_dict={"resume": "elsewhere"})
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_cure(log):
+    given = {"beta": 1e-4, "learning_rate": 0.1, "logging_policy": "none", "epochs": 10}
+    with pytest.raises(FloatingPointError, match="raise beta, or set weight_clip"):
+        train("LPIRL", **given)
+
+
+def test_the_table_at_the_end(log):
+    small = [f"--{key}={value}" for key, value in SMALL.items()]
+    done = CliRunner().invoke(app, ["run", LPIRL, "--dataset=shop", *small, "--run_dir=runs/a"])
+    assert done.exit_code == 0, done.output
+    for words in ("purchase (", "click (", "nDCG@10", "±", "JS divergence", "Run folder: runs/a"):
+        assert words in done.stdout
