@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 if __name__ == "__main__" and not __package__:
-    # Run by its path: this folder, where this very file would hide the standard library's csv,
-    # leaves the search path before anything else is imported.
+    # Run by its path: this folder, where csv.py would hide the standard library's csv, leaves the
+    # search path before anything else is imported.
     import os
     import sys
 
     here = os.path.dirname(os.path.realpath(__file__))
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
-    import runpy
-
-    runpy.run_module("dataset_prep.csv", run_name="__main__")
+    __package__ = os.path.basename(here)
 
 import math
 from collections.abc import Sequence
@@ -23,7 +21,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from . import atomic, sources
+from . import atomic, command, logs, sources
 from .rows import OnError
 from .sources import InputError
 from .tables import Columns, Rewards, check, read
@@ -63,16 +61,16 @@ def convert(
         source = sources.unpack(input, None, folder.parent)
         everything, bad_rows = read(source, columns, rewards, separator, on_error)
         bought = purchase_events(everything, columns, rewards, purchases)
-        sessions = atomic.at_least(everything, "session", min_interactions)
-        log = atomic.at_least(sessions, "item", min_item_interactions)
-        single, longest = atomic.lengths(log)
+        sessions = logs.at_least(everything, "session", min_interactions)
+        log = logs.at_least(sessions, "item", min_item_interactions)
+        single, longest = logs.lengths(log)
         purchase = pl.col("event").is_in(bought)
-        raw_events = atomic.events(everything)
+        raw_events = logs.events(everything)
         known = sorted({*rewards.by_event, *raw_events}) if columns.reward is None else raw_events
         summary = atomic.Summary(
             converter="csv",
-            raw=atomic.counts(everything, purchase, ~purchase),
-            kept=atomic.counts(log, purchase, ~purchase),
+            raw=logs.counts(everything, purchase, ~purchase),
+            kept=logs.counts(log, purchase, ~purchase),
             raw_events=raw_events,
             dropped={
                 "events_of_short_sessions": len(everything) - len(sessions),
@@ -94,10 +92,11 @@ def purchase_events(
     log: pl.DataFrame, columns: Columns, rewards: Rewards, asked: Sequence[str]
 ) -> list[str]:
     """Which events are purchases: those asked for, or else those with the highest reward."""
-    seen = atomic.events(log)
+    seen = logs.events(log)
     for name in asked:
         if name not in seen and name not in rewards.by_event:
-            raise InputError(f"no event is named {name!r}: pass --purchase with one of the log's")
+            held = ", ".join(seen)
+            raise InputError(f"no event is named {name!r}: pass --purchase with one of {held}")
     if asked or columns.event is None:
         return list(asked)
     if columns.reward is None:
@@ -150,14 +149,14 @@ def main(
     default_reward: Annotated[
         float | None,
         typer.Option(
-            *atomic.spellings("default_reward"),
+            *command.spellings("default_reward"),
             help="Reward of events not named; 1.0 without --event",
         ),
     ] = None,
     reward_column: Annotated[
         str | None,
         typer.Option(
-            *atomic.spellings("reward_column"),
+            *command.spellings("reward_column"),
             metavar="COLUMN",
             help="Take rewards from here instead",
         ),
@@ -171,13 +170,13 @@ def main(
     separator: Annotated[
         str | None, typer.Option(help="One character, or tab; found from the header if not given")
     ] = None,
-    min_interactions: atomic.MinInteractionsOption = 1,
-    min_item_interactions: atomic.MinItemInteractionsOption = 1,
-    on_error: atomic.OnErrorOption = "stop",
-    overwrite: atomic.OverwriteOption = False,
+    min_interactions: command.MinInteractionsOption = 1,
+    min_item_interactions: command.MinItemInteractionsOption = 1,
+    on_error: command.OnErrorOption = "stop",
+    overwrite: command.OverwriteOption = False,
 ) -> None:
     """Convert any log with one row per event to RecBole atomic files."""
-    with atomic.one_line_errors():
+    with command.one_line_errors():
         summary = convert(
             input,
             output,
@@ -190,8 +189,8 @@ def main(
             on_error=on_error,
             overwrite=overwrite,
         )
-    atomic.report(summary, output)
+    command.report(summary, output)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__" and not __package__:
-    # Run by its path: this folder, where csv.py would hide the standard library's, leaves the
+    # Run by its path: this folder, where csv.py would hide the standard library's csv, leaves the
     # search path before anything else is imported.
     import os
     import sys
@@ -11,9 +11,7 @@ if __name__ == "__main__" and not __package__:
     here = os.path.dirname(os.path.realpath(__file__))
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
-    import runpy
-
-    runpy.run_module("dataset_prep.retailrocket", run_name="__main__")
+    __package__ = os.path.basename(here)
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +19,7 @@ from typing import Annotated, Literal
 import polars as pl
 import typer
 
-from . import atomic, rows, sources
+from . import atomic, command, logs, rows, sources, times
 from .rows import OnError
 from .sources import InputError, Source
 
@@ -59,23 +57,23 @@ def convert(
         "min_interactions": min_interactions,
         "min_item_interactions": min_item_interactions,
         "on_error": on_error,
-        "rewards": atomic.REWARDS,
+        "rewards": logs.REWARDS,
     }
     with atomic.staged(output, overwrite) as folder:
         source = sources.unpack(events, "events.csv", folder.parent)
         everything, bad_rows = read(source, on_error)
         used = everything.filter(pl.col("name").is_in(["view", *PURCHASES[purchase_event]]))
-        event = pl.when(pl.col("name") == "view").then(pl.lit(atomic.CLICK))
-        used = used.with_columns(event=event.otherwise(pl.lit(atomic.PURCHASE)).cast(atomic.EVENTS))
-        visitors = atomic.at_least(used, "session", min_interactions)
-        log = atomic.at_least(visitors, "item", min_item_interactions)
-        single, longest = atomic.lengths(log)
+        event = pl.when(pl.col("name") == "view").then(pl.lit(logs.CLICK))
+        used = used.with_columns(event=event.otherwise(pl.lit(logs.PURCHASE)).cast(logs.EVENTS))
+        visitors = logs.at_least(used, "session", min_interactions)
+        log = logs.at_least(visitors, "item", min_item_interactions)
+        single, longest = logs.lengths(log)
         purchase, click = pl.col("name").is_in(PURCHASES[purchase_event]), pl.col("name") == "view"
         summary = atomic.Summary(
             converter="retailrocket",
-            raw=atomic.counts(everything, purchase, click),
-            kept=atomic.counts(log, purchase, click),
-            raw_events=atomic.events(everything, "name"),
+            raw=logs.counts(everything, purchase, click),
+            kept=logs.counts(log, purchase, click),
+            raw_events=logs.events(everything, "name"),
             dropped={
                 "events_not_used": len(everything) - len(used),
                 "events_of_short_sessions": len(used) - len(visitors),
@@ -87,7 +85,7 @@ def convert(
             settings=settings,
             inputs=(source,),
         )
-        atomic.write(log, atomic.binary_reward(), summary, folder)
+        atomic.write(log, logs.binary_reward(), summary, folder)
     return summary
 
 
@@ -97,10 +95,11 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
     places = rows.columns(source, names, COLUMNS)
     places = {f"{ours}_text": place for ours, place in places.items()}
     raw = rows.split(source, ",", len(names), places).filter(pl.col("row") > 0)
+    milliseconds = pl.col("time_text").cast(pl.Int64, strict=False)
     values = {
         "session": pl.col("session_text").cast(pl.Int64, strict=False),
         "item": pl.col("item_text").cast(pl.Int64, strict=False),
-        "timestamp": rows.seconds(pl.col("time_text")),
+        "timestamp": times.tick_seconds(milliseconds, 1000),
         "name": pl.col("name_text").cast(EVENTS, strict=False),
     }
     problems = {
@@ -118,15 +117,15 @@ def main(
     output: Annotated[Path, typer.Option(help="The folder to write, e.g. dataset/retailrocket")],
     purchase_event: Annotated[
         PurchaseEvent,
-        typer.Option(*atomic.spellings("purchase_event"), help="What counts as a purchase"),
+        typer.Option(*command.spellings("purchase_event"), help="What counts as a purchase"),
     ] = "addtocart",
-    min_interactions: atomic.MinInteractionsOption = 3,
-    min_item_interactions: atomic.MinItemInteractionsOption = 3,
-    on_error: atomic.OnErrorOption = "stop",
-    overwrite: atomic.OverwriteOption = False,
+    min_interactions: command.MinInteractionsOption = 3,
+    min_item_interactions: command.MinItemInteractionsOption = 3,
+    on_error: command.OnErrorOption = "stop",
+    overwrite: command.OverwriteOption = False,
 ) -> None:
     """Convert RetailRocket's events.csv to RecBole atomic files."""
-    with atomic.one_line_errors():
+    with command.one_line_errors():
         summary = convert(
             events,
             output,
@@ -136,8 +135,8 @@ def main(
             on_error=on_error,
             overwrite=overwrite,
         )
-    atomic.report(summary, output)
+    command.report(summary, output)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

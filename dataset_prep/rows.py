@@ -18,8 +18,6 @@ OnError = Literal["stop", "skip"]
 
 NO_FIELD = "\x01"  # no log holds it, so a "CSV" with this separator has whole lines as its fields
 LONGEST_SHOWN = 200  # characters of a bad row in an error message
-MILLISECONDS = 1e11  # as seconds this is the year 5138, as milliseconds 1973
-NOT_A_TIME = 1e14  # as milliseconds the year 5138: these are micro- or nanoseconds
 # What RecBole's reader, pandas, takes for a missing value: as a token it would vanish there.
 MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
 MISSING += ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
@@ -95,39 +93,6 @@ def _split_quoted(
 def _has_quotes(path: Path) -> bool:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
         return held.find(b'"') != -1
-
-
-def seconds(text: pl.Expr) -> pl.Expr:
-    """Unix seconds from text that holds seconds or milliseconds; null where it holds neither."""
-    return number_seconds(text.str.strip_chars().cast(pl.Float64, strict=False))
-
-
-def number_seconds(number: pl.Expr) -> pl.Expr:
-    """Unix seconds from numbers: 1e11 and above are milliseconds, 1e14 and above are refused."""
-    whole = number.cast(pl.Int64, strict=False)
-    milliseconds = tick_seconds(whole, 1000, number - whole)
-    value = pl.when(number.abs() >= MILLISECONDS).then(milliseconds).otherwise(number)
-    return pl.when(number.abs() < NOT_A_TIME).then(value)  # NaN compares as greater: refused
-
-
-def tick_seconds(ticks: pl.Expr, per_second: int, rest: pl.Expr | None = None) -> pl.Expr:
-    """Whole ticks (and the rest of one) as the Float64 that is nearest in seconds.
-
-    polars divides by a constant by multiplying with its inverse, which is not the nearest: here
-    that only touches the fraction, whose error is then far below the last digit.
-    """
-    fraction = ticks % per_second if rest is None else ticks % per_second + rest
-    return ticks // per_second + fraction / per_second
-
-
-def iso_seconds(text: pl.Expr) -> pl.Expr:
-    """Unix seconds from ISO 8601 dates and times, UTC where no offset is given; null elsewhere."""
-    clean = text.str.strip_chars().str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
-    formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
-    naive = [clean.str.to_datetime(f, strict=False, time_unit="us") for f in formats]
-    zoned = clean.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us")
-    ticks = pl.coalesce(zoned.dt.epoch("us"), *(time.dt.epoch("us") for time in naive))
-    return tick_seconds(ticks, 1_000_000)
 
 
 def is_missing(token: pl.Expr) -> pl.Expr:

@@ -93,7 +93,7 @@ def _unzip(source: Source, member: str | None, folder: Path) -> Source:
         try:
             opened = archive.open(info)
         except (RuntimeError, NotImplementedError) as error:  # a password, an odd compression
-            raise InputError(f"{source.label}: {error}: unpack it yourself, name {base}") from error
+            raise InputError(f"{source.label}: {error}: unpack it, name {base}") from error
         packed = cast(BinaryIO, opened)
         with progress.wrap_file(packed, info.file_size, description=f"reading {base}") as stream:
             rows = _copy(stream, folder / f"{base}.plain")
@@ -105,12 +105,16 @@ def _un7z(source: Source, member: str | None, folder: Path) -> Source:
         py7zr = importlib.import_module("py7zr")
     except ImportError:
         raise InputError(f"{source.label} is a 7z archive: pip install py7zr") from None
+    errors = py7zr.exceptions
     try:
         with py7zr.SevenZipFile(source.rows) as archive, _progress() as progress:
             name = _wanted(source, archive.getnames(), member)
             progress.add_task(f"reading {Path(name).name}", total=None)
             archive.extract(path=folder, targets=[name])
-    except py7zr.exceptions.ArchiveError as error:
+    except (errors.PasswordRequired, errors.UnsupportedCompressionMethodError) as error:
+        reason = type(error).__name__
+        raise InputError(f"{source.label}: {reason}: unpack it, name the file in it") from error
+    except errors.ArchiveError as error:
         raise lzma.LZMAError(f"{type(error).__name__} {error}") from error
     label = f"{source.label} ({Path(name).name})"
     return replace(source, rows=folder / name, label=label)

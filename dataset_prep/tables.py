@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from . import rows
+from . import rows, times
+from .logs import CLICK
 from .rows import OnError
 from .sources import InputError, Source
 
 ROW = "\x01row"  # of a Parquet file: no column of the user's has this name
 SEPARATORS = [",", "\t", ";", "|"]
-ONLY_EVENT = "click"  # of a log without an event column
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def read(
     """The log with its rewards, and how many rows were bad for which reason."""
     raw = read_parquet(source, columns) if source.parquet else read_text(source, columns, separator)
     if columns.event is None:
-        raw = raw.with_columns(event_text=pl.lit(ONLY_EVENT))
+        raw = raw.with_columns(event_text=pl.lit(CLICK))
     if columns.reward is None:
         reward, no_reward = rewards.of(pl.col("event_text")), "the event has no --reward NAME=VALUE"
     else:
@@ -110,7 +110,7 @@ def read_text(source: Source, columns: Columns, separator: str | None) -> pl.Laz
     places = {f"{ours}_text": place for ours, place in places.items()}
     raw = rows.split(source, separator, len(names), places).filter(pl.col("row") > 0)
     time = pl.col("time_text")
-    return raw.with_columns(seconds=pl.coalesce(rows.seconds(time), rows.iso_seconds(time)))
+    return raw.with_columns(seconds=pl.coalesce(times.seconds(time), times.iso_seconds(time)))
 
 
 def detect(source: Source, columns: Columns) -> str:
@@ -138,12 +138,12 @@ def read_parquet(source: Source, columns: Columns) -> pl.LazyFrame:
             raise InputError(f"{source.label}: column {theirs!r} holds no plain values: cast it")
     time, kind = pl.col(columns.time), schema[columns.time]
     if kind in (pl.Date, pl.Datetime):
-        seconds = rows.tick_seconds(time.cast(pl.Datetime("us")).dt.epoch("us"), 1_000_000)
+        seconds = times.tick_seconds(time.cast(pl.Datetime("us")).dt.epoch("us"), 1_000_000)
     elif kind.is_numeric():
-        seconds = rows.number_seconds(time.cast(pl.Float64))
+        seconds = times.number_seconds(time.cast(pl.Float64))
     else:
         text = time.cast(pl.String)
-        seconds = pl.coalesce(rows.seconds(text), rows.iso_seconds(text))
+        seconds = pl.coalesce(times.seconds(text), times.iso_seconds(text))
     texts = {f"{ours}_text": pl.col(theirs) for ours, theirs in columns.named().items()}
     return raw.select(
         pl.col(ROW).alias("row"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__" and not __package__:
-    # Run by its path: this folder, where csv.py would hide the standard library's, leaves the
+    # Run by its path: this folder, where csv.py would hide the standard library's csv, leaves the
     # search path before anything else is imported.
     import os
     import sys
@@ -11,9 +11,7 @@ if __name__ == "__main__" and not __package__:
     here = os.path.dirname(os.path.realpath(__file__))
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
-    import runpy
-
-    runpy.run_module("dataset_prep.yoochoose", run_name="__main__")
+    __package__ = os.path.basename(here)
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +19,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from . import atomic, rows, sources
+from . import atomic, command, logs, rows, sources, times
 from .rows import OnError
 from .sources import Source
 
@@ -44,15 +42,15 @@ def convert(
     ``clicks`` and ``buys`` may be the same archive. At equal times clicks stand before buys.
     Raises InputError for what the user can cure.
     """
-    settings = {"min_clicks": min_clicks, "on_error": on_error, "rewards": atomic.REWARDS}
+    settings = {"min_clicks": min_clicks, "on_error": on_error, "rewards": logs.REWARDS}
     with atomic.staged(output, overwrite) as folder:
         clicked = sources.unpack(clicks, "yoochoose-clicks.dat", folder.parent)
         bought = sources.unpack(buys, "yoochoose-buys.dat", folder.parent)
         log, bad_rows = read_both(clicked, bought, on_error)
-        raw, raw_events = table_2(log), atomic.events(log)
-        log = atomic.at_least(log, "session", min_clicks, pl.col("event") == atomic.CLICK)
+        raw, raw_events = table_2(log), logs.events(log)
+        log = logs.at_least(log, "session", min_clicks, pl.col("event") == logs.CLICK)
         kept = table_2(log)
-        single, longest = atomic.lengths(log)
+        single, longest = logs.lengths(log)
         summary = atomic.Summary(
             converter="yoochoose",
             raw=raw,
@@ -68,23 +66,23 @@ def convert(
             settings=settings,
             inputs=(clicked, bought),
         )
-        atomic.write(log, atomic.binary_reward(), summary, folder)
+        atomic.write(log, logs.binary_reward(), summary, folder)
     return summary
 
 
-def table_2(log: pl.DataFrame) -> atomic.Counts:
+def table_2(log: pl.DataFrame) -> logs.Counts:
     event = pl.col("event")
-    return atomic.counts(log, purchase=event == atomic.PURCHASE, click=event == atomic.CLICK)
+    return logs.counts(log, purchase=event == logs.PURCHASE, click=event == logs.CLICK)
 
 
 def read_both(
     clicks: Source, buys: Source, on_error: OnError
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """One log, the buys' rows numbered after the clicks', and the bad rows of both by reason."""
-    clicked, bad_clicks = read(clicks, CLICK_FIELDS, atomic.CLICK, 0, on_error)
+    clicked, bad_clicks = read(clicks, CLICK_FIELDS, logs.CLICK, 0, on_error)
     after = clicked["row"].max() or 0
     assert isinstance(after, int)
-    bought, bad_buys = read(buys, BUY_FIELDS, atomic.PURCHASE, after + 1, on_error)
+    bought, bad_buys = read(buys, BUY_FIELDS, logs.PURCHASE, after + 1, on_error)
     bad_rows = {f"clicks, {reason}": number for reason, number in bad_clicks.items()}
     bad_rows |= {f"buys, {reason}": number for reason, number in bad_buys.items()}
     return pl.concat([clicked, bought]), bad_rows
@@ -99,7 +97,7 @@ def read(
     values = {
         "session": pl.col("session_text").cast(pl.Int64, strict=False),
         "item": pl.col("item_text").cast(pl.Int64, strict=False),
-        "timestamp": rows.tick_seconds(time.dt.epoch("ms"), 1000),
+        "timestamp": times.tick_seconds(time.dt.epoch("ms"), 1000),
     }
     problems = {
         f"not {width} fields": pl.col("torn"),
@@ -109,7 +107,7 @@ def read(
     }
     log, bad_rows = rows.sound(raw, values, problems, source, on_error)
     number = (pl.col("row") + first_row).cast(pl.UInt32)
-    return log.with_columns(number, event=pl.lit(event, atomic.EVENTS)), bad_rows
+    return log.with_columns(number, event=pl.lit(event, logs.EVENTS)), bad_rows
 
 
 def main(
@@ -119,14 +117,14 @@ def main(
     min_clicks: Annotated[
         int,
         typer.Option(
-            *atomic.spellings("min_clicks"), min=0, help="Drop sessions with fewer clicks"
+            *command.spellings("min_clicks"), min=0, help="Drop sessions with fewer clicks"
         ),
     ] = 3,
-    on_error: atomic.OnErrorOption = "stop",
-    overwrite: atomic.OverwriteOption = False,
+    on_error: command.OnErrorOption = "stop",
+    overwrite: command.OverwriteOption = False,
 ) -> None:
     """Convert the YooChoose logs (RecSys Challenge 2015) to RecBole atomic files."""
-    with atomic.one_line_errors():
+    with command.one_line_errors():
         summary = convert(
             clicks,
             buys,
@@ -135,8 +133,8 @@ def main(
             on_error=on_error,
             overwrite=overwrite,
         )
-    atomic.report(summary, output)
+    command.report(summary, output)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

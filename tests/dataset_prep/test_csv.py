@@ -87,6 +87,7 @@ def test_quoted_fields_may_hold_the_separator(log: Path, tmp_path: Path) -> None
         ("2020-09-13T12:26:40Z", 1600000000.0),
         ("2020-09-13T12:26:40.123Z", 1600000000.123),
         ("2020-09-13 12:26:40", 1600000000.0),
+        ("2020-09-13 12:26:40 UTC", 1600000000.0),
         ("2020-09-13T14:26:40+02:00", 1600000000.0),
         ("2020-09-13 12:26", 1599999960.0),
         ("2020-09-13", 1599955200.0),
@@ -150,7 +151,9 @@ def test_reward_column_and_purchases_asked_for(log: Path, tmp_path: Path) -> Non
     summary = any_log.convert(log, tmp_path / "shop", columns, Rewards({}), purchases=["look"])
     assert [row[4] for row in rows(tmp_path / "shop")] == [0.0, 1.0, 2.5, 0.0]
     assert (summary.purchase_events, summary.click_events) == (["look"], ["order"])
-    with pytest.raises(InputError, match="no event is named 'buy'"):
+    with pytest.raises(
+        InputError, match="no event is named 'buy': pass --purchase with one of look"
+    ):
         any_log.convert(log, tmp_path / "other", columns, Rewards({}), purchases=["buy"])
 
 

@@ -140,6 +140,13 @@ def test_unknown_event_and_wrong_header(events: Path, tmp_path: Path) -> None:
         retailrocket.convert(events, tmp_path / "other")
 
 
+@pytest.mark.parametrize("time", ["2015-06-02", "1433221332.5", ""])
+def test_timestamps_are_whole_milliseconds(events: Path, tmp_path: Path, time: str) -> None:
+    events.write_text(f"{EVENTS}{time},8,view,1,\n")
+    with pytest.raises(InputError, match="line 11: the timestamp is not Unix milliseconds"):
+        retailrocket.convert(events, tmp_path / "rr")
+
+
 def test_purchase_event_is_checked(events: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pass one of addtocart, transaction, both"):
         retailrocket.convert(events, tmp_path / "rr", purchase_event="view")  # type: ignore[arg-type]

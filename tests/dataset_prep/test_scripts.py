@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from dataset_prep import yoochoose
+from dataset_prep import csv as any_log
+from dataset_prep import retailrocket, yoochoose
 
 FOLDER = Path(yoochoose.__file__).parent
 EVENTS = "timestamp,visitorid,event,itemid,transactionid\n" + "1433221332117,1,view,1,\n" * 5
@@ -19,13 +22,17 @@ def run(cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("script", "option"),
-    [("yoochoose", "--min_clicks"), ("retailrocket", "--purchase_event"), ("csv", "--reward")],
+    ("script", "options"),
+    [
+        ("yoochoose", ["--clicks", "--buys", "--min_clicks", "--on_error", "--on-error"]),
+        ("retailrocket", ["--events", "--purchase_event", "--min_item_interactions"]),
+        ("csv", ["--reward NAME=VALUE", "--default_reward", "--min_item_interactions"]),
+    ],
 )
-def test_help(tmp_path: Path, script: str, option: str) -> None:
+def test_help_cuts_no_option_short(tmp_path: Path, script: str, options: list[str]) -> None:
     done = run(tmp_path, str(FOLDER / f"{script}.py"), "--help")
     assert done.returncode == 0, done.stderr
-    assert option in done.stdout
+    assert [option for option in [*options, "--output"] if option not in done.stdout] == []
 
 
 def test_the_standard_library_keeps_its_csv(tmp_path: Path) -> None:
@@ -64,13 +71,20 @@ def test_run_from_the_scripts_own_folder_and_from_another(tmp_path: Path) -> Non
     assert own.count("\n") == 3
 
 
+def test_wrong_choice_is_status_2(tmp_path: Path) -> None:
+    options = ["--events", "events.csv", "--output", "rr", "--purchase_event", "view"]
+    done = run(tmp_path, str(FOLDER / "retailrocket.py"), *options)
+    assert done.returncode == 2
+    assert "'view' is not one of 'addtocart', 'transaction', 'both'" in done.stderr
+
+
 def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text(EVENTS + "soon,1,view,1,\n")
     script = str(FOLDER / "retailrocket.py")
     done = run(tmp_path, script, "--events", "events.csv", "--output", "dataset/rr")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("events.csv, line 7: the timestamp is not Unix")
+    assert done.stderr.startswith("error: events.csv, line 7: the timestamp is not Unix")
     assert not list((tmp_path / "dataset").iterdir())
     done = run(
         tmp_path, script, "--events", "events.csv", "--on_error=skip", "--output", "dataset/rr"
@@ -79,8 +93,26 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
     assert "bad rows skipped: the timestamp is not Unix milliseconds: 1" in done.stdout
 
 
+def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
+    prepare = typer.Typer(rich_markup_mode=None)
+    for name, converter in {"retailrocket": retailrocket, "yoochoose": yoochoose}.items():
+        prepare.command(name)(converter.main)
+    prepare.command("csv")(any_log.main)
+    events = tmp_path / "events.csv"
+    events.write_text(EVENTS)
+    options = ["retailrocket", "--events", str(events), "--output", str(tmp_path / "rr")]
+    done = CliRunner().invoke(prepare, options)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "rr" / "rr.inter").read_text().count("\n") == 6
+    again = CliRunner().invoke(prepare, options)
+    assert again.exit_code == 2
+    assert f"error: {tmp_path / 'rr'} exists: pass --overwrite" in again.output
+    for name in ("yoochoose", "csv"):
+        assert CliRunner().invoke(prepare, [name, "--help"]).exit_code == 0
+
+
 def test_inside_another_package(tmp_path: Path) -> None:
-    """The wheel holds the folder as recbole_lpi/dataset_prep: nothing may depend on its place."""
+    """Nothing may depend on what the folder lies in."""
     package = tmp_path / "shop_tools"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -87,6 +87,20 @@ def test_cut_off_archives(tmp_path: Path, kind: str, cut: float) -> None:
     assert only(tmp_path, path.name)
 
 
+def test_a_locked_archive_is_not_called_damaged(tmp_path: Path) -> None:
+    py7zr = pytest.importorskip("py7zr")
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w", password="secret") as archive:
+        archive.writestr(EVENTS, "events.csv")
+    whole = zipped(tmp_path / "a.zip", {"events.csv": EVENTS}).read_bytes()
+    locked = bytearray(whole)
+    locked[6] |= 1  # the encryption flag of the member, and in the central directory
+    locked[whole.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(locked)
+    for name, reason in (("a.7z", "PasswordRequired"), ("a.zip", "is encrypted")):
+        with pytest.raises(InputError, match=rf"{name}: .*{reason}.*: unpack it, name"):
+            retailrocket.convert(tmp_path / name, tmp_path / "rr")
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     for name, content in (("empty.csv", b""), ("empty.gz", gzip.compress(b""))):
         (tmp_path / name).write_bytes(content)
@@ -148,7 +162,7 @@ def test_a_failure_leaves_the_old_data_set_and_no_other(
 
     monkeypatch.setattr(atomic, "properties", fail)  # called when the .inter file is written
     for folder in (output, tmp_path / "new"):
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(InputError, match=f"{folder} was not written: no space left"):
             retailrocket.convert(events, folder, overwrite=True)
     assert only(tmp_path, "events.csv", "rr")
     assert only(output, "rr.inter", "rr.yaml", "summary.json")

@@ -1,0 +1,73 @@
+"""What the converters' command lines share: options, errors in one line, the printed table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .atomic import Summary
+from .rows import OnError
+from .sources import InputError
+
+
+def spellings(option: str) -> tuple[str, str]:
+    """``--on_error`` and ``--on-error``: RecBole writes the one, most command lines the other."""
+    return f"--{option}", f"--{option.replace('_', '-')}"
+
+
+OnErrorOption = Annotated[
+    OnError, typer.Option(*spellings("on_error"), help="At a row that does not parse")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the data set that is there")
+]
+MinInteractionsOption = Annotated[
+    int, typer.Option(*spellings("min_interactions"), min=0, help="Drop sessions with fewer events")
+]
+MinItemInteractionsOption = Annotated[
+    int,
+    typer.Option(
+        *spellings("min_item_interactions"), min=0, help="Then drop items with fewer events"
+    ),
+]
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run ``main`` as a script. Its help is plain text: a table cuts long options short."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(main)
+    app()
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What the user can cure ends the script with one line on stderr and exit status 2."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo("error: " + " ".join(str(error).split("\n")), err=True)
+        raise typer.Exit(2) from None
+
+
+def report(summary: Summary, output: Path) -> None:
+    """Print what the paper's Table 2 shows, raw and kept, and what was dropped."""
+    console = Console()
+    table = Table(title=output.resolve().name)
+    for heading in ("", "sequences", "items", "clicks", "purchases"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in (("raw", summary.raw), ("kept", summary.kept)):
+        table.add_row(name, *(f"{number:,}" for number in vars(row).values()))
+    console.print(table)
+    notes = {f"dropped: {rule.replace('_', ' ')}": n for rule, n in summary.dropped.items()}
+    notes |= {f"bad rows skipped: {reason}": n for reason, n in summary.bad_rows.items()}
+    notes["sequences of one event"] = summary.single_event_sequences
+    notes["longest sequence"] = summary.longest_sequence
+    for note, number in notes.items():
+        console.print(f"{note}: {number:,}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"written to {output}", markup=False, highlight=False, soft_wrap=True)
