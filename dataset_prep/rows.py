@@ -76,12 +76,12 @@ def _split_quoted(
     lines: pl.LazyFrame, separator: str, width: int, wanted: Mapping[str, int]
 ) -> pl.LazyFrame:
     mark = re.escape(separator)
-    closed = pl.col("line") + separator  # so that every field ends with the separator
-    parts = closed.str.extract_all(f'(?:"(?:[^"]|"")*"|[^"{mark}]*){mark}')
-    torn = (parts.list.len() != width) | (parts.list.join("") != closed)
+    whole = separator + pl.col("line")  # so that every field starts with the separator
+    parts = whole.str.extract_all(f'{mark}(?:"(?:[^"]|"")*"|[^"{mark}]*)')
+    torn = (parts.list.len() != width) | (parts.list.join("") != whole)
 
     def field(place: int) -> pl.Expr:
-        text = pl.col("parts").list.get(place, null_on_oob=True).str.strip_suffix(separator)
+        text = pl.col("parts").list.get(place, null_on_oob=True).str.strip_prefix(separator)
         bare = text.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"')
         return pl.when(text.str.starts_with('"')).then(bare).otherwise(text)
 
