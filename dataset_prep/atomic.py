@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from .logs import CLICK, PURCHASE, Counts, in_order
-from .sources import InputError, Source
+from dataset_prep.logs import CLICK, PURCHASE, Counts, in_order
+from dataset_prep.sources import InputError, Source
 
 SCHEMA = 1  # of summary.json
 COLUMNS = {

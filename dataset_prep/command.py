@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .atomic import Summary
-from .rows import OnError
-from .sources import InputError
+from dataset_prep.atomic import Summary
+from dataset_prep.rows import OnError
+from dataset_prep.sources import InputError
 
 
 def spellings(option: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ if __name__ == "__main__" and not __package__:
     here = os.path.dirname(os.path.realpath(__file__))
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
-    __package__ = os.path.basename(here)
 
 import math
 from collections.abc import Sequence
@@ -21,10 +20,10 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from . import atomic, command, logs, sources
-from .rows import OnError
-from .sources import InputError
-from .tables import Columns, Rewards, check, read
+from dataset_prep import atomic, command, logs, sources
+from dataset_prep.rows import OnError
+from dataset_prep.sources import InputError
+from dataset_prep.tables import Columns, Rewards, check, read
 
 
 def convert(

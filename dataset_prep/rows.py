@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from .sources import InputError, Source
+from dataset_prep.sources import InputError, Source
 
 OnError = Literal["stop", "skip"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from . import rows, times
-from .logs import CLICK
-from .rows import OnError
-from .sources import InputError, Source
+from dataset_prep import rows, times
+from dataset_prep.logs import CLICK
+from dataset_prep.rows import OnError
+from dataset_prep.sources import InputError, Source
 
 ROW = "\x01row"  # of a Parquet file: no column of the user's has this name
 SEPARATORS = [",", "\t", ";", "|"]

@@ -11,7 +11,6 @@ if __name__ == "__main__" and not __package__:
     here = os.path.dirname(os.path.realpath(__file__))
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
-    __package__ = os.path.basename(here)
 
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +18,9 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from . import atomic, command, logs, rows, sources, times
-from .rows import OnError
-from .sources import Source
+from dataset_prep import atomic, command, logs, rows, sources, times
+from dataset_prep.rows import OnError
+from dataset_prep.sources import Source
 
 CLICK_FIELDS = 4  # session, timestamp, item, category
 BUY_FIELDS = 5  # session, timestamp, item, price, quantity

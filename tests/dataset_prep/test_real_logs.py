@@ -3,6 +3,7 @@
 import csv
 import gzip
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,15 @@ def test_yoochoose_sample(tmp_path: Path) -> None:
     assert len({item for _, item, *_ in rows}) == 17_834
 
 
+@cache
+def raw_rows(log: Path) -> list[dict[str, str]]:
+    with gzip.open(log, "rt") as file:
+        return list(csv.DictReader(file))
+
+
 def plain_loops(log: Path, purchases: list[str], minimum: int) -> list[Row]:
     """The published protocol, one visitor pass and one item pass, in a few lines of Python."""
-    with gzip.open(log, "rt") as file:
-        rows = [row for row in csv.DictReader(file) if row["event"] in ["view", *purchases]]
+    rows = [row for row in raw_rows(log) if row["event"] in ["view", *purchases]]
     for column in ("visitorid", "itemid"):
         occurs = Counter(row[column] for row in rows)
         rows = [row for row in rows if occurs[row[column]] >= minimum]
