@@ -104,6 +104,20 @@ def test_visitor_pass_comes_before_item_pass(tmp_path: Path) -> None:
     assert summary.dropped["events_of_rare_items"] == 2
 
 
+def test_three_are_enough_and_two_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    visitors = {"1": "aa", "2": "aaa", "3": "bbccc"}  # visitor: an item per event
+    lines = [
+        f"{time},{visitor},view,{ord(item)},"
+        for visitor, items in visitors.items()
+        for time, item in enumerate(items)
+    ]
+    path.write_text("\n".join([HEADER, *lines]))
+    retailrocket.convert(path, tmp_path / "rr")
+    found = "".join(visitor + chr(int(item)) for visitor, item, *_ in rows(tmp_path / "rr"))
+    assert found == "2a2a2a3c3c3c"
+
+
 def test_sessions_of_one_event_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     lines = ["1,1,view,7,", "2,1,view,8,", "3,1,view,9,", "4,2,view,7,", "5,2,view,7,"]

@@ -1,5 +1,6 @@
 """The converters as a user runs them: by their path, from another folder."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,12 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
     assert "bad rows skipped: the timestamp is not Unix milliseconds: 1" in done.stdout
 
 
+def settings(folder: Path) -> dict[str, object]:
+    found = json.loads((folder / "summary.json").read_text())["settings"]
+    assert found
+    return found
+
+
 def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
     prepare = typer.Typer(rich_markup_mode=None)
     for name, converter in {"retailrocket": retailrocket, "yoochoose": yoochoose}.items():
@@ -104,11 +111,20 @@ def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
     done = CliRunner().invoke(prepare, options)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "rr" / "rr.inter").read_text().count("\n") == 6
+    retailrocket.convert(events, tmp_path / "same")
+    assert settings(tmp_path / "rr") == settings(tmp_path / "same")
     again = CliRunner().invoke(prepare, options)
     assert again.exit_code == 2
     assert f"error: {tmp_path / 'rr'} exists: pass --overwrite" in again.output
-    for name in ("yoochoose", "csv"):
-        assert CliRunner().invoke(prepare, [name, "--help"]).exit_code == 0
+    log, buys = tmp_path / "clicks.dat", tmp_path / "buys.dat"
+    log.write_text("1,2014-04-07T10:51:09.277Z,2,0\n" * 3)
+    buys.write_text("1,2014-04-07T10:51:09.277Z,2,0,0\n")
+    options = ["yoochoose", "--clicks", str(log), "--buys", str(buys)]
+    done = CliRunner().invoke(prepare, [*options, "--output", str(tmp_path / "yc")])
+    assert done.exit_code == 0, done.output
+    yoochoose.convert(log, buys, tmp_path / "yc2")
+    assert settings(tmp_path / "yc") == settings(tmp_path / "yc2")
+    assert CliRunner().invoke(prepare, ["csv", "--help"]).exit_code == 0
 
 
 def test_run_as_modules() -> None:

@@ -166,3 +166,12 @@ def test_a_failure_leaves_the_old_data_set_and_no_other(
             retailrocket.convert(events, folder, overwrite=True)
     assert only(tmp_path, "events.csv", "rr")
     assert only(output, "rr.inter", "rr.yaml", "summary.json")
+
+
+def test_the_old_data_set_comes_back_when_the_new_one_cannot_move(tmp_path: Path) -> None:
+    output = tmp_path / "rr"
+    output.mkdir()
+    (output / "rr.inter").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        atomic.replace(output, tmp_path / "vanished", tmp_path / "old")
+    assert (output / "rr.inter").read_text() == "old"
