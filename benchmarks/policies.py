@@ -34,18 +34,19 @@ RESIDUAL = {"advantage_estimator": "td_residual", "weight_normalize": True}
 # Name: model, fixed settings, where the search starts, and what is tried in turn.
 SEARCH: dict[str, tuple[str, Settings, Settings, dict[str, list[Any]]]] = {
     "LoggingPolicy": (
-        "LoggingPolicy", {}, {"learning_rate": 0.003},
-        {"learning_rate": [0.001, 0.006]},
+        "LoggingPolicy", {}, {"learning_rate": 0.003}, {"learning_rate": [0.001, 0.006]},
     ),
     "LPIRL, TD residual": (
-        "LPIRL", RESIDUAL, {"beta": 0.5, "gamma": 0.5, "td_weight": 1.0},
-        {"beta": [0.3, 1.0], "gamma": [0.0], "td_weight": [0.3]},
+        "LPIRL", RESIDUAL,
+        {"beta": 0.5, "gamma": 0.5, "td_weight": 1.0, "learning_rate": 0.003},
+        {"beta": [0.3, 1.0], "gamma": [0.0], "td_weight": [0.3], "learning_rate": [0.001, 0.006]},
     ),
     "LPIRL, analytic": (
-        "LPIRL", ANALYTIC, {"beta": 1.0, "gamma": 0.5, "td_weight": 1.0,
-                            "advantage_baseline": "policy"},
+        "LPIRL", ANALYTIC,
+        {"beta": 1.0, "gamma": 0.5, "td_weight": 1.0, "advantage_baseline": "policy",
+         "learning_rate": 0.003},
         {"beta": [0.3], "advantage_baseline": ["logging", "max"], "gamma": [0.0],
-         "td_weight": [0.3]},
+         "td_weight": [0.3], "learning_rate": [0.001, 0.006]},
     ),
 }  # fmt: skip
 
@@ -56,7 +57,6 @@ class Experiment:
     def __init__(self, dataset: str, data_path: str, root: Path, shared: Settings) -> None:
         self.dataset, self.root = dataset, root
         self.shared = {"data_path": data_path, "split_seed": 2020, "show_progress": False, **shared}
-        self.learning_rate: Settings = {}
         self.logging_policy = "none"
 
     def folder(self, name: str, settings: Settings, seed: int) -> RunFolder:
@@ -71,7 +71,7 @@ class Experiment:
         else:
             model, fixed, _, _ = SEARCH[name]
             mu = "none" if model == "LoggingPolicy" else self.logging_policy
-            given = {**self.shared, **self.learning_rate, **fixed, **settings, "seed": seed}
+            given = {**self.shared, **fixed, **settings, "seed": seed}
             given |= {"logging_policy": mu, "run_dir": str(folder.path)}
             run(model, self.dataset, (), given)
         return folder
@@ -114,8 +114,8 @@ def main(
     dataset: Annotated[str, typer.Option()] = "yoochoose-1pct",
     data_path: Annotated[str, typer.Option("--data_path")] = "dataset",
     runs: Annotated[Path, typer.Option()] = Path("runs/policies"),
-    epochs: Annotated[int, typer.Option()] = 8,
-    stopping_step: Annotated[int, typer.Option("--stopping_step")] = 1,
+    epochs: Annotated[int, typer.Option()] = 10,
+    stopping_step: Annotated[int, typer.Option("--stopping_step")] = 2,
     seeds: Annotated[int, typer.Option()] = 3,
     threads: Annotated[int | None, typer.Option()] = None,
 ) -> None:
@@ -130,18 +130,17 @@ def main(
     for name in SEARCH:
         best[name], grids[name] = experiment.search(name)
         if name == "LoggingPolicy":
-            experiment.learning_rate = best[name]
             experiment.logging_policy = str(experiment.folder(name, best[name], 1).path)
     print(f"\n### Search on validation ({dataset}, seed 1)\n")
-    print(f"| policy | settings | {CRITERION} | p-nDCG@20 | c-nDCG@20 |\n| - | - | - | - | - |")
+    print(f"| policy | settings | {CRITERION} | p-nDCG@20 | c-nDCG@20 | JS |")
+    print("| - | - | - | - | - | - |")
     for name, rows in grids.items():
         for settings, found in rows:
             mark = "**" if settings == best[name] else ""
             words = ", ".join(f"{key} {value}" for key, value in settings.items())
-            values = [found[m]["mean"] for m in (CRITERION, "purchase_ndcg@20", "click_ndcg@20")]
-            print(
-                f"| {name} | {mark}{words}{mark} | " + " | ".join(f"{v:.4f}" for v in values) + " |"
-            )
+            measures = (CRITERION, "purchase_ndcg@20", "click_ndcg@20", "js_divergence")
+            values = [f"{found[m]['mean']:.4f}" if m in found else "–" for m in measures]
+            print(f"| {name} | {mark}{words}{mark} | " + " | ".join(values) + " |")
     folders = {
         name: [experiment.folder(name, best[name], seed) for seed in range(1, seeds + 1)]
         for name in SEARCH

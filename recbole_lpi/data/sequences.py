@@ -103,7 +103,8 @@ class Windows(NamedTuple):
 
     A window reads events begin … stop − 2 and predicts begin + 1 … stop − 1; those from
     ``first_target`` on count. With ``opens`` it also predicts its first event, from nothing but a
-    start token, which counts as an input. ``last`` is where its session ends for this part: no return or bootstrap beyond.
+    start token, which counts as an input. ``last`` is where its session ends for this part: no
+    return or bootstrap goes beyond.
     """
 
     begin: Ints
