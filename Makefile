@@ -33,6 +33,6 @@ bench: install
 	$(BIN)/python benchmarks/step_cost.py
 
 # The tests over the corners of what is supported; takes an hour and several GB.
-matrix:
-	$(PYTHON) -m pip install -q nox
-	$(PYTHON) -m nox
+matrix: install
+	$(BIN)/pip install -q -e ".[matrix]"
+	$(BIN)/nox
