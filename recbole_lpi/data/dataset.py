@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -148,7 +149,9 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
             parts = split_sessions(self.sessions, s.split, s.split_ratio, seed)
         except ValueError as error:
             raise SettingError(f"{self.dataset_name}: {error}") from None
-        self._change_feat_format()
+        with warnings.catch_warnings():  # RecBole hands torch the read-only arrays of pandas 3
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self._change_feat_format()
         return [self._of(name, part) for name, part in zip(NAMES, parts, strict=True)]
 
     def _report(self, sessions: Sessions) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
@@ -39,17 +40,24 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         config: RecBole's.
         dataset: gives the number of items.
         encoder: [B, L, D] item embeddings to [B, L, D] states, causal; SASRec if None.
+        heads: the auxiliary heads the objective learns: one or two like QHead, or one like
+            ValueHead. None makes those the settings ask for.
     """
 
     input_type = InputType.PAIRWISE  # what RecBole calls a model that brings its own loss
 
-    def __init__(self, config: Any, dataset: Any, encoder: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        config: Any,
+        dataset: Any,
+        encoder: nn.Module | None = None,
+        heads: Sequence[QHead] | Sequence[ValueHead] | None = None,
+    ) -> None:
         super().__init__(config, dataset)
         network = settings.read(NetworkSettings, config)
         self.objective: Objective = OBJECTIVES[type(self).__name__]
         self.settings = settings.read(ObjectiveSettings, config)
         self.opens_sessions = bool(config["evaluate_first_event"])
-        self.double_q = network.double_q
         self.item_embedding = nn.Embedding(
             self.n_items + self.opens_sessions, network.hidden_size, padding_idx=0
         )
@@ -70,10 +78,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         self.head = self.objective.head(self.settings)
         size, std = network.hidden_size, network.initializer_range
         if self.head == "q":
-            count = 2 if self.double_q else 1
-            self.q_heads = nn.ModuleList(QHead(self.n_items - 1, size, std) for _ in range(count))
+            count = 2 if network.double_q else 1
+            self.q_heads = nn.ModuleList(
+                heads or (QHead(self.n_items - 1, size, std) for _ in range(count))
+            )
         elif self.head == "value":
-            self.value_head = ValueHead(size)
+            (self.value_head,) = cast(Sequence[ValueHead], heads or (ValueHead(size),))
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
 
     @property
@@ -126,8 +136,8 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         common = events, self.policy_table, self.objective, self.settings
         if self.head == "q":
             first = int(torch.randint(len(self.q_heads), ()))
-            chooser, valuer = self.q_heads[first], self.q_heads[first - 1]
-            assert isinstance(chooser, QHead) and isinstance(valuer, QHead)
+            chooser = cast(QHead, self.q_heads[first])
+            valuer = cast(QHead, self.q_heads[first - 1])
             logging = None
             if self.needs_logging_policy and self.logging_policy is not None:
                 mu = self.logging_policy

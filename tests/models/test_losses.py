@@ -1,10 +1,13 @@
 """Loss and gradient of each policy against plain loops over sessions and items, in float64."""
 
+import math
+
 import pytest
 import torch
 
 from recbole_lpi.data.sequences import Batch
 from recbole_lpi.models import LPIRL, LoggingPolicy
+from recbole_lpi.nn.heads import QHead
 
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
 
@@ -19,7 +22,7 @@ class Catalogue:
         return N_ITEMS
 
 
-def make(model, **settings):
+def make(model, *parts, **settings):
     defaults = dict(
         USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
         ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
@@ -28,7 +31,7 @@ def make(model, **settings):
     )  # fmt: skip
     config = Config({**defaults, **settings})
     torch.manual_seed(3)
-    return model(config, Catalogue()).double()
+    return model(config, Catalogue(), *parts).double()
 
 
 def batch():
@@ -158,6 +161,24 @@ def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
     policy.compare_with(mu)
     assert not any(p.requires_grad for p in mu.parameters())
     assert policy.state_dict().keys() == make(LPIRL).state_dict().keys()
+
+
+def test_encoder_and_heads_can_be_ones_own():
+    """An encoder that sees the last item alone, and one Q head that knows its values."""
+    head = QHead(N_ITEMS - 1, 4)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
+    policy = make(LPIRL, torch.nn.Identity(), [head], beta=1.0, advantage_baseline="max")
+    a, b = policy.forward(torch.tensor([[3, 1, 5, 2]])), policy.item_embedding.weight[[3, 1, 5, 2]]
+    torch.testing.assert_close(a[0], b)
+    one = batch()
+    found = policy.losses(one)
+    action = one.action[one.counts]
+    weight = torch.where(action == 1, 1.0, math.exp(-1)).double()  # A = Q(a) − max Q = 0 or −1
+    torch.testing.assert_close(found.diagnostics["mean weight"], weight.mean())
+    value = make(LPIRL, None, [torch.nn.Flatten(-2)], advantage_estimator="td_residual").value_head
+    assert isinstance(value, torch.nn.Flatten)
 
 
 def test_a_baseline_under_the_logging_policy_needs_one():
