@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECBOLE := recbole==1.2.1
 
-.PHONY: install run test check bench matrix
+.PHONY: install run test check bench docs matrix
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -32,7 +32,11 @@ check: install
 bench: install
 	$(BIN)/python benchmarks/step_cost.py
 
+docs: install
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -q -W docs docs/_build
+
 # The tests over the corners of what is supported; takes an hour and several GB.
 matrix: install
-	$(BIN)/pip install -q -e ".[matrix]"
+	$(BIN)/pip install -q -c constraints.txt -e '.[matrix]'
 	$(BIN)/nox

@@ -70,6 +70,7 @@ def convert(
 
 
 def table_2(log: pl.DataFrame) -> logs.Counts:
+    """Sequences, items, clicks and purchases, as in the paper's Table 2."""
     event = pl.col("event")
     return logs.counts(log, purchase=event == logs.PURCHASE, click=event == logs.CLICK)
 

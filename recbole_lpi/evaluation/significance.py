@@ -15,7 +15,7 @@ from recbole_lpi.evaluation.metrics import Kinds, influence_of, stderr_of_sum
 class PairedDifference:
     """B − A of a metric: the difference, its standard error, t, two-sided p, and stars.
 
-    ``stars``: *** below .001, ** below .01, * below .05 (Figures 3 and 4 of the paper).
+    ``stars`` is one star below .05, two below .01, three below .001 (Figures 3 and 4 of the paper).
     """
 
     difference: float

@@ -32,4 +32,5 @@ class ValueHead(nn.Module):
         )
 
     def forward(self, state: Tensor) -> Tensor:
+        """[..., D] -> [...]."""
         return torch.as_tensor(self.net(state)).squeeze(-1)
