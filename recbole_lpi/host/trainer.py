@@ -54,8 +54,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.device = torch.device(config["device"])
         self.folder, self._resume = folder, resume
         self.optimizer = self.settings.optimiser(model.parameters())
-        scaled = self.settings.enable_scaler and self.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.enable_scaler)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
         self.best_epoch = -1
         self.best_valid_score = -np.inf if self.settings.bigger_is_better else np.inf
@@ -93,10 +92,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             while self.next_epoch < self.settings.epochs and not self.stopped:
                 epoch = self.next_epoch
                 losses = self._train_epoch(train, epoch, verbose, show_progress)
-                score = self._validate(valid_data, epoch, verbose, show_progress)
-                self._record(epoch, losses, train)
-                if callback_fn and score is not None:
-                    callback_fn(epoch, score)
+                found = self._validate(valid_data, epoch, verbose, show_progress)
+                self._record(epoch, losses, found, train)
+                if callback_fn and found:
+                    callback_fn(epoch, found[self.settings.valid_metric.lower()])
             if valid_data is not None:
                 self.evaluate(valid_data, show_progress=show_progress)
         if valid_data is None:
@@ -201,21 +200,25 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     def _validate(
         self, valid_data: Any, epoch: int, verbose: bool, show_progress: bool
-    ) -> float | None:
-        """Score of the epoch, when it is time for one; decides best epoch and early stop."""
+    ) -> OrderedDict[str, float]:
+        """Validation metrics of the epoch, {} when it is not time for them.
+
+        Decides best epoch and early stop.
+        """
         self.next_epoch = epoch + 1
         if valid_data is None:
             self._keep(epoch)
-            return None
+            return OrderedDict()
         if self.next_epoch % self.settings.eval_step and self.next_epoch < self.settings.epochs:
-            return None
+            return OrderedDict()
         began = time.time()
         _, estimates = self._measure(part_of(valid_data), show_progress, divergence=False)
-        score = estimates[self.settings.valid_metric.lower()].mean
+        found = OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
+        score = found[self.settings.valid_metric.lower()]
         bigger = self.settings.bigger_is_better
         if score > self.best_valid_score if bigger else score < self.best_valid_score:
             self.best_valid_score, self.waited = score, 0
-            self.best_valid_result = OrderedDict((n, e.mean) for n, e in estimates.items())
+            self.best_valid_result = found
             self._keep(epoch)
         else:
             self.waited += 1
@@ -225,9 +228,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self.logger.info(
                 f"epoch {epoch} evaluating [time: {took:.2f}s, valid_score: {score:.6f}]"
             )
-            values = "    ".join(f"{n} : {e.mean:.4f}" for n, e in estimates.items())
+            values = "    ".join(f"{name} : {value:.4f}" for name, value in found.items())
             self.logger.info(f"valid result: \n{values}")
-        return score
+        return found
 
     @torch.no_grad()
     def _measure(
@@ -271,11 +274,13 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.best_epoch = epoch
         self._best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
-    def _record(self, epoch: int, losses: dict[str, float], train: PolicyDataset) -> None:
+    def _record(
+        self, epoch: int, losses: dict[str, float], found: dict[str, float], train: PolicyDataset
+    ) -> None:
         """Best model first, then the resume file: killed between the two, the epoch is redone."""
         if not self._saved or self.folder is None:
             return
-        self._write_tensorboard(epoch, losses)
+        self._write_tensorboard(epoch, losses, found)
         if self.best_epoch == epoch and self._best_state is not None:
             self.folder.write_tensors(
                 self.folder.model,
@@ -333,15 +338,17 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         sessions = tokens[held.uid_field][held.user_of_session]
         table.write(self.folder.events, sessions, tokens[held.iid_field])
 
-    def _write_tensorboard(self, epoch: int, losses: dict[str, float]) -> None:
+    def _write_tensorboard(
+        self, epoch: int, losses: dict[str, float], found: dict[str, float]
+    ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         assert self.folder is not None
         with SummaryWriter(str(self.folder.path / "tensorboard")) as writer:
             for name, value in losses.items():
                 writer.add_scalar(f"train/{name}", value, epoch)
-            for name, value in self.best_valid_result.items() if self.best_epoch == epoch else ():
-                writer.add_scalar(f"valid best/{name}", value, epoch)
+            for name, value in found.items():
+                writer.add_scalar(f"valid/{name}", value, epoch)
 
 
 def part_of(data: Any) -> PolicyDataset:

@@ -45,7 +45,7 @@ def train(model="LoggingPolicy", run_dir="runs/a", **given):
         {"advantage_baseline": "logging", "weight_clip": 20},
         {"advantage_baseline": "max", "double_q": False, "clip_grad_norm": {"max_norm": 1}},
         {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
-        {"split": "leave_one_out", "enable_amp": False, "learner": "adamw"},
+        {"split": "leave_one_out", "enable_amp": True, "learner": "adamw"},
     ],
 )
 def test_a_run_leaves_everything_in_its_folder(log, given):
@@ -80,8 +80,27 @@ def test_a_run_leaves_everything_in_its_folder(log, given):
     assert config["hidden_size"] == SMALL["hidden_size"] and config["model"] == "LPIRL"
     for name in ("model.pth", "resume.pth"):
         torch.load(folder.path / name, weights_only=True)
-    assert list((folder.path / "tensorboard").glob("events.out.*"))
+    assert {"train/policy loss", "train/td loss", "valid/ndcg@10"} <= scalars(folder)
     assert not list(folder.path.rglob("*.part"))
+
+
+def scalars(folder: RunFolder) -> set[str]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(folder.path / "tensorboard"))
+    found.Reload()
+    assert [e.step for e in found.Scalars("train/policy loss")] == [0, 1]
+    return set(found.Tags()["scalars"])
+
+
+def test_gradients_are_clipped_after_they_are_unscaled(log):
+    """Scaled by 65,536, every gradient would be clipped to almost nothing."""
+    given = {"clip_grad_norm": {"max_norm": 0.5}, "learner": "sgd", "learning_rate": 0.5}
+    plain = train(run_dir="runs/a", **given).results
+    scaled = train(run_dir="runs/b", enable_scaler=True, **given).results
+    for name, found in plain["test"].items():
+        assert scaled["test"][name].mean == pytest.approx(found.mean, abs=1e-6), name
+    assert train(run_dir="runs/c", **{**given, "clip_grad_norm": None}).results != plain
 
 
 def test_the_logging_policy_is_trained_once_and_found_again(log):
