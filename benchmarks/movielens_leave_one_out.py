@@ -17,7 +17,6 @@ A finished run is a JSON file under --results and is not run again.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import statistics
 import time
@@ -30,6 +29,7 @@ import typer
 
 import recbole_lpi  # noqa: F401  (lets RecBole run on today's numpy, without ray)
 from recbole_lpi.host.configuration import hidden_argv
+from recbole_lpi.host.memory import keep_freed_memory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 # The architecture, data and measure of both: RecBole's defaults of SASRec.
@@ -51,14 +51,6 @@ RECBOLES = {"MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 2048}
 
 class _OutOfTime(Exception):
     pass
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse large blocks: given back and taken anew, each costs a fault per page."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        for parameter, value in ((-3, 2**30), (-1, 2**31 - 1)):  # map and trim from this size on
-            mallopt(parameter, value)
 
 
 def data_folder(root: Path, order: str) -> Path:

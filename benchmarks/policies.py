@@ -19,6 +19,7 @@ import typer
 from recbole_lpi.evaluation.events import EventTable, read_events
 from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.evaluation.significance import paired_difference
+from recbole_lpi.host.memory import keep_freed_memory
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
 
@@ -39,14 +40,14 @@ SEARCH: dict[str, tuple[str, Settings, Settings, dict[str, list[Any]]]] = {
     "LPIRL, TD residual": (
         "LPIRL", RESIDUAL,
         {"beta": 0.5, "gamma": 0.5, "td_weight": 1.0, "learning_rate": 0.003},
-        {"beta": [0.3, 1.0], "gamma": [0.0], "td_weight": [0.3], "learning_rate": [0.001, 0.006]},
+        {"beta": [0.3, 1.0], "gamma": [0.0], "td_weight": [0.3], "learning_rate": [0.006]},
     ),
     "LPIRL, analytic": (
         "LPIRL", ANALYTIC,
         {"beta": 1.0, "gamma": 0.5, "td_weight": 1.0, "advantage_baseline": "policy",
          "learning_rate": 0.003},
         {"beta": [0.3], "advantage_baseline": ["logging", "max"], "gamma": [0.0],
-         "td_weight": [0.3], "learning_rate": [0.001, 0.006]},
+         "td_weight": [0.3], "learning_rate": [0.006]},
     ),
 }  # fmt: skip
 
@@ -114,7 +115,7 @@ def main(
     dataset: Annotated[str, typer.Option()] = "yoochoose-1pct",
     data_path: Annotated[str, typer.Option("--data_path")] = "dataset",
     runs: Annotated[Path, typer.Option()] = Path("runs/policies"),
-    epochs: Annotated[int, typer.Option()] = 10,
+    epochs: Annotated[int, typer.Option()] = 8,
     stopping_step: Annotated[int, typer.Option("--stopping_step")] = 2,
     seeds: Annotated[int, typer.Option()] = 3,
     threads: Annotated[int | None, typer.Option()] = None,
@@ -124,6 +125,7 @@ def main(
         import torch
 
         torch.set_num_threads(threads)
+    keep_freed_memory()
     shared = {"epochs": epochs, "stopping_step": stopping_step}
     experiment = Experiment(dataset, data_path, runs / dataset, shared)
     best, grids = {}, {}

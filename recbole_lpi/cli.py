@@ -51,9 +51,11 @@ def run(
         given = settings_of(context.args)
         given |= {key: value for key, value in named.items() if value is not None}
         # RecBole takes seconds to import: not before the command line is known to be sound.
+        from recbole_lpi.host.memory import keep_freed_memory
         from recbole_lpi.host.report import show
         from recbole_lpi.host.runner import run as run_policy
 
+        keep_freed_memory()
         show(run_policy(model, dataset, config_files.split(), given))
 
 

@@ -122,6 +122,11 @@ class Windows(NamedTuple):
         """Positions the encoder sees, [W]."""
         return np.asarray(self.stop - self.begin - 1 + self.opens)
 
+    @property
+    def targets(self) -> Ints:
+        """Events that count, [W]."""
+        return np.asarray(self.stop - self.first_target)
+
     def take(self, index: ArrayLike) -> Windows:
         """The windows at ``index``."""
         return Windows(*(column[np.asarray(index)] for column in self))
@@ -263,21 +268,27 @@ def target_places(windows: Windows) -> Ints:
     return _ranges(windows.first_target, windows.stop)[1]
 
 
-def batches_by_length(
-    windows: Windows, batch_size: int, rng: np.random.Generator | None
-) -> list[Ints]:
-    """Split windows into batches of like length, at most ``batch_size`` each.
+def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator) -> list[Ints]:
+    """Batches of like length and of like many targets, ``batch_size`` windows on average.
 
-    With ``rng``, windows are shuffled before a stable sort by length and the batches are shuffled
-    after it: what meets in a batch, and the order of batches, differ from epoch to epoch.
+    The loss of a batch is a mean over its targets. With equally many windows in each, a target of
+    a long session would weigh less than one of a short session, by the ratio of their lengths.
+    Windows are shuffled before a stable sort by length and the batches after it: what meets in a
+    batch, and the order of batches, differ from epoch to epoch.
     """
-    count = len(windows)
-    order = np.arange(count) if rng is None else rng.permutation(count)
+    order = rng.permutation(len(windows))
     order = order[np.argsort(windows.inputs[order], kind="stable")]
-    batches = np.split(order, range(batch_size, count, batch_size))
-    if rng is not None:
-        batches = [batches[i] for i in rng.permutation(len(batches))]
-    return [batch for batch in batches if len(batch)]
+    reached = np.cumsum(windows.targets[order])
+    number = -(-len(windows) // batch_size)
+    cuts = np.searchsorted(reached, reached[-1] * np.arange(1, number) / number)
+    batches = [batch for batch in np.split(order, cuts) if len(batch)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def evaluation_batches(windows: Windows, batch_size: int) -> list[Ints]:
+    """Batches of like length, ``batch_size`` windows each but the last."""
+    order = np.argsort(windows.inputs, kind="stable")
+    return np.split(order, range(batch_size, len(order), batch_size))
 
 
 def _ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:

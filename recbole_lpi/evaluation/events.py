@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.sequences import Batch, Windows, batches_by_length
+from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches
 from recbole_lpi.nn.catalogue import RankingStatistics, Table, ranking_pass
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
@@ -133,7 +133,7 @@ def event_table(
     windows, store = held.windows, held.sessions
     places: list[Tensor] = []
     found: list[RankingStatistics] = []
-    for index in progress(batches_by_length(windows, batch_size, None)):
+    for index in progress(evaluation_batches(windows, batch_size)):
         batch = held.batch(windows.take(index))
         item_seq, counts = batch.item_seq.to(device), batch.counts.to(device)
         action = batch.action.to(device)[counts] - 1

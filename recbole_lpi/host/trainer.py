@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
-from recbole_lpi.data.sequences import Batch, batches_by_length
+from recbole_lpi.data.sequences import Batch, training_batches
 from recbole_lpi.evaluation.events import EventTable, event_table
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.host import checkpoints, logging_policy
@@ -154,7 +154,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
         windows = train.training_windows
-        batches = batches_by_length(windows, self.settings.train_batch_size, rng)
+        batches = training_batches(windows, self.settings.train_batch_size, rng)
         totals: dict[str, Tensor] = {}
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (

@@ -27,7 +27,8 @@ class TrainingSettings:
     """Settings of training and evaluation. ValueError names the setting and what it may be.
 
     Attributes:
-        train_batch_size: sessions per step; eval_batch_size: windows per evaluation pass.
+        train_batch_size: sessions per step, on average.
+        eval_batch_size: windows per evaluation pass.
         learner, learning_rate, weight_decay: the optimiser, by RecBole's names.
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
         eval_step: epochs between validations; stopping_step: validations without a better score

@@ -5,13 +5,14 @@ import pytest
 
 from recbole_lpi.data.sequences import (
     Part,
-    batches_by_length,
     collate,
+    evaluation_batches,
     evaluation_windows,
     flat_sessions,
     prefixes,
     returns_to_go,
     target_places,
+    training_batches,
     training_windows,
 )
 
@@ -142,7 +143,7 @@ def test_batches_hold_each_window_once_in_like_lengths_and_differ_by_epoch():
     sessions = store(lists)
     windows = training_windows(sessions, whole(sessions), 20, None, False)
     epochs = [
-        batches_by_length(windows, 8, np.random.default_rng([1, epoch])) for epoch in (0, 0, 1)
+        training_batches(windows, 8, np.random.default_rng([1, epoch])) for epoch in (0, 0, 1)
     ]
     for batches in epochs:
         assert sorted(np.concatenate(batches)) == list(range(len(windows)))
@@ -150,3 +151,30 @@ def test_batches_hold_each_window_once_in_like_lengths_and_differ_by_epoch():
         assert spread <= 6  # lengths 1 … 6 sorted: the spreads of all batches sum to the range
     same = [all(np.array_equal(a, b) for a, b in zip(epochs[0], e, strict=True)) for e in epochs]
     assert same == [True, True, False]
+
+
+def test_every_target_weighs_the_same_whatever_the_length_of_its_session():
+    """The loss of a batch is a mean, so batches have to have like many targets."""
+    lists = [list(range(1, 3 + 18 * (n % 4 == 0))) for n in range(400)]  # 2 events, or 20
+    sessions = store(lists)
+    windows = training_windows(sessions, whole(sessions), 20, None, False)
+    batches = training_batches(windows, 40, np.random.default_rng(0))
+    number = np.array([windows.targets[b].sum() for b in batches])
+    assert len(batches) == 10 and number.sum() == 300 * 1 + 100 * 19
+    assert np.ptp(number) <= 19  # one session more or less
+
+
+def test_a_session_longer_than_a_batch_has_one_of_its_own():
+    sessions = store([list(range(1, 60)), [1, 2], [1, 2], [1, 2]])
+    windows = training_windows(sessions, whole(sessions), 100, None, False)
+    batches = training_batches(windows, 1, np.random.default_rng(0))
+    assert sorted(np.concatenate(batches)) == [0, 1, 2, 3] and all(map(len, batches))
+
+
+def test_evaluation_batches_hold_each_window_once_from_short_to_long():
+    sessions = store([list(range(1, 3 + n % 5)) for n in range(23)])
+    windows = evaluation_windows(sessions, whole(sessions), 20, False)
+    batches = evaluation_batches(windows, 5)
+    assert [len(b) for b in batches] == [5, 5, 5, 5, 3]
+    assert sorted(np.concatenate(batches)) == list(range(23))
+    assert (np.diff(windows.inputs[np.concatenate(batches)]) >= 0).all()
