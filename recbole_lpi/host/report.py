@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host.runner import Run
 
 
@@ -16,7 +16,7 @@ def show(run: Run, console: Console | None = None) -> None:
     console = console or Console()
     test = run.results["test"]
     model, dataset = run.config["model"], run.config["dataset"]
-    console.print(rankings(f"{model} on {dataset}: test part", test))
+    console.print(rankings(f"{model} on {dataset}: test part", test, run.kinds))
     for name, words in (
         ("average_reward@1", "AR@1, the reward collected by first choices"),
         ("js_divergence", "JS divergence from the logging policy (at most 0.693)"),
@@ -28,23 +28,31 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print(f"Run folder: {run.folder.path}")
 
 
-def rankings(title: str, estimates: Mapping[str, Estimate]) -> Table:
+def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Table:
     """Hit rate and nDCG at each cut-off, a column for each kind of event."""
     table = Table(title=title)
     table.add_column("")
-    kinds = [prefix for prefix in ("purchase_", "click_", "") if _number(estimates, prefix)]
-    for prefix in kinds:
-        number = _number(estimates, prefix)
-        table.add_column(f"{prefix.strip('_') or 'all'} ({number:,})", justify="right")
+    names = {
+        "purchase_": _named("purchase", kinds.purchase), "click_": _named("click", kinds.click),
+        "": "all",
+    }  # fmt: skip
+    shown = {prefix: number for prefix in names if (number := _number(estimates, prefix))}
+    for prefix, number in shown.items():
+        table.add_column(f"{names[prefix]} ({number:,})", justify="right")
     for metric, word in (("hit", "HR"), ("ndcg", "nDCG")):
         for k in sorted(
             {int(name.partition("@")[2]) for name in estimates if f"{metric}@" in name}
         ):
-            cells = [estimates.get(f"{prefix}{metric}@{k}") for prefix in kinds]
+            cells = [estimates.get(f"{prefix}{metric}@{k}") for prefix in shown]
             if any(cells):
                 texts = ["" if cell is None else plus_minus(cell) for cell in cells]
                 table.add_row(f"{word}@{k}", *texts)
     return table
+
+
+def _named(kind: str, events: tuple[str, ...]) -> str:
+    """``purchase``, or ``purchase: liked`` where the data call it something else."""
+    return kind if events == (kind,) else f"{kind}: {', '.join(events)}"
 
 
 def _number(estimates: Mapping[str, Estimate], prefix: str) -> int:

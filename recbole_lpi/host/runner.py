@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.configuration import hidden_argv, known_models, read_file, suggest
 from recbole_lpi.host.download import ARCHIVES, download
@@ -56,11 +56,13 @@ class Run:
         config: RecBole's, as it was used.
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
+        kinds: the events of this data that count as purchases and as clicks.
     """
 
     config: Any
     folder: RunFolder
     results: dict[str, dict[str, Estimate]]
+    kinds: Kinds
 
 
 def run(
@@ -169,7 +171,11 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     show = bool(config["show_progress"]) and sys.stderr.isatty()
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)
-    return Run(config, folder, trainer.results)
+    names, kinds = train.sessions.event_names, trainer.settings.kinds
+    occurring = Kinds(
+        *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
+    )
+    return Run(config, folder, trainer.results, occurring)
 
 
 def _log_to_screen() -> None:
