@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from recbole_lpi.host.values import parse
 from recbole_lpi.settings import SettingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 prepare = typer.Typer(no_args_is_help=True, help="Convert a raw log to RecBole's atomic files.")
 app.add_typer(prepare, name="prepare")
 
+SWITCHES = ("overwrite", "download")
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -38,15 +40,13 @@ def run(
     resume: Annotated[
         str | None, typer.Option(help="Folder of a run that broke off: go on with it")
     ] = None,
-    overwrite: Annotated[
-        bool | None, typer.Option("--overwrite", help="Replace the run in --run_dir")
-    ] = None,
-    download: Annotated[
-        bool | None, typer.Option("--download", help="Fetch RecBole's files of a missing data set")
-    ] = None,
 ) -> None:
-    """Train a policy, measure it, and keep it. Any setting can follow as --setting=value."""
-    named = {"run_dir": run_dir, "resume": resume, "overwrite": overwrite, "download": download}
+    """Train a policy, measure it, and keep it.
+
+    Any setting can follow as --setting=value. --overwrite replaces the run that is in --run_dir,
+    --download fetches RecBole's published files of a data set that is not there.
+    """
+    named = {"run_dir": run_dir, "resume": resume}
     with one_line_errors():
         given = settings_of(context.args)
         given |= {key: value for key, value in named.items() if value is not None}
@@ -60,12 +60,15 @@ def run(
 
 
 def settings_of(arguments: Sequence[str]) -> dict[str, Any]:
-    """``--setting=value`` arguments as a dictionary; SettingError for anything else."""
-    from recbole_lpi.host.configuration import parse
+    """``--setting=value`` arguments as a dictionary; SettingError for anything else.
 
+    A switch may stand alone: ``--overwrite`` is ``--overwrite=true``.
+    """
     given: dict[str, Any] = {}
     for argument in arguments:
         name, equals, value = argument.removeprefix("--").partition("=")
+        if not equals and name in SWITCHES:
+            equals, value = "=", "true"
         if not argument.startswith("--") or not equals or not name:
             raise SettingError(f"'{argument}' is not --setting=value")
         if name in given:
@@ -79,6 +82,12 @@ def one_line_errors() -> Iterator[None]:
     """A mistake of the user's is told in plain words, and ends the program with status 2."""
     try:
         yield
+    except ModuleNotFoundError as error:
+        if error.name != "recbole":
+            raise
+        say = "error: RecBole is not installed: pip install --no-deps recbole==1.2.1"
+        Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
+        raise typer.Exit(2) from None
     except (SettingError, FloatingPointError) as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -30,10 +30,21 @@ def read_atomic(
         wanted: columns to read, None for all; unwanted: columns to leave.
 
     Raises:
-        SettingError: no header, a sequence column, a row with another number of fields, or a float
-            that does not parse; with the line.
+        SettingError: no header, a sequence column that is wanted, a row with another number of
+            fields, or a float that does not parse; with the line.
     """
     kinds = _header(path, separator)
+    keep = {
+        name: kind
+        for name, kind in kinds.items()
+        if (wanted is None or name in wanted) and name not in (unwanted or ())
+    }
+    for name, kind in keep.items():
+        if kind not in ("token", "float"):
+            raise SettingError(
+                f"{path}, line 1: '{name}:{kind}' is neither {name}:token nor {name}:float, the "
+                "columns a .inter file of sessions may have; leave it out by load_col"
+            )
     try:
         raw = pl.read_csv(
             path, separator=separator, has_header=False, skip_rows=1, quote_char=None,
@@ -44,16 +55,13 @@ def read_atomic(
     except pl.exceptions.PolarsError as error:
         ragged = _first_ragged(path, separator, len(kinds))
         raise SettingError(ragged or f"{path}: {error}") from None
+    if len(raw) and all(value is None for value in raw.row(-1)):  # a blank line at the end
+        raw = raw.head(-1)
     # A row with too few fields comes as empty ones at its end.
     if raw.width != len(kinds) or raw[:, -1].null_count():
         ragged = _first_ragged(path, separator, len(kinds))
         if ragged:
             raise SettingError(ragged)
-    keep = {
-        name: kind
-        for name, kind in kinds.items()
-        if (wanted is None or name in wanted) and name not in (unwanted or ())
-    }
     columns = {name: _column(path, raw[name], kind) for name, kind in keep.items()}
     return Atomic(pd.DataFrame(columns), keep)
 
@@ -63,12 +71,9 @@ def _header(path: str, separator: str) -> dict[str, str]:
         head = file.readline().rstrip("\r\n")
     kinds: dict[str, str] = {}
     for column in head.split(separator):
-        name, _, kind = column.rpartition(":")
-        if kind not in ("token", "float"):
-            raise SettingError(
-                f"{path}, line 1: '{column}' is not NAME:token or NAME:float, "
-                "the columns a .inter file of sessions may have"
-            )
+        name, colon, kind = column.rpartition(":")
+        if not colon:
+            raise SettingError(f"{path}, line 1: '{column}' is not NAME:token or NAME:float")
         kinds[name] = kind
     return kinds
 

@@ -101,10 +101,12 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
 
     def _remap(self, remap_list: list[Any]) -> None:
         """RecBole's ids, 1 … in order of first appearance, from the codes of a categorical."""
-        if len(remap_list) == 1 and isinstance(
-            remap_list[0][0][remap_list[0][1]].dtype, pd.CategoricalDtype
+        frame, field, _ = remap_list[0]
+        if (
+            len(remap_list) == 1
+            and isinstance(frame[field].dtype, pd.CategoricalDtype)
+            and not frame[field].hasnans
         ):
-            frame, field, _ = remap_list[0]
             column = frame[field].cat
             ids, codes = pd.factorize(column.codes.to_numpy())
             tokens = np.array(["[PAD]", *column.categories.to_numpy(dtype=object)[codes]])
@@ -120,6 +122,16 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     def _fill_nan(self) -> None:
         """Nothing is filled in: a missing reward, time or event was refused."""
 
+    def _reset_index(self) -> None:
+        """RecBole's, with the data set's name in its complaint."""
+        try:
+            super()._reset_index()
+        except ValueError:
+            raise SettingError(
+                f"{self.dataset_name}: no event is left after the filters of the data "
+                "(val_interval, user_inter_num_interval, item_inter_num_interval, …); loosen them"
+            ) from None
+
     def _normalize(self) -> None:
         """Rewards and times keep their units; no policy reads another float column."""
 
@@ -128,8 +140,6 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     def build(self) -> list[PolicyDataset]:
         """Training, validation and test part, by session; SettingError if one is empty."""
         s, frame = self.settings, self.inter_feat
-        if len(frame) == 0:
-            raise SettingError(f"{self.dataset_name}: the filters of the data left no event")
         names = tuple(str(name) for name in self.field2id_token[s.event_field][1:])
         if len(names) > 255:
             raise SettingError(f"{s.event_field} has {len(names)} kinds of event; at most 255")
@@ -171,7 +181,8 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
 
     def _of(self, name: str, part: Part) -> PolicyDataset:
         chosen = copy.copy(self)
-        chosen.__dict__.pop("places", None)
+        for cached in ("windows", "training_windows", "places", "_returns"):
+            chosen.__dict__.pop(cached, None)  # of the whole, should somebody have asked for them
         chosen.part_name, chosen.part = name, part
         chosen.inter_feat = chosen._rows(chosen.places)
         return chosen

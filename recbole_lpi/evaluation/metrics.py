@@ -84,13 +84,29 @@ def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
     full: list[str] = []
     for metric in metrics:
         name = metric.lower().partition("@")[0]
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(NAMES)}"
-            raise ValueError(f"unknown metric '{metric}'{hint}")
+        refuse_unknown(name)
         plain = [known for known in PLAIN if known.partition("@")[0] == name]
         full += plain or [f"{name}@{k}" for k in cuts]
     return list(dict.fromkeys(full))
+
+
+def refuse_unknown(name: str) -> None:
+    """ValueError for a metric, without its cut-off, that there is not; names the nearest."""
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(NAMES)}"
+        raise ValueError(f"unknown metric '{name}'{hint}")
+
+
+def refuse_incomplete(name: str) -> None:
+    """ValueError unless ``name`` is the full name of a metric, its cut-off included."""
+    metric, _, cut = name.partition("@")
+    refuse_unknown(metric)
+    plain = [known for known in PLAIN if known.partition("@")[0] == metric]
+    if plain and name not in plain:
+        raise ValueError(f"there is no metric '{name}', but {plain[0]}")
+    if not plain and not (cut.isdigit() and int(cut) > 0):
+        raise ValueError(f"metric '{name}' needs a cut-off, such as {metric}@20")
 
 
 def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str, Estimate]:
@@ -115,8 +131,7 @@ def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.
     metric, _, cut = name.partition("@")
     if name in PLAIN:
         return _mean(PLAIN[name](table), np.ones(len(table), bool))
-    if not cut.isdigit() or int(cut) < 1:
-        raise ValueError(f"metric '{name}' needs a cut-off, such as {metric}@20")
+    refuse_incomplete(name)
     k = int(cut)
     if metric == "reward_weighted_ndcg":
         parts = [
@@ -125,6 +140,8 @@ def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.
         ]
         values = ndcg(table, k)
         means = [(w, *_mean(values, chosen)) for w, chosen in parts if chosen.any()]
+        if not means:
+            return _mean(values, np.zeros(len(table), bool))
         return (
             float(sum(w * mean for w, mean, _, _ in means)),
             sum((w * pull for w, _, pull, _ in means), np.zeros(len(table))),
@@ -133,8 +150,6 @@ def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.
     kind, _, rest = metric.partition("_")
     if kind in KINDS and rest in AT_K:
         return _mean(AT_K[rest](table, k), np.isin(table.event, getattr(kinds, kind)))
-    if metric not in AT_K:
-        names_at([metric], [k])  # raises, naming the nearest
     return _mean(AT_K[metric](table, k), np.ones(len(table), bool))
 
 

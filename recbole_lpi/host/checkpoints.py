@@ -4,46 +4,42 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
 
 FORMAT = "recbole_lpi"
 
-# Settings that say where and how a run goes, not what it is: they never come back from a file.
+# Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
+# those of the machine are kept for the run's own resuming, but not in a checkpoint.
 OF_THE_CALL = frozenset(
-    [
-        "run_dir",
-        "overwrite",
-        "resume",
-        "device",
-        "config_files",
-        "gpu_id",
-        "show_progress",
-        "download",
-    ]
+    ["run_dir", "overwrite", "resume", "device", "config_files", "download", "checkpoint_dir"]
 )
+OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress"])
 
 
-def plain_config(config: Any) -> dict[str, Any]:
-    """RecBole's final settings as plain values, fit for YAML and for ``Config(config_dict=…)``."""
+def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """RecBole's final settings as plain values, fit for YAML and for ``Config(config_dict=…)``.
+
+    Paths are made absolute, so that they mean the same from another folder.
+    """
     values = {
         key: value
         for key, value in config.final_config_dict.items()
-        if _is_plain(value) and key not in OF_THE_CALL
+        if _is_plain(value) and key not in OF_THE_CALL | left_out
     }
+    if values.get("logging_policy") not in (None, "auto", "none"):
+        values["logging_policy"] = os.path.abspath(values["logging_policy"])
+    if values.get("logging_policy_dir"):
+        values["logging_policy_dir"] = os.path.abspath(values["logging_policy_dir"])
     # RecBole appended the data set's name; given back, it would append it again.
     values["data_path"] = os.path.abspath(os.path.dirname(os.path.normpath(config["data_path"])))
     for derived in ("MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_type", "train_neg_sample_args",
@@ -69,17 +65,13 @@ def catalogue_hash(dataset: PolicyDataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def logging_policy_hash(config: Any, train: PolicyDataset) -> str:
-    """Hash of what a logging policy is an estimate of: events, split, inputs and encoder."""
-    digest = hashlib.sha256()
+def data_hash(train: PolicyDataset) -> str:
+    """Hash of the catalogue, the events, and which of them are trained on."""
+    digest = hashlib.sha256(catalogue_hash(train).encode())
     store, part = train.sessions, train.part
-    for array in (store.items, store.events, store.offsets, part.session, part.start, part.stop):
+    for array in (store.items, store.events, store.rewards, store.offsets, part.session, part.start,
+                  part.stop):  # fmt: skip
         digest.update(np.ascontiguousarray(array).tobytes())
-    network = asdict(settings.read(NetworkSettings, config))
-    del network["double_q"]
-    s = train.settings
-    inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, catalogue_hash(train)]
-    digest.update(json.dumps([network, inputs], sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
@@ -93,17 +85,25 @@ def checkpoint_path(path: str | os.PathLike[str]) -> Path:
     return found
 
 
+def load_plain(path: Path) -> dict[str, Any]:
+    """Tensors and plain values by name, on the CPU. SettingError for anything else."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # whatever a hostile or broken file provokes, it is none of ours
+        state = None
+    if not isinstance(state, dict):
+        raise SettingError(
+            f"{path} is not a file of recbole_lpi: it does not load as plain tensors, "
+            "and nothing else is unpickled"
+        )
+    return state
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A checkpoint of ours, on the CPU. SettingError for anything else; nothing is unpickled."""
     found = checkpoint_path(path)
-    try:
-        state = torch.load(found, map_location="cpu", weights_only=True)
-    except Exception:  # whatever a hostile or broken file provokes, it is not a checkpoint
-        raise SettingError(
-            f"{found} is not a recbole_lpi checkpoint: it does not load as plain tensors, "
-            "and nothing else is unpickled"
-        ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    state = load_plain(found)
+    if state.get("format") != FORMAT:
         raise SettingError(f"{found} is not a recbole_lpi checkpoint")
     return state
 
@@ -130,7 +130,7 @@ def check_catalogue(state: Mapping[str, Any], dataset: PolicyDataset, path: obje
 def load_data_and_model(path: str) -> tuple[Any, ...]:
     """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours."""
     from recbole.config import Config
-    from recbole.data import create_dataset, data_preparation
+    from recbole.data import data_preparation
     from recbole.utils import get_model, init_logger, init_seed
 
     from recbole_lpi.host.configuration import hidden_argv
@@ -141,7 +141,7 @@ def load_data_and_model(path: str) -> tuple[Any, ...]:
         config = Config(model=given["model"], dataset=given["dataset"], config_dict=given)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
-    dataset = create_dataset(config)
+    dataset = PolicyDataset(config)
     loaders = data_preparation(config, dataset)
     check_catalogue(state, dataset, path)
     model = get_model(config["model"])(config, loaders[0]._dataset).to(config["device"])

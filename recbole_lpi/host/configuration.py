@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host.properties import file_beside, property_files
-from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.host.training import RunSettings, TrainingSettings
+from recbole_lpi.host.values import SettingsLoader, parse, read_file
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.settings import SettingError
@@ -28,45 +27,21 @@ OF_PROGRAMS = {
     "offset", "local_rank", "single_spec", "verbose", "device", "gpu_id", "data_path", "url",
     "wandb_project",
 }  # fmt: skip
-# Settings by which RecBole would unpickle a file.
-UNPICKLED = ("dataset_save_path", "dataloaders_save_path", "save_dataset", "save_dataloaders")
-
-
-class SettingsLoader(yaml.SafeLoader):
-    """Plain YAML, no objects, and 1e-3 is a number as it is to RecBole."""
-
-
-SettingsLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$"),
-    list("-+0123456789."),
-)
-
-
-def parse(text: str) -> Any:
-    """A value from the command line or a string in a dictionary: plain YAML, else the text."""
-    if text.strip() == "None":
-        return None
-    try:
-        value = yaml.load(text, SettingsLoader)
-    except yaml.YAMLError:
-        return text
-    return value if isinstance(value, (type(None), bool, int, float, list, dict)) else text
-
-
-def read_file(path: str | Path) -> dict[str, Any]:
-    """Settings of a YAML file. SettingError names the file and the line that is wrong."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        loaded = yaml.load(text, SettingsLoader) or {}
-    except FileNotFoundError:
-        raise SettingError(f"no settings file at {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise SettingError(f"{path} is not plain YAML: {said}") from None
-    if not isinstance(loaded, Mapping):
-        raise SettingError(f"{path} must hold lines of 'setting: value'")
-    return dict(loaded)
+# Settings of RecBole that would change a run of another model, and cannot change one of a policy.
+NOT_OFFERED = {
+    "dataset_save_path": "RecBole would unpickle a file",
+    "dataloaders_save_path": "RecBole would unpickle a file",
+    "save_dataset": "RecBole would pickle the data",
+    "save_dataloaders": "RecBole would pickle the data",
+    "benchmark_filename": "parts are split by whole sessions; see split",
+    "log_wandb": "curves are kept for TensorBoard, in the run folder",
+}
+UNREAD = {
+    "checkpoint_dir", "encoding", "loss_decimal_place", "metric_decimal_place", "shuffle", "worker",
+    "repeatable", "transform", "require_pow", "valid_metric_bigger",
+}  # fmt: skip
+# RecBole unpickles saved data that it finds in checkpoint_dir: a folder that cannot be.
+NO_FOLDER = os.path.join(os.devnull, "checkpoints")
 
 
 @contextmanager
@@ -114,6 +89,7 @@ def amend(config_class: Any) -> None:
     def set_default_parameters(config: Any) -> None:
         if config.model in OBJECTIVES:
             check(config.final_config_dict)
+            config.final_config_dict["checkpoint_dir"] = NO_FOLDER
         set_defaults(config)
 
     config_class._build_yaml_loader = lambda config: SettingsLoader
@@ -127,14 +103,19 @@ def amend(config_class: Any) -> None:
 def check(values: Mapping[str, Any]) -> None:
     """Read every setting of a policy once, so that a wrong one is refused before any work."""
     config = _Known(values)
-    for name in UNPICKLED:
+    for name, reason in NOT_OFFERED.items():
         if values.get(name):
-            raise SettingError(f"{name} is not offered for policies: RecBole would unpickle a file")
+            raise SettingError(f"{name} is not offered for policies: {reason}")
+    mode = (values.get("eval_args") or {}).get("mode")
+    modes = set(mode.values()) if isinstance(mode, Mapping) else {mode}
+    if modes - {"full", None}:
+        raise SettingError(f"eval_args: policies are ranked in mode full, got mode {mode}")
     for read in (
         DataSettings.of,
         TrainingSettings.of,
         _reader(NetworkSettings),
         _reader(ObjectiveSettings),
+        _reader(RunSettings),
     ):
         read(config)
 
@@ -169,11 +150,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _say_unread(model: str, given: Iterable[str], internal: Mapping[str, Any]) -> None:
-    unread = sorted(key for key in given if key not in internal and key not in OF_PROGRAMS)
-    unread = [key for key in unread if key not in _arguments()]
+    read = (set(internal) | OF_PROGRAMS | _arguments()) - UNREAD
+    unread = sorted(set(given) - read)
     if unread:
         logging.getLogger().warning(
-            f"{model} does not read {', '.join(unread)}: settings of other models of RecBole"
+            f"{model} does not read {', '.join(unread)}: of RecBole, for other models"
         )
 
 

@@ -96,22 +96,26 @@ def _events(archive: Path, scratch: Path, event: str, reward: float) -> pl.DataF
                 shutil.copyfileobj(source, file)
     except zipfile.BadZipFile:
         raise SettingError(f"{archive.name} is no zip archive; try again") from None
-    frame = pl.read_csv(target, separator="\t", quote_char=None, infer_schema=False)
-    session, item, time = (
-        _column(frame, names, archive.name)
-        for names in (
-            ("session_id:token", "visitor_id:token", "user_id:token"),
-            ("item_id:token",),
-            ("timestamp:float",),
+    try:
+        frame = pl.read_csv(target, separator="\t", quote_char=None, infer_schema=False)
+        session, item, time = (
+            _column(frame, names, archive.name)
+            for names in (
+                ("session_id:token", "visitor_id:token", "user_id:token"),
+                ("item_id:token",),
+                ("timestamp:float",),
+            )
         )
-    )
-    return frame.select(
-        pl.col(session).alias(COLUMNS[0]),
-        pl.col(item).alias(COLUMNS[1]),
-        pl.col(time).cast(pl.Float64).alias(COLUMNS[2]),
-        pl.lit(event).alias("event:token"),
-        pl.lit(reward).alias("reward:float"),
-    )
+        return frame.select(
+            pl.col(session).alias(COLUMNS[0]),
+            pl.col(item).alias(COLUMNS[1]),
+            pl.col(time).cast(pl.Float64).alias(COLUMNS[2]),
+            pl.lit(event).alias("event:token"),
+            pl.lit(reward).alias("reward:float"),
+        )
+    except pl.exceptions.PolarsError as error:
+        said = str(error).partition("\n")[0]
+        raise SettingError(f"{archive.name}: {target.name} does not parse: {said}") from None
 
 
 def _column(frame: pl.DataFrame, names: tuple[str, ...], archive: str) -> str:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
+from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.configuration import hidden_argv
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
+from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
-
-# What must be the same for a logging policy to be an estimate of these logs, besides the data.
-SHARED = [
-    "n_layers",
-    "n_heads",
-    "hidden_size",
-    "inner_size",
-    "hidden_dropout_prob",
-    "attn_dropout_prob",
-    "hidden_act",
-    "layer_norm_eps",
-    "initializer_range",
-    "MAX_ITEM_LIST_LENGTH",
-    "loss_on_last",
-    "evaluate_first_event",
-]
 
 
 def resolve(
@@ -41,19 +34,52 @@ def resolve(
         setting: ``none``, ``auto``, a checkpoint or a run folder.
 
     Raises:
-        SettingError: no checkpoint there, or one of another catalogue.
+        SettingError: no checkpoint there, or one of another catalogue or of shorter inputs.
     """
     if setting == "none":
         return None
     if setting != "auto":
         return _load(setting, train)
-    wanted = checkpoints.logging_policy_hash(config, train)
     root = Path(config["logging_policy_dir"] or "runs/logging_policy")
-    folder = RunFolder(root / wanted)
-    if not folder.finished:
-        with torch.random.fork_rng():  # training it, or finding it, leads to the same run
+    folder = RunFolder(root / identity(config, train))
+    with _alone(folder.path), torch.random.fork_rng():  # trained or found, the run is the same
+        if not folder.finished:
             _train(folder, config, train, valid_data)
     return _load(folder.path, train)
+
+
+def identity(config: Any, train: PolicyDataset) -> str:
+    """Hash of what a logging policy is an estimate of: events, split, inputs and encoder."""
+    network = asdict(settings.read(NetworkSettings, config))
+    del network["double_q"]
+    s = train.settings
+    inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
+    text = json.dumps([network, inputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
+    """Give ``policy`` its logging policy, on the device where it is."""
+    if mu is None and policy.needs_logging_policy:
+        raise SettingError("advantage_baseline: logging needs a logging policy, not none")
+    device = next(policy.parameters()).device
+    policy.compare_with(None if mu is None else mu.to(device))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A lock on a logging policy: of several runs that start together, one trains it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logging.getLogger().info(f"logging policy: waiting for the run that trains {folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
@@ -71,6 +97,16 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
         config = Config(model=given["model"], dataset=given["dataset"], config_dict=given)
     if config["evaluate_first_event"] != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
+    if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:
+        raise SettingError(
+            f"{path} reads {config['MAX_ITEM_LIST_LENGTH']} events at most, this run "
+            f"{train.settings.max_length}: give both the same MAX_ITEM_LIST_LENGTH"
+        )
+    if state["data"] != checkpoints.data_hash(train):
+        logging.getLogger().warning(
+            f"{path} was trained on other events or another split of {train.dataset_name}: it may "
+            "have seen what this run is tested on"
+        )
     policy = LoggingPolicy(config, train)
     policy.load_state_dict(state["state_dict"])
     policy.requires_grad_(False).eval()
@@ -78,17 +114,21 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
 
 
 def _train(folder: RunFolder, config: Any, train: PolicyDataset, valid_data: Any) -> None:
-    """A LoggingPolicy run with its own defaults on the data objects at hand."""
+    """A LoggingPolicy run with its own defaults, its seed among them, on the data at hand."""
     from recbole.config import Config
     from recbole.utils import init_seed
 
     from recbole_lpi.host.trainer import PolicyTrainer
 
     logger = logging.getLogger()
-    given = checkpoints.plain_config(config)
-    data = {key: given[key] for key in given if key in _data_keys() or key in SHARED}
-    data |= {key: given[key] for key in ("seed", "reproducibility", "use_gpu", "state")}
-    data |= {"logging_policy": "none", "run_dir": str(folder.path), "gpu_id": config["gpu_id"]}
+    given, s = checkpoints.plain_config(config), train.settings
+    data = {key: given[key] for key in _shared() if key in given}
+    data |= {
+        "split_seed": s.seed if s.split_seed is None else s.split_seed,
+        "logging_policy": "none",
+        "run_dir": str(folder.path),
+        "gpu_id": config["gpu_id"],
+    }
     with hidden_argv():
         own = Config(model="LoggingPolicy", dataset=config["dataset"], config_dict=data)
     logger.info(f"logging policy: training one for this data into {folder.path}")
@@ -100,20 +140,10 @@ def _train(folder: RunFolder, config: Any, train: PolicyDataset, valid_data: Any
     logger.info(f"logging policy: trained, {folder.path}")
 
 
-def _data_keys() -> set[str]:
-    from dataclasses import fields
-
-    from recbole.config.configurator import Config  # noqa: F401  (RecBole has to be importable)
+def _shared() -> set[str]:
+    """Settings that the logging policy takes over: of the data, the encoder and the machine."""
     from recbole.utils.argument_list import dataset_arguments
 
-    from recbole_lpi.data.settings import DataSettings
-
-    return {*dataset_arguments, *(f.name for f in fields(DataSettings)), "data_path", "eval_args"}
-
-
-def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
-    """Give ``policy`` its logging policy, on the device where it is."""
-    if mu is None and policy.needs_logging_policy:
-        raise SettingError("advantage_baseline: logging needs a logging policy, not none")
-    device = next(policy.parameters()).device
-    policy.compare_with(None if mu is None else mu.to(device))
+    names = {field.name for kind in (DataSettings, NetworkSettings) for field in fields(kind)}
+    named = {*names, *dataset_arguments, "data_path", "eval_args"}
+    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma", "double_q"}

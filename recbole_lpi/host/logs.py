@@ -16,15 +16,25 @@ class _Plain(logging.Formatter):
         return COLOUR.sub("", super().format(record))
 
 
+class _RunLog(logging.FileHandler):
+    """The file of one run."""
+
+
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Append what the root logger, which RecBole uses, says to ``path``; once if nested."""
+    """Append what the root logger, which RecBole uses, says to ``path``; once if nested.
+
+    A run inside a run, such as that of the logging policy, speaks to its own file alone.
+    """
     root = logging.getLogger()
     target = str(path.resolve())
     if any(getattr(handler, "baseFilename", None) == target for handler in root.handlers):
         yield
         return
-    handler = logging.FileHandler(target, encoding="utf-8")
+    outer = [handler for handler in root.handlers if isinstance(handler, _RunLog)]
+    for waiting in outer:
+        root.removeHandler(waiting)
+    handler = _RunLog(target, encoding="utf-8")
     handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     level = root.level
     root.addHandler(handler)
@@ -36,3 +46,5 @@ def log_to(path: Path) -> Iterator[None]:
         root.removeHandler(handler)
         root.setLevel(level)
         handler.close()
+        for waiting in outer:
+            root.addHandler(waiting)

@@ -13,7 +13,14 @@ from recbole.utils import EvaluatorType
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.events import EventTable
-from recbole_lpi.evaluation.metrics import NAMES, SMALLER_IS_BETTER, Kinds, evaluate, names_at
+from recbole_lpi.evaluation.metrics import (
+    NAMES,
+    PLAIN,
+    SMALLER_IS_BETTER,
+    Kinds,
+    evaluate,
+    names_at,
+)
 from recbole_lpi.settings import SettingError
 
 KIND_OF_EVENT = "data.kind"  # 0 other, 1 purchase, 2 click
@@ -71,7 +78,7 @@ def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable
 
 def add_to(register: ModuleType) -> None:
     """Add our metrics to RecBole's register of them, under the names it does not have yet."""
-    for name in NAMES:
+    for name in (*NAMES, *PLAIN):  # average_reward, and average_reward@1
         if name not in register.metrics_dict:
             register.metrics_dict[name] = type(name, (EventMetric,), {"name": name})
             register.metric_information[name] = EventMetric.metric_need

@@ -61,11 +61,18 @@ class RunFolder:
     def claim(self, overwrite: bool) -> None:
         """Make the folder, empty of an earlier run's files."""
         self.check_free(overwrite)
+        self.clear()
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove what a run wrote, and the folder if it holds nothing else."""
         for name in self.FILES:
             (self.path / name).unlink(missing_ok=True)
         for old in (self.path / "tensorboard").glob("events.out.*"):
             old.unlink()
+        for folder in (self.path / "tensorboard", self.path):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Settings as plain YAML."""

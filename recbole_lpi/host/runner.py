@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host import checkpoints
-from recbole_lpi.host.configuration import hidden_argv, known_models, read_file, suggest
+from recbole_lpi.host.configuration import hidden_argv, known_models, suggest
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.values import read_file
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
@@ -24,6 +26,10 @@ class DatasetMissing(SettingError):
 
     def __init__(self, dataset: str, path: Path) -> None:
         converter = CONVERTER.get(dataset, CONVERTER[""])
+        if not Path("dataset_prep").is_dir():  # installed, and not in a checkout
+            converter = re.sub(
+                r"python dataset_prep/(\w+)\.py", r"recbole-lpi prepare \1", converter
+            )
         ways = [f"convert the raw log: {converter} --output {path.parent}"]
         if dataset in ARCHIVES:
             ways.append("fetch the files RecBole publishes: the same command with --download")
@@ -92,8 +98,13 @@ def run(
     check_files(config)
     if not resume:
         folder = _folder(config)
-    with log_to(folder.log):
-        return _train(config, folder, resume=bool(resume))
+    try:
+        with log_to(folder.log):
+            return _train(config, folder, resume=bool(resume))
+    except SettingError:
+        if not folder.resume.is_file():  # nothing was trained: leave nothing in the way
+            folder.clear()
+        raise
 
 
 def make_config(
@@ -104,6 +115,8 @@ def make_config(
 
     settings = {key: value for file in files for key, value in read_file(file).items()}
     settings |= given
+    if settings.get("resume"):
+        raise SettingError("resume is for the command line: --resume=FOLDER, and nothing else")
     wanted = model or settings.get("model")
     if wanted not in OBJECTIVES:
         refuse_model(wanted)
@@ -147,7 +160,7 @@ def _folder(config: Any) -> RunFolder:
         folder = new_run_folder(config["model"], config["dataset"])
     else:
         folder = RunFolder(config["run_dir"])
-        folder.claim(bool(config["overwrite"]))
+        folder.claim(config["overwrite"])
     folder.write_config(checkpoints.plain_config(config))
     return folder
 

@@ -57,7 +57,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.enable_scaler)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
         self.best_epoch = -1
-        self.best_valid_score = -np.inf if self.settings.bigger_is_better else np.inf
+        self.best_valid_score = -np.inf
         self.best_valid_result: OrderedDict[str, float] = OrderedDict()
         self._best_state: dict[str, Tensor] | None = None
         self.results: dict[str, dict[str, Estimate]] = {}
@@ -83,12 +83,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
+        if valid_data is not None:
+            self._check_criterion(part_of(valid_data))
         with self._recording():
             mu = logging_policy.resolve(
                 self.settings.logging_policy, self.config, train, valid_data
             )
             logging_policy.attach(self.model, mu)
-            self._restore()
+            self._restore(train)
             while self.next_epoch < self.settings.epochs and not self.stopped:
                 epoch = self.next_epoch
                 losses = self._train_epoch(train, epoch, verbose, show_progress)
@@ -112,7 +114,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """Metrics of the best epoch on a part, unrounded; the test part ends the run's folder."""
         held = part_of(eval_data)
         if model_file is not None:
-            self.model.load_state_dict(checkpoints.read_checkpoint(model_file)["state_dict"])
+            state = checkpoints.read_checkpoint(model_file)
+            checkpoints.check_catalogue(state, held, model_file)
+            self.model.load_state_dict(state["state_dict"])
         elif load_best_model and self._best_state is not None:
             self.model.load_state_dict(self._best_state)
         table, estimates = self._measure(held, show_progress, divergence=True)
@@ -215,8 +219,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         _, estimates = self._measure(part_of(valid_data), show_progress, divergence=False)
         found = OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
         score = found[self.settings.valid_metric.lower()]
-        bigger = self.settings.bigger_is_better
-        if score > self.best_valid_score if bigger else score < self.best_valid_score:
+        if score > self.best_valid_score:
             self.best_valid_score, self.waited = score, 0
             self.best_valid_result = found
             self._keep(epoch)
@@ -246,6 +249,19 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         table = event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
         return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
 
+    def _check_criterion(self, valid: PolicyDataset) -> None:
+        """SettingError if the metric that picks the epoch would be over nothing."""
+        wanted = self.settings.criterion_events
+        store = valid.sessions
+        codes = np.unique(store.events[valid.places])
+        present = {store.event_names[code] for code in codes}
+        if wanted is not None and present.isdisjoint(wanted):
+            raise SettingError(
+                f"{self.settings.valid_metric} picks the best epoch, and validation has no event "
+                f"that it is over ({', '.join(wanted)}), only {', '.join(sorted(present))}: set "
+                "purchase_events and click_events, or another valid_metric"
+            )
+
     # ------------------------------------------------------------------ what is kept
 
     @contextmanager
@@ -266,7 +282,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             return new_run_folder(self.config["model"], self.config["dataset"])
         folder = RunFolder(named)
         if not self._resume:
-            folder.claim(bool(self.config["overwrite"]))
+            folder.claim(self.config["overwrite"])
         return folder
 
     def _keep(self, epoch: int) -> None:
@@ -277,28 +293,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     def _record(
         self, epoch: int, losses: dict[str, float], found: dict[str, float], train: PolicyDataset
     ) -> None:
-        """Best model first, then the resume file: killed between the two, the epoch is redone."""
+        """Resume file first, then the best model: what a kill between the two loses is in it."""
         if not self._saved or self.folder is None:
             return
         self._write_tensorboard(epoch, losses, found)
-        if self.best_epoch == epoch and self._best_state is not None:
-            self.folder.write_tensors(
-                self.folder.model,
-                {
-                    "format": checkpoints.FORMAT,
-                    "schema": 1,
-                    "model": self.config["model"],
-                    "config": checkpoints.plain_config(self.config),
-                    "catalogue": checkpoints.catalogue_hash(train),
-                    "n_items": int(train.item_num),
-                    "epoch": epoch,
-                    "valid_score": float(self.best_valid_score),
-                    "state_dict": self._best_state,
-                },
-            )
         self.folder.write_tensors(
             self.folder.resume,
             {
+                "data": checkpoints.data_hash(train),
                 "next_epoch": self.next_epoch,
                 "waited": self.waited,
                 "stopped": self.stopped,
@@ -312,12 +314,37 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             },
         )
+        if self.best_epoch == epoch:
+            self._write_best(train)
 
-    def _restore(self) -> None:
+    def _write_best(self, train: PolicyDataset) -> None:
+        assert self.folder is not None
+        self.folder.write_tensors(
+            self.folder.model,
+            {
+                "format": checkpoints.FORMAT,
+                "schema": 1,
+                "model": self.config["model"],
+                "config": checkpoints.plain_config(self.config, checkpoints.OF_THE_MACHINE),
+                "catalogue": checkpoints.catalogue_hash(train),
+                "data": checkpoints.data_hash(train),
+                "n_items": int(train.item_num),
+                "epoch": self.best_epoch,
+                "valid_score": float(self.best_valid_score),
+                "state_dict": self._best_state,
+            },
+        )
+
+    def _restore(self, train: PolicyDataset) -> None:
         """Go on where the resume file ends; from the beginning if there is none yet."""
         if not self._resume or self.folder is None or not self.folder.resume.is_file():
             return
-        state = torch.load(self.folder.resume, map_location="cpu", weights_only=True)
+        state = checkpoints.load_plain(self.folder.resume)
+        if state.get("data") != checkpoints.data_hash(train):
+            raise SettingError(
+                f"{self.folder.path} was trained on other data: {train.dataset_name} has changed "
+                "since it broke off; start a new run"
+            )
         for name in ("next_epoch", "waited", "stopped", "best_epoch", "best_valid_score"):
             setattr(self, name, state[name])
         self.best_valid_result = OrderedDict(state["best_valid_result"])
@@ -327,7 +354,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         torch.set_rng_state(state["rng"])
         if state["rng_cuda"]:
             torch.cuda.set_rng_state_all(state["rng_cuda"])
-        if self.best_epoch >= 0:
+        if self.best_epoch == self.next_epoch - 1:  # killed, perhaps, before it was written
+            self._keep(self.best_epoch)
+            self._write_best(train)
+        elif self.best_epoch >= 0:
             best = checkpoints.read_checkpoint(self.folder.model)
             self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
         self.logger.info(f"resumed after epoch {self.next_epoch - 1} of {self.folder.path}")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from recbole_lpi import settings
-from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at
+from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
 from recbole_lpi.settings import Config
 
 LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -68,7 +68,20 @@ class TrainingSettings:
             raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, got {self.learner!r}")
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
-        names_at([*self.metrics, self.valid_metric], self.topk)
+        names_at(self.metrics, self.topk)
+        refuse_incomplete(self.valid_metric.lower())
+        if self.valid_metric.lower() in SMALLER_IS_BETTER:
+            raise ValueError(
+                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
+                "and the logging policy is compared with the best one"
+            )
+        if self.clip_grad_norm is not None:
+            known = {"max_norm", "norm_type"}
+            if "max_norm" not in self.clip_grad_norm or not known >= set(self.clip_grad_norm):
+                raise ValueError(
+                    "clip_grad_norm must be like {max_norm: 5}, with norm_type if need be, "
+                    f"got {self.clip_grad_norm}"
+                )
 
     @classmethod
     def of(cls, config: Config) -> TrainingSettings:
@@ -79,17 +92,22 @@ class TrainingSettings:
     def metric_names(self) -> list[str]:
         """Every metric at every cut-off, the validation metric among them."""
         names = names_at(self.metrics, self.topk)
-        return names if self.valid_metric in names else [*names, self.valid_metric.lower()]
-
-    @property
-    def bigger_is_better(self) -> bool:
-        """Of the validation metric."""
-        return self.valid_metric.lower() not in SMALLER_IS_BETTER
+        return list(dict.fromkeys([*names, self.valid_metric.lower()]))
 
     @property
     def kinds(self) -> Kinds:
         """Which events are purchases and which clicks."""
         return Kinds(self.purchase_events, self.click_events)
+
+    @property
+    def criterion_events(self) -> tuple[str, ...] | None:
+        """The events that the validation metric is over; None for all."""
+        kind = self.valid_metric.lower().partition("_")[0]
+        return {
+            "purchase": self.purchase_events,
+            "click": self.click_events,
+            "reward": (*self.purchase_events, *self.click_events),
+        }.get(kind)
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser over ``parameters``."""
@@ -98,3 +116,18 @@ class TrainingSettings:
             parameters, lr=self.learning_rate, weight_decay=self.weight_decay
         )
         return optimiser
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run as a whole.
+
+    Attributes:
+        run_dir: its folder; None: a new one under ``runs/``.
+        overwrite: replace the run that is there.
+        download: fetch RecBole's published files where the data set is missing.
+    """
+
+    run_dir: str | None = None
+    overwrite: bool = False
+    download: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recbole_lpi.nn.encoder import ACTIVATIONS
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -33,6 +35,15 @@ class NetworkSettings:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.hidden_size % self.n_heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of n_heads, got {self.hidden_size} and "
+                f"{self.n_heads}"
+            )
+        if self.hidden_act not in ACTIVATIONS:
+            raise ValueError(
+                f"hidden_act must be one of {', '.join(ACTIVATIONS)}, got {self.hidden_act!r}"
+            )
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

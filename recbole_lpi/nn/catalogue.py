@@ -177,8 +177,9 @@ def _statistics(
     if values is None:
         return CatalogueStatistics(log_pi)
     max_q, argmax_q = values.max(-1)
-    expected = torch.linalg.vecdot(p, values)
-    under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
+    with torch.autocast(values.device.type, enabled=False):  # a mean in half precision is no mean
+        expected = torch.linalg.vecdot(p, values)
+        under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
     return CatalogueStatistics(log_pi, expected, under_mu, max_q, argmax_q)
 
 

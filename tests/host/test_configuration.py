@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from recbole_lpi.host import configuration
-from recbole_lpi.host.configuration import hidden_argv, known_models, parse, read_file
+from recbole_lpi.host.configuration import hidden_argv, known_models
 from recbole_lpi.host.properties import properties_folder
+from recbole_lpi.host.values import parse, read_file
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
@@ -58,6 +59,20 @@ def test_every_policy_has_a_properties_file():
         ({"double_q": 1}, "double_q must be true or false, got 1"),
         ({"dataset_save_path": "x.pth"}, "dataset_save_path is not offered"),
         ({"hidden_dropout_prob": 1}, r"hidden_dropout_prob must be in \[0, 1\)"),
+        ({"n_heads": 3}, "hidden_size must be a multiple of n_heads, got 64 and 3"),
+        ({"hidden_act": "tanhh"}, "hidden_act must be one of gelu"),
+        ({"clip_grad_norm": {"norm": 5}}, "clip_grad_norm must be like {max_norm: 5}"),
+        ({"valid_metric": "purchase_ndcg"}, "'purchase_ndcg' needs a cut-off, such as"),
+        ({"valid_metric": "ndcg@0"}, "'ndcg@0' needs a cut-off"),
+        (
+            {"valid_metric": "average_reward@5"},
+            "no metric 'average_reward@5', but average_reward@1",
+        ),
+        ({"valid_metric": "js_divergence"}, "valid_metric cannot be js_divergence"),
+        ({"eval_args": {"mode": "uni100"}}, "ranked in mode full, got mode uni100"),
+        ({"benchmark_filename": ["a", "b"]}, "benchmark_filename is not offered"),
+        ({"log_wandb": True}, "log_wandb is not offered"),
+        ({"overwrite": "maybe"}, "overwrite must be true or false, got 'maybe'"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_any_work(log, wrong, said):
@@ -75,8 +90,8 @@ def test_a_misspelt_setting_in_the_file_beside_the_data_is_refused_by_its_name(l
 def test_settings_of_recboles_own_models_are_accepted_and_named(log, caplog):
     with caplog.at_level(logging.WARNING):
         config(loss_type="CE", hidden_size=8, checkpoint_dir="elsewhere")
-    assert "LPIRL does not read loss_type: settings of other models" in caplog.text
-    assert "checkpoint_dir" not in caplog.text
+    assert "LPIRL does not read checkpoint_dir, loss_type: of RecBole, for other" in caplog.text
+    assert "hidden_size" not in caplog.text
 
 
 def test_python_code_in_a_value_stays_text(log, tmp_path):

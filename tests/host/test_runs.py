@@ -103,16 +103,20 @@ def test_gradients_are_clipped_after_they_are_unscaled(log):
     assert train(run_dir="runs/c", **{**given, "clip_grad_norm": None}).results != plain
 
 
+def logging_policies() -> list[Path]:
+    return [path for path in Path("runs/logging_policy").iterdir() if path.is_dir()]
+
+
 def test_the_logging_policy_is_trained_once_and_found_again(log):
     first = train("LPIRL", "runs/a")
-    made = list(Path("runs/logging_policy").iterdir())
+    made = logging_policies()
     assert len(made) == 1 and RunFolder(made[0]).finished
     written = (made[0] / "model.pth").stat().st_mtime_ns
     second = train("LPIRL", "runs/b", beta=0.5, learning_rate=0.01)
     assert (made[0] / "model.pth").stat().st_mtime_ns == written
     train("LPIRL", "runs/c", hidden_size=16)  # another encoder: another logging policy
     train("LPIRL", "runs/d", split_seed=7)  # another split
-    assert len(list(Path("runs/logging_policy").iterdir())) == 3
+    assert len(logging_policies()) == 3
     given = train("LPIRL", "runs/e", logging_policy=str(made[0]))
     assert given.results["test"]["js_divergence"] == first.results["test"]["js_divergence"]
     assert second.results["test"]["js_divergence"] != first.results["test"]["js_divergence"]
@@ -197,12 +201,19 @@ def test_refused_settings(log):
     assert not Path("runs").exists() or not list(Path("runs").rglob("metrics.json"))
 
 
-def test_a_data_set_that_is_not_there_is_told_how_to_get(log):
+@pytest.mark.parametrize("checkout", [True, False])
+def test_a_data_set_that_is_not_there_is_told_how_to_get(log, checkout):
     for dataset, command in (
-        ("retailrocket", "python dataset_prep/retailrocket.py --events events.csv --output "),
-        ("yoochoose", "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys "),
-        ("elsewhere", "python dataset_prep/csv.py --input FILE --session COLUMN"),
+        ("retailrocket", "retailrocket --events events.csv --output "),
+        ("yoochoose", "yoochoose --clicks yoochoose-clicks.dat --buys "),
+        ("elsewhere", "csv --input FILE --session COLUMN"),
     ):
+        if checkout:
+            Path("dataset_prep").mkdir(exist_ok=True)
+            name, _, options = command.partition(" ")
+            command = f"python dataset_prep/{name}.py {options}"
+        else:
+            command = f"recbole-lpi prepare {command}"
         done = CliRunner().invoke(app, ["run", LPIRL, f"--dataset={dataset}"])
         assert done.exit_code == 2
         said = " ".join(done.stderr.split())
