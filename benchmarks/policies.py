@@ -3,8 +3,9 @@
     python benchmarks/policies.py --dataset=yoochoose-1pct --data_path=dataset --runs=runs/policies
 
 The grid is walked one setting at a time, in the order of SEARCH, each from the best so far; every
-seed shares the split. A run is a folder under --runs: stopped and started again, the script goes
-on where it was. It prints the grid, the test metrics over seeds and the paired tests in Markdown.
+seed shares the split, and in the paired tests a session of all seeds is one draw. A run is a folder
+under --runs: stopped and started again, the script goes on where it was. It prints the grid, the
+test metrics over seeds and the paired tests in Markdown.
 """
 
 from __future__ import annotations
@@ -40,14 +41,13 @@ SEARCH: dict[str, tuple[str, Settings, Settings, dict[str, list[Any]]]] = {
     "LPIRL, TD residual": (
         "LPIRL", RESIDUAL,
         {"beta": 0.5, "gamma": 0.5, "td_weight": 1.0, "learning_rate": 0.003},
-        {"beta": [0.3, 1.0], "gamma": [0.0], "td_weight": [0.3], "learning_rate": [0.006]},
+        {"beta": [0.3, 1.0, 0.2], "gamma": [0.0], "td_weight": [0.3]},
     ),
     "LPIRL, analytic": (
         "LPIRL", ANALYTIC,
         {"beta": 1.0, "gamma": 0.5, "td_weight": 1.0, "advantage_baseline": "policy",
          "learning_rate": 0.003},
-        {"beta": [0.3], "advantage_baseline": ["logging", "max"], "gamma": [0.0],
-         "td_weight": [0.3], "learning_rate": [0.006]},
+        {"beta": [0.3], "advantage_baseline": ["logging"], "gamma": [0.0], "td_weight": [0.3]},
     ),
 }  # fmt: skip
 
@@ -127,7 +127,8 @@ def main(
         torch.set_num_threads(threads)
     keep_freed_memory()
     shared = {"epochs": epochs, "stopping_step": stopping_step}
-    experiment = Experiment(dataset, data_path, runs / dataset, shared)
+    root = runs / dataset / "_".join(f"{key}={value}" for key, value in shared.items())
+    experiment = Experiment(dataset, data_path, root, shared)
     best, grids = {}, {}
     for name in SEARCH:
         best[name], grids[name] = experiment.search(name)

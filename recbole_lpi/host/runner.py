@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +180,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     init_seed(config["seed"], config["reproducibility"])
     model = MODELS[config["model"]](config, train).to(config["device"])
     trainer = PolicyTrainer(config, model, folder, resume)
-    show = bool(config["show_progress"]) and sys.stderr.isatty()
+    show = bool(config["show_progress"])
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)
     names, kinds = train.sessions.event_names, trainer.settings.kinds

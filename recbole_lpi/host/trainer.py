@@ -163,9 +163,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (
             torch.autograd.set_detect_anomaly(False),
-            tqdm(
-                batches, desc=f"Train {epoch:>5}", ncols=100, leave=False, disable=not show_progress
-            ) as bar,
+            _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             for step, index in enumerate(bar):
                 batch = train.batch(windows.take(index))
@@ -242,8 +240,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.model.eval()
 
         def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
-            return tqdm(batches, desc="Evaluate   ", ncols=100, leave=False,
-                        disable=not show_progress)  # fmt: skip
+            return _bar(batches, "Evaluate   ", show_progress)
 
         mu = self.model.logging_policy if divergence else None
         table = event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
@@ -387,6 +384,11 @@ def part_of(data: Any) -> PolicyDataset:
     if not isinstance(part, PolicyDataset):
         raise SettingError(f"policies train on sessions: got a {type(part).__name__}")
     return part
+
+
+def _bar(batches: list[np.ndarray], name: str, shown: bool) -> tqdm[np.ndarray]:
+    """A progress bar, on a terminal only."""
+    return tqdm(batches, desc=name, ncols=100, leave=False, disable=None if shown else True)
 
 
 def _spelled(totals: dict[str, Tensor], steps: int) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ import torch
 from recbole_lpi.host import registration
 from recbole_lpi.models import MODELS
 
-from .conftest import SMALL
+from .conftest import SMALL, write_log
 
 
 def python(code: str) -> None:
@@ -22,6 +25,23 @@ def python(code: str) -> None:
 
 def test_importing_ours_imports_neither_recbole_nor_pandas():
     python("import sys, recbole_lpi; assert not {'recbole', 'pandas'} & set(sys.modules)")
+
+
+def test_the_learning_core_does_not_import_recbole():
+    python(
+        "import sys, recbole_lpi.objectives.td, recbole_lpi.objectives.weights\n"
+        "import recbole_lpi.nn.heads, recbole_lpi.nn.encoder, recbole_lpi.nn.catalogue\n"
+        "assert not {'recbole', 'pandas', 'polars'} & set(sys.modules)"
+    )
+
+
+def test_a_wrong_command_line_is_refused_before_recbole_is_imported():
+    python(
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        "done = CliRunner().invoke(app, ['run', '--model=LPIRL', 'beta=1'])\n"
+        "assert done.exit_code == 2 and 'is not --setting=value' in done.stderr\n"
+        "assert 'recbole' not in sys.modules"
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,11 +94,46 @@ def test_stock_run_recbole_and_load_data_and_model(log, model):
         assert value == result["test_result"][name], name
 
 
-def test_the_objective_of_recboles_hyper_tuning(log):
+def test_nothing_that_lies_where_recbole_keeps_data_is_unpickled(log):
+    """RecBole unpickles saved data sets and loaders that it finds in checkpoint_dir."""
+    from recbole.quick_start import load_data_and_model, run_recbole
+
+    class Bomb:
+        def __reduce__(self):
+            return os.system, ("touch executed",)
+
+    Path("saved").mkdir()
+    for name in ("shop-PolicyDataset.pth", "shop-for-LoggingPolicy-dataloader.pth"):
+        Path("saved", name).write_bytes(pickle.dumps(Bomb()))
+    given = {**SMALL, "run_dir": "runs/a", "checkpoint_dir": "saved"}
+    run_recbole(model="LoggingPolicy", dataset="shop", config_dict=given)
+    load_data_and_model("runs/a/model.pth")
+    assert not Path("executed").exists()
+
+
+def test_a_checkpoint_of_another_catalogue_is_refused_everywhere(log):
+    from recbole.quick_start import load_data_and_model, run_recbole
+    from recbole.utils import get_trainer
+
+    from recbole_lpi.settings import SettingError
+
+    run_recbole(model="LoggingPolicy", dataset="shop", config_dict={**SMALL, "run_dir": "runs/a"})
+    config, model, _, _, _, test_data = load_data_and_model("runs/a/model.pth")
+    write_log(Path("dataset"), items=30, seed=5)
+    with pytest.raises(SettingError, match="is of another catalogue"):
+        load_data_and_model("runs/a/model.pth")
+    run_recbole(model="LoggingPolicy", dataset="shop", config_dict={**SMALL, "run_dir": "runs/b"})
+    trainer = get_trainer(config["MODEL_TYPE"], "LoggingPolicy")(config, model)
+    with pytest.raises(SettingError, match="is of another catalogue"):
+        trainer.evaluate(test_data, model_file="runs/b/model.pth")
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_the_objective_of_recboles_hyper_tuning(log, model):
     from recbole.quick_start import objective_function
 
-    found = objective_function({**SMALL, "model": "LoggingPolicy", "dataset": "shop"})
-    assert found["model"] == "LoggingPolicy" and found["valid_score_bigger"]
+    found = objective_function({**SMALL, "model": model, "dataset": "shop"})
+    assert found["model"] == model and found["valid_score_bigger"]
     assert found["best_valid_score"] == found["best_valid_result"]["reward_weighted_ndcg@20"]
 
 
@@ -90,7 +145,7 @@ def test_our_metrics_in_recboles_own_evaluation(log):
     from recbole.utils import get_model, init_seed
 
     given = {
-        "metrics": ["NDCG", "purchase_ndcg", "click_hit", "average_reward"], "topk": [3],
+        "metrics": ["NDCG", "purchase_ndcg", "click_hit", "average_reward@1"], "topk": [3],
         "valid_metric": "NDCG@3", "epochs": 1, "metric_decimal_place": 12, "hidden_size": 8,
         "train_neg_sample_args": None, "USER_ID_FIELD": "session_id", "show_progress": False,
         "load_col": {"inter": ["session_id", "item_id", "timestamp", "event", "reward"]},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import polars as pl
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
@@ -23,6 +27,7 @@ from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
+from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 
 from .conftest import HEADER, SMALL, write_log
@@ -103,6 +108,19 @@ def test_gradients_are_clipped_after_they_are_unscaled(log):
     assert train(run_dir="runs/c", **{**given, "clip_grad_norm": None}).results != plain
 
 
+def test_the_progress_bar_of_a_terminal_names_the_loss_parts(log, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for terminal in (Terminal(), io.StringIO()):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", terminal)
+            train("LPIRL", f"runs/{type(terminal).__name__}", show_progress=True)
+        shown = "policy loss" in terminal.getvalue() and "td loss" in terminal.getvalue()
+        assert shown == terminal.isatty()
+
+
 def logging_policies() -> list[Path]:
     return [path for path in Path("runs/logging_policy").iterdir() if path.is_dir()]
 
@@ -168,6 +186,136 @@ def test_a_killed_run_resumes_to_the_same_bits(log, model, moment):
     for name, value in theirs["state_dict"].items():
         assert torch.equal(ours["state_dict"][name], value), name
     assert pl.read_parquet(killed.events).equals(pl.read_parquet(whole.folder.events))
+
+
+def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
+    given = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
+    given["advantage_estimator"] = "td_residual"
+    whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
+
+    class Killed(BaseException):
+        pass
+
+    def write_best(trainer, train):
+        if trainer.next_epoch == 2:
+            raise Killed
+        written(trainer, train)
+
+    written = PolicyTrainer._write_best
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(PolicyTrainer, "_write_best", write_best)
+        run("LPIRL", "shop", (), {**given, "run_dir": "runs/killed"})
+    assert run(config_dict={"resume": "runs/killed"}).results == whole.results
+
+
+def test_a_run_is_not_resumed_on_other_data_or_from_a_broken_file(log, monkeypatch):
+    def write_best(trainer, train):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(PolicyTrainer, "_write_best", write_best)
+        train(run_dir="runs/a")
+    write_log(Path("dataset"), seed=1)
+    with pytest.raises(SettingError, match="runs/a was trained on other data: shop has changed"):
+        run(config_dict={"resume": "runs/a"})
+    assert RunFolder("runs/a").begun
+    RunFolder("runs/a").resume.write_bytes(b"broken")
+    with pytest.raises(SettingError, match=r"resume\.pth is not a file of recbole_lpi"):
+        run(config_dict={"resume": "runs/a"})
+
+
+def test_a_killed_run_whose_logging_policy_was_being_trained(log):
+    """The logging policy goes on where it was, too."""
+    given = {**SMALL, "epochs": 3, "logging_policy_dir": "runs/one"}
+    whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
+    given["logging_policy_dir"] = "runs/other"
+    command = [sys.executable, "-m", "recbole_lpi", "run", "--model=LPIRL", "--dataset=shop",
+               "--run_dir=runs/killed", *(f"--{k}={v}" for k, v in given.items())]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"epoch 1 evaluating" in line:
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (mu,) = (p for p in Path("runs/other").iterdir() if p.is_dir())
+    assert RunFolder(mu).resume.is_file() and not RunFolder(mu).finished
+    assert run(config_dict={"resume": "runs/killed"}).results == whole.results
+
+
+def test_the_log_of_a_run_is_its_own(log):
+    train("LPIRL", epochs=1)
+    text = Path("runs/a/log.txt").read_text()
+    assert text.count("epoch 0 training [time: ") == 1
+    assert "logging policy: training one" in text and "logging policy: trained" in text
+    (mu,) = logging_policies()
+    assert "epoch 0 training [time: " in (mu / "log.txt").read_text()
+
+
+def test_of_two_runs_that_start_together_one_trains_the_logging_policy(log, caplog):
+    train("LPIRL", "runs/a")
+    (mu,) = logging_policies()
+    held = threading.Event()
+
+    def another_run():
+        with FileLock(mu.with_suffix(".lock")):
+            held.set()
+            time.sleep(2)
+
+    other = threading.Thread(target=another_run)
+    other.start()
+    held.wait()
+    with caplog.at_level(logging.INFO):
+        train("LPIRL", "runs/b")
+    other.join()
+    assert "waiting for the run that trains" in caplog.text
+
+
+def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_named(log, caplog):
+    train("LoggingPolicy", "runs/mu", split_seed=1)
+    with pytest.raises(SettingError, match="reads 6 events at most, this run 8"):
+        train("LPIRL", "runs/a", MAX_ITEM_LIST_LENGTH=8, logging_policy="runs/mu")
+    assert not Path("runs/a").exists()  # refused before anything was trained
+    with caplog.at_level(logging.WARNING):
+        train("LPIRL", "runs/a", split_seed=1, logging_policy="runs/mu")
+        assert "another split" not in caplog.text
+        train("LPIRL", "runs/b", split_seed=2, logging_policy="runs/mu")
+    assert "another split of shop: it may have seen what this run is tested on" in caplog.text
+
+
+def test_a_criterion_that_would_be_over_nothing_is_refused(log):
+    with pytest.raises(SettingError, match=r"no event that it is over \(buy, view\), only click"):
+        train(purchase_events=["buy"], click_events=["view"])
+    with pytest.raises(SettingError, match="purchase_ndcg@3 picks the best epoch"):
+        train(purchase_events=["buy"], valid_metric="purchase_ndcg@3")
+    train(purchase_events=["buy"], click_events=["view"], valid_metric="ndcg@3")
+
+
+def test_events_of_one_kind_alone(log):
+    log.write_text(log.read_text().replace("\tpurchase\t1.0", "\tclick\t0.2"))
+    found = train(run_dir="runs/a").results["test"]
+    assert found["purchase_ndcg@10"].count == 0 and found["click_ndcg@10"].count > 0
+    assert json.loads(Path("runs/a/metrics.json").read_text())["test"]["purchase_hit@3"] == {
+        "mean": None, "stderr": None, "count": 0,
+    }  # fmt: skip
+
+
+def test_what_recbole_reads_of_a_file_is_read(log):
+    """Sessions of one event, sequence columns left out, a blank line at the end, filters."""
+    lines = log.read_text().splitlines()
+    lines = [lines[0] + "\tnote:token_seq", *(line + "\ta b" for line in lines[1:])]
+    lines.append("alone\ti1\t1500000000\tclick\t0.2\ta")
+    log.write_text("\n".join([*lines, "", ""]))
+    columns = ["session_id", "item_id", "timestamp", "event", "reward"]
+    train(load_col={"inter": columns})
+    text = Path("runs/a/log.txt").read_text()
+    assert "1 of 121 sessions have one event and nothing to predict: not used" in text
+    train(run_dir="runs/b", load_col={"inter": columns}, user_inter_num_interval="[5,inf)")
+    with pytest.raises(SettingError, match="shop: no event is left after the filters"):
+        train(run_dir="runs/c", load_col={"inter": columns}, user_inter_num_interval="[500,inf)")
+    assert not Path("runs/c").exists()
+    with pytest.raises(SettingError, match="'note:token_seq' is neither"):
+        train(run_dir="runs/c", load_col=None)
 
 
 def refused(*arguments: str) -> str:
@@ -289,11 +437,17 @@ def test_a_run_folder_that_is_taken(log):
     with pytest.raises(SettingError, match="nothing to resume"):
         run(config_dict={"resume": "runs/a"})
     before = RunFolder("runs/a").metrics.read_text()
+    small = [f"--{key}={value}" for key, value in SMALL.items()]
+    for switch in ("--overwrite", "--overwrite=True"):
+        done = CliRunner().invoke(app, ["run", "--dataset=shop", *model, *small, switch])
+        assert done.exit_code == 0, done.output
     assert train(run_dir="runs/a", overwrite=True, seed=5).folder.metrics.read_text() != before
     RunFolder("runs/a").metrics.unlink()
     assert "go on with it by --resume=runs/a" in refused(*model)
     with pytest.raises(SettingError, match="takes no other setting"):
         run("LPIRL", config_dict={"resume": "runs/a"})
+    Path("mine.yaml").write_text("resume: runs/a\n")
+    assert "resume is for the command line" in refused(*model, "--config_files=mine.yaml")
     with pytest.raises(SettingError, match="elsewhere is no run folder"):
         run(config_dict={"resume": "elsewhere"})
 

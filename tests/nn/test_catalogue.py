@@ -123,6 +123,23 @@ def test_logits_far_apart_do_not_overflow():
     assert found.loss == 0
 
 
+def test_means_of_q_stay_in_full_precision_under_autocast():
+    state, action, policy, q, logging = random_tables(n=40, d=8, a=500)
+    f = lambda t: t.float()  # noqa: E731
+    tables = [
+        Table(f(policy.weight)),
+        Table(*map(f, q)),
+        (f(logging[0]), Table(f(logging[1].weight))),
+    ]
+    exact = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
+    for name in ("log_pi", "expected_q", "logging_q", "max_q"):
+        got, wanted = getattr(rough, name), getattr(exact, name)
+        assert got.dtype == torch.float32, name
+        torch.testing.assert_close(got, wanted, atol=0.1, rtol=0.05)
+
+
 def test_rank_by_hand_with_ties():
     logits = torch.tensor([[0.3, 0.9, 0.3, 0.3], [2.0, 1.0, 0.0, -1.0]])
     got = ranking_of_logits(logits, torch.tensor([2, 0]))
