@@ -49,10 +49,6 @@ class Sessions:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def codes(self, names: tuple[str, ...]) -> list[int]:
-        """Codes of those of ``names`` that occur."""
-        return [code for code, name in enumerate(self.event_names) if name in names]
-
 
 def flat_sessions(
     session: ArrayLike,

@@ -25,13 +25,3 @@ def squared_error(value: Tensor, target: Tensor) -> Tensor:
     if value.shape != target.shape:
         raise ValueError(f"value {tuple(value.shape)} and target {tuple(target.shape)} differ")
     return (value - target.detach()).square()
-
-
-def discounted_return(reward: Tensor, gamma: float) -> Tensor:
-    """G_t = Σ_k γᵏ r_{t+k} along the last dimension of ``reward`` [..., L]; padding is reward 0."""
-    returns = torch.empty_like(reward)
-    running = torch.zeros_like(reward[..., 0])
-    for t in range(reward.shape[-1] - 1, -1, -1):
-        running = reward[..., t] + gamma * running
-        returns[..., t] = running
-    return returns

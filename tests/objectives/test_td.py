@@ -26,9 +26,3 @@ def test_squared_error_moves_the_value_and_not_the_target():
     td.squared_error(value, target).sum().backward()
     torch.testing.assert_close(value.grad, torch.tensor([2 * (0.5 - 0.2)]))
     assert target.grad is None
-
-
-def test_discounted_return():
-    reward = torch.tensor([[0.2, 0.2, 1.0], [1.0, 0.2, 0.0]])
-    expected = torch.tensor([[0.2 + 0.5 * 0.2 + 0.25, 0.2 + 0.5, 1.0], [1.0 + 0.5 * 0.2, 0.2, 0.0]])
-    torch.testing.assert_close(td.discounted_return(reward, 0.5), expected)
