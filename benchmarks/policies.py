@@ -47,7 +47,7 @@ SEARCH: dict[str, tuple[str, Settings, Settings, dict[str, list[Any]]]] = {
         "LPIRL", ANALYTIC,
         {"beta": 1.0, "gamma": 0.5, "td_weight": 1.0, "advantage_baseline": "policy",
          "learning_rate": 0.003},
-        {"beta": [0.3], "advantage_baseline": ["logging"], "gamma": [0.0], "td_weight": [0.3]},
+        {"beta": [0.3], "advantage_baseline": ["logging"]},
     ),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ class ObjectiveSettings:
         advantage_estimator: ``analytic``, A = Q(x, a) − baseline from a Q head (section 4.2), or
             ``td_residual``, A = r + γ V(x') − V(x) from a state-value head.
         advantage_baseline: under which policy the analytic baseline is taken: ``policy`` E_π[Q],
-            ``logging`` E_μ̂[Q], or ``max`` max_a Q.
+            ``logging`` E_μ̂[Q], or ``max`` max_a Q. ``td_residual`` has no choice here.
     """
 
     gamma: float = 0.5
@@ -45,6 +45,11 @@ class ObjectiveSettings:
         ):
             value = getattr(self, name)
             _require(value in known, name, value, f"one of {', '.join(known)}")
+        if self.advantage_estimator == "td_residual" and self.advantage_baseline != "policy":
+            raise ValueError(
+                f"advantage_baseline {self.advantage_baseline} is of the analytic advantage: set "
+                "advantage_estimator to analytic too; td_residual subtracts its state value"
+            )
 
 
 def _require(ok: bool, name: str, value: object, rule: str) -> None:

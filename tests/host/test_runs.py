@@ -46,9 +46,14 @@ def train(model="LoggingPolicy", run_dir="runs/a", **given):
     "given",
     [
         {},
-        {"advantage_estimator": "td_residual", "weight_normalize": True},
-        {"advantage_baseline": "logging", "weight_clip": 20},
-        {"advantage_baseline": "max", "double_q": False, "clip_grad_norm": {"max_norm": 1}},
+        {"advantage_estimator": "analytic", "beta": 1.0, "weight_normalize": False},
+        {"advantage_estimator": "analytic", "advantage_baseline": "logging", "weight_clip": 20},
+        {
+            "advantage_estimator": "analytic",
+            "advantage_baseline": "max",
+            "double_q": False,
+            "clip_grad_norm": {"max_norm": 1},
+        },
         {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
         {"split": "leave_one_out", "enable_amp": True, "learner": "adamw"},
     ],
@@ -158,11 +163,13 @@ def test_one_split_for_several_seeds(log):
     assert not events[0]["log_pi"].equals(events[1]["log_pi"])
 
 
-@pytest.mark.parametrize("model", ["LoggingPolicy", "LPIRL"])
+@pytest.mark.parametrize(("model", "own"), [
+    ("LoggingPolicy", {}), ("LPIRL", {"advantage_estimator": "analytic"}),
+])  # fmt: skip
 @pytest.mark.parametrize("moment", ["epoch 1 training", "epoch 2 evaluating", "mid epoch"])
-def test_a_killed_run_resumes_to_the_same_bits(log, model, moment):
+def test_a_killed_run_resumes_to_the_same_bits(log, model, own, moment):
     """SIGKILL, then --resume alone: the model and the metrics of a run never interrupted."""
-    given = {**SMALL, "epochs": 5, "stopping_step": 5, "learning_rate": 0.01}
+    given = {**SMALL, "epochs": 5, "stopping_step": 5, "learning_rate": 0.01, **own}
     whole = run(model, "shop", (), {**given, "run_dir": "runs/whole"})
     command = [sys.executable, "-m", "recbole_lpi", "run", f"--model={model}", "--dataset=shop",
                "--run_dir=runs/killed", *(f"--{k}={v}" for k, v in given.items())]  # fmt: skip
@@ -190,17 +197,17 @@ def test_a_killed_run_resumes_to_the_same_bits(log, model, moment):
 
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
     given = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
-    given["advantage_estimator"] = "td_residual"
     whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
 
     class Killed(BaseException):
         pass
 
     def write_best(trainer, train):
-        if trainer.next_epoch == 2:
+        if trainer.best_epoch == best_epoch:
             raise Killed
         written(trainer, train)
 
+    best_epoch = json.loads(whole.folder.metrics.read_text())["best_epoch"]
     written = PolicyTrainer._write_best
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(PolicyTrainer, "_write_best", write_best)
@@ -344,7 +351,10 @@ def test_refused_settings(log):
     assert "no settings file at none.yaml" in refused(LPIRL, "--config_files=none.yaml")
     assert "no checkpoint at nowhere" in refused(LPIRL, "--logging_policy=nowhere")
     assert "needs a logging policy" in refused(
-        LPIRL, "--advantage_baseline=logging", "--logging_policy=none"
+        LPIRL,
+        "--advantage_estimator=analytic",
+        "--advantage_baseline=logging",
+        "--logging_policy=none",
     )
     assert not Path("runs").exists() or not list(Path("runs").rglob("metrics.json"))
 
