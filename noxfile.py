@@ -32,7 +32,6 @@ CORNERS: dict[str, tuple[str, list[str]]] = {
     "lowest": ("3.10", lowest()),
     "ray": ("3.11", ["torch==2.13.0", "numpy<2", "pandas<3", "ray==2.6.3", "setuptools<81"]),
     "today": ("3.11", ["torch==2.13.0", "numpy>=2", "pandas>=3"]),
-    "pandas-2": ("3.11", ["torch==2.14.*", "numpy>=2", "pandas<3"]),
     "py312": ("3.12", ["torch==2.14.*"]),
     "py313": ("3.13", ["torch==2.14.*"]),
 }
