@@ -149,9 +149,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return " or ".join(f"'{by_lower[n]}'" for n in near)
 
 
-def _say_unread(model: str, given: Iterable[str], internal: Mapping[str, Any]) -> None:
+def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
     read = (set(internal) | OF_PROGRAMS | _arguments()) - UNREAD
-    unread = sorted(set(given) - read)
+    # A configuration that comes back from a run's own file repeats RecBole's defaults.
+    unread = sorted(key for key in set(given) - read if given[key] != internal.get(key))
     if unread:
         logging.getLogger().warning(
             f"{model} does not read {', '.join(unread)}: of RecBole, for other models"

@@ -63,6 +63,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self._saved = False
+        self._data = ""
 
     # ------------------------------------------------------------------ RecBole's two calls
 
@@ -297,7 +298,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.folder.write_tensors(
             self.folder.resume,
             {
-                "data": checkpoints.data_hash(train),
+                "data": self._data_hash(train),
                 "next_epoch": self.next_epoch,
                 "waited": self.waited,
                 "stopped": self.stopped,
@@ -314,6 +315,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if self.best_epoch == epoch:
             self._write_best(train)
 
+    def _data_hash(self, train: PolicyDataset) -> str:
+        """Taken once: it reads every event, and every epoch asks for it."""
+        self._data = self._data or checkpoints.data_hash(train)
+        return self._data
+
     def _write_best(self, train: PolicyDataset) -> None:
         assert self.folder is not None
         self.folder.write_tensors(
@@ -324,7 +330,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 "model": self.config["model"],
                 "config": checkpoints.plain_config(self.config, checkpoints.OF_THE_MACHINE),
                 "catalogue": checkpoints.catalogue_hash(train),
-                "data": checkpoints.data_hash(train),
+                "data": self._data_hash(train),
                 "n_items": int(train.item_num),
                 "epoch": self.best_epoch,
                 "valid_score": float(self.best_valid_score),
@@ -337,7 +343,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if not self._resume or self.folder is None or not self.folder.resume.is_file():
             return
         state = checkpoints.load_plain(self.folder.resume)
-        if state.get("data") != checkpoints.data_hash(train):
+        if state.get("data") != self._data_hash(train):
             raise SettingError(
                 f"{self.folder.path} was trained on other data: {train.dataset_name} has changed "
                 "since it broke off; start a new run"

@@ -255,6 +255,7 @@ def test_the_log_of_a_run_is_its_own(log):
     text = Path("runs/a/log.txt").read_text()
     assert text.count("epoch 0 training [time: ") == 1
     assert "logging policy: training one" in text and "logging policy: trained" in text
+    assert "does not read" not in text  # nobody gave a setting
     (mu,) = logging_policies()
     assert "epoch 0 training [time: " in (mu / "log.txt").read_text()
 
