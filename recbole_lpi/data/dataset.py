@@ -181,7 +181,7 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
 
     def _of(self, name: str, part: Part) -> PolicyDataset:
         chosen = copy.copy(self)
-        for cached in ("windows", "training_windows", "places", "_returns"):
+        for cached in ("windows", "training_windows", "places", "_returns", "max_reward"):
             chosen.__dict__.pop(cached, None)  # of the whole, should somebody have asked for them
         chosen.part_name, chosen.part = name, part
         chosen.inter_feat = chosen._rows(chosen.places)
@@ -219,6 +219,11 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     @cached_property
     def _returns(self) -> np.ndarray:
         return sequences.returns_to_go(self.sessions, self._part, self.settings.gamma)
+
+    @cached_property
+    def max_reward(self) -> float:
+        """The largest reward of this part's targets, max r of section 3.1."""
+        return float(self.sessions.rewards[self.places].max(initial=0.0))
 
     @property
     def start_token(self) -> int:

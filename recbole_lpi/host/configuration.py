@@ -88,7 +88,7 @@ def amend(config_class: Any) -> None:
 
     def set_default_parameters(config: Any) -> None:
         if config.model in OBJECTIVES:
-            check(config.final_config_dict)
+            check(config.final_config_dict, config.model)
             config.final_config_dict["checkpoint_dir"] = NO_FOLDER
         set_defaults(config)
 
@@ -100,7 +100,7 @@ def amend(config_class: Any) -> None:
     config_class._reads_policies = True
 
 
-def check(values: Mapping[str, Any]) -> None:
+def check(values: Mapping[str, Any], model: str) -> None:
     """Read every setting of a policy once, so that a wrong one is refused before any work."""
     config = _Known(values)
     for name, reason in NOT_OFFERED.items():
@@ -114,10 +114,14 @@ def check(values: Mapping[str, Any]) -> None:
         DataSettings.of,
         TrainingSettings.of,
         _reader(NetworkSettings),
-        _reader(ObjectiveSettings),
         _reader(RunSettings),
     ):
         read(config)
+    objective = settings.read(ObjectiveSettings, config)
+    try:
+        OBJECTIVES[model].check(model, objective)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
 
 
 class _Known(dict[str, Any]):
@@ -152,11 +156,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
     read = (set(internal) | OF_PROGRAMS | _arguments()) - UNREAD
     # A configuration that comes back from a run's own file repeats RecBole's defaults.
-    unread = sorted(key for key in set(given) - read if given[key] != internal.get(key))
-    if unread:
-        logging.getLogger().warning(
-            f"{model} does not read {', '.join(unread)}: of RecBole, for other models"
-        )
+    unread = [key for key in sorted(given) if given[key] != internal.get(key)]
+    for names, why in (
+        ([key for key in unread if key not in read], "of RecBole, for other models"),
+        ([key for key in unread if key in OBJECTIVES[model].unread()], "of other policies"),
+    ):
+        if names:
+            logging.getLogger().warning(f"{model} does not read {', '.join(names)}: {why}")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""From states of the encoder to what an objective sees: estimates per event, and the TD error.
+"""From states of the encoder to what an objective sees: estimates per event, and the TD errors.
 
 Events are compressed: N of them, in the order of their sessions, so that the next event of i is
 i + 1 wherever its discount is not 0. One catalogue product therefore also serves the next states.
@@ -18,15 +18,23 @@ from recbole_lpi.nn.catalogue import (
     Table,
     catalogue_pass,
 )
-from recbole_lpi.nn.heads import QHead, ValueHead
+from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
 from recbole_lpi.objectives import Estimates, Objective, ObjectiveSettings
-from recbole_lpi.objectives.td import bootstrap_target, squared_error
+from recbole_lpi.objectives.td import (
+    bootstrap_target,
+    discounted_sum,
+    expectile_error,
+    squared_error,
+)
+
+OF_CATALOGUE = {"policy": "expected_q", "logging": "logging_q", "max": "max_q"}  # baselines
+OVER_CATALOGUE = (None, "double_q", "expected_sarsa")  # value estimators
 
 
 class Events(NamedTuple):
     """The events of a batch that carry loss: state [N, D] and, [N] each, what was logged there.
 
-    ``action`` is 0 … A−1, without padding.
+    ``action`` is 0 … A−1, without padding; ``max_reward`` is that of the training data.
     """
 
     state: Tensor
@@ -34,13 +42,84 @@ class Events(NamedTuple):
     reward: Tensor
     discount: Tensor
     return_: Tensor
+    max_reward: Tensor
+
+
+class Heads(NamedTuple):
+    """The auxiliary heads of one step, None for those the objective does not need.
+
+    Attributes:
+        q: the Q head that chooses, is trained and weighs; and the one that values the choice.
+            The same head twice is plain Q-learning.
+        value: V(x).
+        propensity: μ̂(a | x) on the detached state.
+    """
+
+    q: tuple[QHead, QHead] | None = None
+    value: ValueHead | None = None
+    propensity: PropensityHead | None = None
+
+
+class Values(NamedTuple):
+    """What the heads say of each event, with gradient: q, v [N], q_negative [N, n], or None."""
+
+    q: Tensor | None = None
+    q_negative: Tensor | None = None
+    v: Tensor | None = None
 
 
 class Learnt(NamedTuple):
-    """What one batch teaches: the policy's loss, and the TD error per event [N] of a head."""
+    """What one batch teaches.
+
+    Attributes:
+        policy: the policy's loss, weights and statistics.
+        td_errors: of the heads that learn values, per event [N]: ``td loss``, ``value loss``.
+        propensity: of the head that learns μ̂, −log μ̂ per event on average; a scalar, or None.
+    """
 
     policy: PolicyLoss
-    td_error: Tensor | None
+    td_errors: dict[str, Tensor]
+    propensity: Tensor | None
+
+
+def learn(
+    events: Events,
+    policy: Table,
+    objective: Objective,
+    settings: ObjectiveSettings,
+    heads: Heads,
+    logging: Logging | None = None,
+) -> Learnt:
+    """One pass over the catalogue for the policy, and the errors of its heads.
+
+    ``logging`` is the given logging policy; ValueError where the objective needs one and has none.
+    """
+    if objective.needs_logging_policy(settings) and logging is None:
+        raise ValueError("this objective needs a logging policy (logging_policy)")
+    values = _values(events, settings, heads)
+    known = _known(events, settings, values)
+    propensity = None
+    if heads.propensity is not None:
+        propensity = _propensity(events, heads.propensity)
+        known["log_mu"] = propensity.statistics.log_pi
+    baseline = None
+    if objective.learns == "advantage" and heads.q is not None:
+        baseline = OF_CATALOGUE.get(settings.advantage_baseline)
+    rows = None  # of Q over the catalogue, where anything of them is needed
+    if heads.q is not None and (baseline or settings.value_estimator in OVER_CATALOGUE):
+        rows = heads.q[0].table
+
+    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
+        seen = {name: value[part] for name, value in known.items()}
+        if catalogue.log_mu is not None:
+            seen["log_mu"] = catalogue.log_mu
+        if baseline is not None:
+            seen["v"] = getattr(catalogue, baseline)
+        return objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
+
+    learnt = catalogue_pass(events.state, events.action, policy, weigh, rows, logging)
+    errors = _td_errors(events, settings, values, heads, learnt.statistics)
+    return Learnt(learnt, errors, None if propensity is None else propensity.loss)
 
 
 def next_of(value: Tensor) -> Tensor:
@@ -48,87 +127,95 @@ def next_of(value: Tensor) -> Tensor:
     return value.roll(-1, 0)
 
 
-def without_head(
-    events: Events, policy: Table, objective: Objective, settings: ObjectiveSettings
-) -> Learnt:
-    """An objective that looks at the logs alone."""
-
-    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
-        return objective.weight(_logged(events, part, catalogue.log_pi), settings)
-
-    return Learnt(catalogue_pass(events.state, events.action, policy, weigh), None)
+def sample_negatives(action: Tensor, n_items: int, number: int) -> Tensor:
+    """Items other than the logged one, uniform and independent: [N] -> [N, number]."""
+    drawn = torch.randint(n_items - 1, (len(action), number), device=action.device)
+    return drawn + (drawn >= action[:, None]).long()
 
 
-def with_q_head(
+def _values(events: Events, settings: ObjectiveSettings, heads: Heads) -> Values:
+    v = None if heads.value is None else heads.value(events.state)
+    if heads.q is None:
+        return Values(v=v)
+    table, negative = heads.q[0].table, None
+    if settings.negative_samples:
+        item = sample_negatives(events.action, len(table.weight), settings.negative_samples)
+        negative = table.gather(events.state[:, None], item)
+    return Values(table.gather(events.state, events.action), negative, v)
+
+
+def _known(events: Events, settings: ObjectiveSettings, values: Values) -> dict[str, Tensor]:
+    """Estimates that do not wait for the catalogue pass, by their names; detached."""
+    known = {
+        name: getattr(events, name) for name in ("reward", "discount", "return_", "max_reward")
+    }
+    if values.q is not None:
+        known["q"] = values.q
+        if settings.advantage_baseline == "negatives" and values.q_negative is not None:
+            known["v"] = torch.cat([values.q[:, None], values.q_negative], 1).mean(1)
+        elif settings.advantage_baseline == "value" and values.v is not None:
+            known["v"] = values.v
+    elif values.v is not None:
+        known["v"], known["v_tp1"] = values.v, next_of(values.v)
+        if settings.advantage_estimator == "gae":
+            target = bootstrap_target(events.reward, events.discount, known["v_tp1"])
+            decay = events.discount * settings.gae_lambda
+            known["gae"] = discounted_sum(target - values.v.detach(), decay)
+    return {name: value.detach() for name, value in known.items()}
+
+
+def _propensity(events: Events, head: PropensityHead) -> PolicyLoss:
+    """Maximum likelihood of the head, the encoder left alone."""
+
+    def equally(part: slice, catalogue: CatalogueStatistics) -> Tensor:
+        return torch.ones_like(catalogue.log_pi)
+
+    return catalogue_pass(events.state.detach(), events.action, head.table, equally)
+
+
+def _td_errors(
     events: Events,
-    policy: Table,
-    objective: Objective,
     settings: ObjectiveSettings,
-    heads: tuple[QHead, QHead],
-    logging: Logging | None = None,
-) -> Learnt:
-    """Q(x, a) and its baseline from the first head; the TD error of double Q-learning (Eq. 11).
-
-        y = r + γ Q₂(x', argmax_a Q₁(x', a))
-
-    Args:
-        heads: the head that chooses, is trained and weighs; and the one that values the choice.
-            The same head twice is plain Q-learning.
-        logging: the logging policy, for ``advantage_baseline: logging``.
-    """
-    chooser, valuer = heads
-    baseline = settings.advantage_baseline
-    if baseline == "logging" and logging is None:
-        raise ValueError("advantage_baseline: logging needs a logging policy (logging_policy)")
-    q = chooser.table.gather(events.state, events.action)
-
-    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
-        v = {
-            "policy": catalogue.expected_q,
-            "logging": catalogue.logging_q,
-            "max": catalogue.max_q,
-        }[baseline]
-        estimates = _logged(events, part, catalogue.log_pi, q=q.detach()[part], v=v)
-        return objective.weight(estimates, settings)
-
-    learnt = catalogue_pass(
-        events.state, events.action, policy, weigh, chooser.table,
-        logging if baseline == "logging" else None,
-    )  # fmt: skip
-    with torch.no_grad():
-        choice = learnt.statistics.argmax_q
-        assert choice is not None
-        q_tp1 = valuer.table.gather(next_of(events.state), next_of(choice))
-    target = bootstrap_target(events.reward, events.discount, q_tp1)
-    return Learnt(learnt, squared_error(q, target))
+    values: Values,
+    heads: Heads,
+    catalogue: CatalogueStatistics,
+) -> dict[str, Tensor]:
+    """Squared distance of each head to its target, which carries no gradient."""
+    if values.q is None and values.v is None:
+        return {}
+    ahead = _state_value(events, settings, values, heads, catalogue).detach()
+    target = bootstrap_target(events.reward, events.discount, next_of(ahead))
+    if values.q is None:
+        assert values.v is not None
+        return {"td loss": squared_error(values.v, target)}
+    errors = {"td loss": squared_error(values.q, target)}
+    if values.q_negative is not None:  # a wasted step: no reward, and the state stays as it was
+        wasted = (settings.gamma * ahead)[:, None].expand_as(values.q_negative)
+        errors["td loss"] = errors["td loss"] + squared_error(values.q_negative, wasted).sum(1)
+    if values.v is not None:
+        errors["value loss"] = expectile_error(values.v, values.q, settings.expectile)
+    return errors
 
 
-def with_value_head(
+def _state_value(
     events: Events,
-    policy: Table,
-    objective: Objective,
     settings: ObjectiveSettings,
-    head: ValueHead,
-) -> Learnt:
-    """V(x) and V(x') from a state-value head; the TD(0) error (section 3.3 allows such a head).
-
-    y = r + γ V(x')
-    """
-    v = head(events.state)
-    known, v_tp1 = v.detach(), next_of(v.detach())
-
-    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
-        estimates = _logged(events, part, catalogue.log_pi, v=known[part], v_tp1=v_tp1[part])
-        return objective.weight(estimates, settings)
-
-    target = bootstrap_target(events.reward, events.discount, v_tp1)
-    return Learnt(
-        catalogue_pass(events.state, events.action, policy, weigh), squared_error(v, target)
-    )
-
-
-def _logged(events: Events, part: slice, log_pi: Tensor, **learnt: Tensor | None) -> Estimates:
-    """Estimates of a stretch of events: what was logged, and what was learnt of them."""
-    return Estimates(
-        events.reward[part], events.discount[part], log_pi, return_=events.return_[part], **learnt
-    )
+    values: Values,
+    heads: Heads,
+    catalogue: CatalogueStatistics,
+) -> Tensor:
+    """Value of each state [N] that a step into it is worth, see ``objectives.td``."""
+    estimator = settings.value_estimator
+    if estimator == "monte_carlo":
+        return events.return_
+    if heads.q is None or estimator == "state_value":
+        assert values.v is not None
+        return values.v
+    if estimator == "expected_sarsa":
+        assert catalogue.expected_q is not None
+        return catalogue.expected_q
+    item = events.action
+    if estimator != "sarsa":
+        assert catalogue.argmax_q is not None
+        item = catalogue.argmax_q
+    return heads.q[1].table.gather(events.state, item)

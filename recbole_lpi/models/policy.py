@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -12,21 +13,25 @@ from torch import Tensor, nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Batch
-from recbole_lpi.models.estimation import Events, Learnt, with_q_head, with_value_head, without_head
+from recbole_lpi.models.estimation import Events, Heads, learn
 from recbole_lpi.models.settings import NetworkSettings
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Logging, Table
 from recbole_lpi.nn.encoder import SASRec
-from recbole_lpi.nn.heads import QHead, ValueHead
+from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
 from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
+from recbole_lpi.objectives.weights import uniform
+
+TINY = 1e-12  # of weights that are all 0, which have no scale
 
 
 class Losses(NamedTuple):
     """Loss of a batch by part, to be summed, and numbers that tell how training goes.
 
     Attributes:
-        parts: ``policy loss`` and, with an auxiliary head, ``td loss`` (λ included); scalars.
-        diagnostics: ``mean weight``, and ``effective fraction``, (Σw)² / (N Σw²): the share of the
-            events that the policy weights leave to speak.
+        parts: ``policy loss`` and, by auxiliary head, ``td loss`` and ``value loss`` (λ included)
+            and ``propensity loss``; scalars.
+        diagnostics: ``mean weight``, and ``effective fraction``, (Σ|w|)² / (N Σw²): the share of
+            the events that the policy weights leave to speak.
     """
 
     parts: dict[str, Tensor]
@@ -40,8 +45,9 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         config: RecBole's.
         dataset: gives the number of items.
         encoder: [B, L, D] item embeddings to [B, L, D] states, causal; SASRec if None.
-        heads: the auxiliary heads the objective learns: one or two like QHead, or one like
-            ValueHead. None makes those the settings ask for.
+        heads: auxiliary heads by name, in the place of those the settings ask for: ``q`` a
+            ModuleList of one or two like QHead, ``value`` like ValueHead, ``propensity`` like
+            PropensityHead.
     """
 
     input_type = InputType.PAIRWISE  # what RecBole calls a model that brings its own loss
@@ -51,12 +57,14 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         config: Any,
         dataset: Any,
         encoder: nn.Module | None = None,
-        heads: Sequence[QHead] | Sequence[ValueHead] | None = None,
+        heads: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__(config, dataset)
         network = settings.read(NetworkSettings, config)
         self.objective: Objective = OBJECTIVES[type(self).__name__]
         self.settings = settings.read(ObjectiveSettings, config)
+        self.objective.check(type(self).__name__, self.settings)
+        self.max_reward = float(dataset.max_reward)
         self.opens_sessions = bool(config["evaluate_first_event"])
         self.item_embedding = nn.Embedding(
             self.n_items + self.opens_sessions, network.hidden_size, padding_idx=0
@@ -75,16 +83,25 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             max_length=self.max_seq_length,
             initializer_range=network.initializer_range,
         )
-        self.head = self.objective.head(self.settings)
-        size, std = network.hidden_size, network.initializer_range
-        if self.head == "q":
-            count = 2 if network.double_q else 1
-            self.q_heads = nn.ModuleList(
-                heads or (QHead(self.n_items - 1, size, std) for _ in range(count))
-            )
-        elif self.head == "value":
-            (self.value_head,) = cast(Sequence[ValueHead], heads or (ValueHead(size),))
+        self.heads = nn.ModuleDict(
+            {
+                name: (heads or {}).get(name) or self._make_head(name, network)
+                for name in self.objective.heads(self.settings)
+            }
+        )
+        if self.settings.warmup_steps:
+            self.register_buffer("steps_taken", torch.zeros((), dtype=torch.int64))
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
+
+    def _make_head(self, name: str, network: NetworkSettings) -> nn.Module:
+        size, std, items = network.hidden_size, network.initializer_range, self.n_items - 1
+        if name == "value":
+            return ValueHead(size)
+        if name == "propensity":
+            return PropensityHead(items, size, std)
+        # A second Q head values what the first one chose; only double Q-learning chooses.
+        double = network.double_q and self.settings.value_estimator in (None, "double_q")
+        return nn.ModuleList(QHead(items, size, std) for _ in range(1 + double))
 
     @property
     def logging_policy(self) -> PolicyRecommender | None:
@@ -100,7 +117,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
     @property
     def needs_logging_policy(self) -> bool:
         """Whether the objective cannot be computed without one."""
-        return self.head == "q" and self.settings.advantage_baseline == "logging"
+        return self.objective.needs_logging_policy(self.settings)
 
     @property
     def policy_table(self) -> Table:
@@ -116,36 +133,56 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         counts = batch.counts
         if not counts.any():
             raise ValueError("no event of this batch counts")
+        state, reward = self.forward(batch.item_seq)[counts], batch.reward[counts]
         events = Events(
-            self.forward(batch.item_seq)[counts],
+            state,
             batch.action[counts] - 1,
-            batch.reward[counts],
+            reward,
             batch.discount[counts],
             batch.return_[counts],
+            torch.full_like(reward, self.max_reward),
         )
-        policy, td_error = self._learn(events, batch)
-        mean = policy.weight.mean()
-        scale = 1 / mean if self.settings.weight_normalize else 1.0
-        parts = {"policy loss": policy.loss * scale}
-        if td_error is not None:
-            parts["td loss"] = self.settings.td_weight * td_error.mean()
-        fraction = mean.square() / policy.weight.square().mean()
-        return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
+        learnt = learn(
+            events, self.policy_table, self._objective_now(), self.settings, self._heads(),
+            self._logging_of(batch),
+        )  # fmt: skip
+        weight = learnt.policy.weight
+        size = weight.abs().mean()
+        scale = 1 / size.clamp_min(TINY) if self.settings.weight_normalize else 1.0
+        parts = {"policy loss": learnt.policy.loss * scale}
+        for name, error in learnt.td_errors.items():
+            parts[name] = self.settings.td_weight * error.mean()
+        if learnt.propensity is not None:
+            parts["propensity loss"] = learnt.propensity
+        fraction = size.square() / weight.square().mean().clamp_min(TINY)
+        return Losses(parts, {"mean weight": weight.mean(), "effective fraction": fraction})
 
-    def _learn(self, events: Events, batch: Batch) -> Learnt:
-        common = events, self.policy_table, self.objective, self.settings
-        if self.head == "q":
-            first = int(torch.randint(len(self.q_heads), ()))
-            chooser = cast(QHead, self.q_heads[first])
-            valuer = cast(QHead, self.q_heads[first - 1])
-            logging = None
-            if self.needs_logging_policy and self.logging_policy is not None:
-                mu = self.logging_policy
-                logging = mu.forward(batch.item_seq)[batch.counts], mu.policy_table
-            return with_q_head(*common, (chooser, valuer), logging)
-        if self.head == "value":
-            return with_value_head(*common, self.value_head)
-        return without_head(*common)
+    def _objective_now(self) -> Objective:
+        """The objective, or until the warm-up is over the same with uniform weights."""
+        if not self.settings.warmup_steps:
+            return self.objective
+        warm = self.steps_taken >= self.settings.warmup_steps
+        if self.training:
+            self.steps_taken += 1
+        return self.objective if warm else replace(self.objective, weight=uniform)
+
+    def _heads(self) -> Heads:
+        """The heads of a step: of two Q heads, which one chooses is drawn anew."""
+        heads = dict(self.heads.items())
+        q = None
+        if "q" in heads:
+            pair = cast(nn.ModuleList, heads["q"])
+            first = int(torch.randint(len(pair), ()))
+            q = cast(QHead, pair[first]), cast(QHead, pair[first - 1])
+        value, propensity = heads.get("value"), heads.get("propensity")
+        return Heads(q, cast("ValueHead | None", value), cast("PropensityHead | None", propensity))
+
+    def _logging_of(self, batch: Batch) -> Logging | None:
+        """States and table of the logging policy, where the objective reads it."""
+        if not self.needs_logging_policy or self.logging_policy is None:
+            return None
+        mu = self.logging_policy
+        return mu.forward(batch.item_seq)[batch.counts], mu.policy_table
 
     # ------------------------------------------------------------------ as RecBole calls it
 

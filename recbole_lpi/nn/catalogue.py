@@ -28,7 +28,7 @@ class Table(NamedTuple):
         return F.linear(state, self.weight, self.bias)
 
     def gather(self, state: Tensor, item: Tensor) -> Tensor:
-        """Output of one item per state: state [N, D], item [N] -> [N]."""
+        """Output of one item per state: state [N, D], item [N] -> [N]; or [N, 1, D], [N, n]."""
         output = (state * self.weight[item]).sum(-1)
         return output if self.bias is None else output + self.bias[item]
 
@@ -38,13 +38,15 @@ class CatalogueStatistics(NamedTuple):
 
     Attributes:
         log_pi: log π(a | x) of the logged action.
-        expected_q: E_{a~π}[Q(x, a)], None without a Q table.
-        logging_q: E_{a~μ̂}[Q(x, a)], None without a logging policy.
+        log_mu: log μ̂(a | x) of it, None without a logging policy.
+        expected_q: E_{a~π}[Q(x, a)], None without a Q table; so are the following.
+        logging_q: E_{a~μ̂}[Q(x, a)], None also without a logging policy.
         max_q: max_a Q(x, a).
         argmax_q: argmax_a Q(x, a), int64.
     """
 
     log_pi: Tensor
+    log_mu: Tensor | None = None
     expected_q: Tensor | None = None
     logging_q: Tensor | None = None
     max_q: Tensor | None = None
@@ -85,15 +87,15 @@ def plain_pass(
         policy: logits of π.
         weigh: policy weights of a stretch of events, from their place and their statistics.
         q: the Q head, if the objective has one.
-        logging: the logging policy, for E_μ̂[Q].
+        logging: the logging policy, for log μ̂ and E_μ̂[Q].
     """
     _check(state, action)
     log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
     log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
     with torch.no_grad():
         values = None if q is None else q.outputs(state)  # [N, A]
-        mu = None if logging is None else logging[1].outputs(logging[0]).softmax(-1)
-        statistics = _statistics(log_pi.detach(), log_policy.exp(), values, mu)
+        mu = None if logging is None else logging[1].outputs(logging[0])
+        statistics = _statistics(log_pi.detach(), action, log_policy.exp(), values, mu)
         weight = weigh(slice(0, len(state)), statistics)
     return PolicyLoss(-(weight * log_pi).mean(), weight, statistics)
 
@@ -153,7 +155,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             p.div_(total)
             values = None if q is None else q.outputs(s).to(dtype)
             mu = None if logging is None else logging[1].outputs(logging[0][part]).to(dtype)
-            statistics = _statistics(log_pi, p, values, None if mu is None else mu.softmax(-1))
+            statistics = _statistics(log_pi, a, p, values, mu)
             w = weigh(part, statistics)
             found.append((w, statistics))
             loss -= (w * log_pi).sum()
@@ -172,15 +174,19 @@ class _WeightedCrossEntropy(torch.autograd.Function):
 
 
 def _statistics(
-    log_pi: Tensor, p: Tensor, values: Tensor | None, mu: Tensor | None
+    log_pi: Tensor, action: Tensor, p: Tensor, values: Tensor | None, mu: Tensor | None
 ) -> CatalogueStatistics:
+    """From probabilities p of π, Q values and logits of μ̂, each [c, A]."""
+    log_mu = None
+    if mu is not None:
+        log_mu = mu.gather(1, action[:, None]).squeeze(1) - mu.logsumexp(-1)
     if values is None:
-        return CatalogueStatistics(log_pi)
+        return CatalogueStatistics(log_pi, log_mu)
     max_q, argmax_q = values.max(-1)
     with torch.autocast(values.device.type, enabled=False):  # a mean in half precision is no mean
         expected = torch.linalg.vecdot(p, values)
-        under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
-    return CatalogueStatistics(log_pi, expected, under_mu, max_q, argmax_q)
+        under_mu = None if mu is None else torch.linalg.vecdot(mu.softmax(-1), values)
+    return CatalogueStatistics(log_pi, log_mu, expected, under_mu, max_q, argmax_q)
 
 
 def _check(state: Tensor, action: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Heads on the state of the encoder: a table of items for Q, one number for V."""
+"""Heads on the state of the encoder: a table of items for Q and for μ̂, one number for V."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ class ValueHead(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         """[..., D] -> [...]."""
         return torch.as_tensor(self.net(state)).squeeze(-1)
+
+
+class PropensityHead(nn.Module):
+    """μ̂(a | x) ∝ exp(s · wₐ), learnt on states it sends no gradient to (Chen et al. 2019)."""
+
+    def __init__(self, n_items: int, hidden_size: int, std: float = 0.02) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_items, hidden_size).normal_(std=std))
+
+    @property
+    def table(self) -> Table:
+        """The head as rows for the catalogue pass."""
+        return Table(self.weight)

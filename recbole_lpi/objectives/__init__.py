@@ -2,50 +2,37 @@
 
     loss = −(1/N) Σ w(xᵢ, aᵢ) log π(aᵢ | xᵢ)  +  λ · (1/N) Σ (value(xᵢ) − targetᵢ)²
 
-A row of ``OBJECTIVES`` says which weight w, and which auxiliary head learns the values it needs.
+A row of ``OBJECTIVES`` says which weight w, and what an auxiliary head must learn for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from torch import Tensor
-
 from recbole_lpi.objectives import weights
 from recbole_lpi.objectives.estimates import Estimates
+from recbole_lpi.objectives.objective import Objective
 from recbole_lpi.objectives.settings import ObjectiveSettings
 
 __all__ = ["OBJECTIVES", "Estimates", "Objective", "ObjectiveSettings"]
 
-
-@dataclass(frozen=True)
-class Objective:
-    """One policy of the paper.
-
-    Attributes:
-        weight: policy weight [N] from the estimates of an event, detached.
-        head: name of the auxiliary head for given settings: ``q``, ``value`` or None.
-    """
-
-    weight: Callable[[Estimates, ObjectiveSettings], Tensor]
-    head: Callable[[ObjectiveSettings], str | None]
-
-
-def _lpi_weight(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
-    """w = exp(A/β), Eq. 8."""
-    analytic = settings.advantage_estimator == "analytic"
-    advantage = weights.advantage_analytic if analytic else weights.advantage_td_residual
-    return weights.exp_advantage(advantage(estimates), settings.beta, settings.weight_clip)
-
-
 OBJECTIVES: dict[str, Objective] = {
-    "LoggingPolicy": Objective(
-        weight=lambda estimates, settings: weights.uniform(estimates),
-        head=lambda settings: None,
+    # Weights from the logs alone.
+    "LoggingPolicy": Objective(weights.uniform),
+    "RewardWeighted": Objective(weights.reward),
+    "LPI": Objective(weights.exp_reward, reads=("beta",)),
+    "PG": Objective(weights.return_to_go, reads=("gamma",)),
+    # Weights by the importance ratio π/μ̂.
+    "IPS": Objective(weights.ratio_times_reward, learns="propensity"),
+    "IPSPG": Objective(weights.ratio_times_return, learns="propensity", reads=("gamma",)),
+    "TopKIPS": Objective(
+        weights.top_k_ratio_times_return, learns="propensity", reads=("gamma", "slate_size")
     ),
-    "LPIRL": Objective(
-        weight=_lpi_weight,
-        head=lambda settings: "q" if settings.advantage_estimator == "analytic" else "value",
-    ),
+    # With Q(x, a), by the TD error.
+    "SQN": Objective(weights.uniform, learns="q"),
+    "SNQN": Objective(weights.uniform, learns="q"),
+    "SAC": Objective(weights.q_value, learns="q"),
+    # With an advantage.
+    "SA2C": Objective(weights.advantage, learns="advantage"),
+    "LPICB": Objective(weights.exp_of_advantage, learns="advantage", reads=("beta",), bandit=True),
+    "LPIRL": Objective(weights.exp_of_advantage, learns="advantage", reads=("beta",)),
+    "IQL": Objective(weights.exp_of_advantage, learns="advantage", reads=("beta",)),
 }

@@ -17,20 +17,24 @@ class Estimates:
         discount: γ, and 0 at the last observed event of a session, so that no flag is needed.
         log_pi: log π(a_t | x_t) of the policy being trained.
         return_: discounted sum of rewards from t to the end of the session.
+        max_reward: the largest reward in the training data.
         log_mu: log μ̂(a_t | x_t) under the logging policy.
         q: Q(x_t, a_t) of the logged action.
         v: the baseline V(x_t) that the advantage subtracts.
         v_tp1: V(x_{t+1}); ignored where ``discount`` is 0.
+        gae: generalised advantage, Σ_k (γλ)ᵏ (r_{t+k} + γ V(x_{t+k+1}) − V(x_{t+k})).
     """
 
     reward: Tensor
     discount: Tensor
     log_pi: Tensor
     return_: Tensor | None = None
+    max_reward: Tensor | None = None
     log_mu: Tensor | None = None
     q: Tensor | None = None
     v: Tensor | None = None
     v_tp1: Tensor | None = None
+    gae: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.reward.dim() != 1:
@@ -44,8 +48,8 @@ class Estimates:
                 )
 
     def need(self, name: str) -> Tensor:
-        """The tensor called ``name``; ValueError if no head or data supplied it."""
+        """The tensor called ``name``, detached; ValueError if no head or data supplied it."""
         value = getattr(self, name)
         if value is None:
             raise ValueError(f"this policy weight needs '{name}', which no head supplied")
-        return torch.as_tensor(value)
+        return torch.as_tensor(value).detach()

@@ -1,4 +1,13 @@
-"""Temporal-difference targets and losses. All tensors [N]; ``discount`` is 0 at a session's end."""
+"""Temporal-difference targets and losses. All tensors [N]; ``discount`` is 0 at a session's end.
+
+Every target is  y = r + γ · (value of the next state); a value estimator says what that value is:
+
+    double_q        Q₂(x', argmax_a Q₁(x', a)): Eq. 11 without its maximisation bias (van Hasselt 2010)
+    sarsa           Q(x', a') of the action that was logged next, or V(x'): the value of μ
+    expected_sarsa  E_{a~π}[Q(x', a)]: the value of the policy being trained
+    monte_carlo     the return from x' on: no bootstrap
+    state_value     V(x') of a value head regressed on Q(x, a) (Kostrikov et al. 2022)
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -7,11 +16,7 @@ from torch import Tensor
 
 
 def bootstrap_target(reward: Tensor, discount: Tensor, value_tp1: Tensor) -> Tensor:
-    """y = r + γ v(x'), detached; the value of a state that does not exist is not read. [N]
-
-    With value_tp1 = Q_B(x', argmax Q_A(x', ·)) this is double Q-learning (van Hasselt 2010), the
-    paper's Eq. 11 with its maximisation bias removed; with V(x') it is TD(0).
-    """
+    """y = r + γ v(x'), detached; the value of a state that does not exist is not read. [N]"""
     if not reward.shape == discount.shape == value_tp1.shape or reward.dim() != 1:
         raise ValueError(
             "reward, discount and value_tp1 must share one shape [N], got "
@@ -25,3 +30,31 @@ def squared_error(value: Tensor, target: Tensor) -> Tensor:
     if value.shape != target.shape:
         raise ValueError(f"value {tuple(value.shape)} and target {tuple(target.shape)} differ")
     return (value - target.detach()).square()
+
+
+def expectile_error(value: Tensor, target: Tensor, expectile: float) -> Tensor:
+    """2 |τ − 1[target < value]| (value − target)², per event; τ = 0.5 is ``squared_error``. [N]
+
+    Twice Eq. 5 of Kostrikov et al. (2022), whose minimum over the target's distribution is its
+    τ-expectile.
+    """
+    error = squared_error(value, target)
+    side = torch.where(target.detach() < value.detach(), 1 - expectile, expectile)
+    return 2 * side * error
+
+
+def discounted_sum(value: Tensor, decay: Tensor) -> Tensor:
+    """S_i = value_i + decay_i · S_{i+1}, [N], where decay is 0 at the last event of a session.
+
+    With decay γ and rewards it is the return, with decay γλ and TD residuals the generalised
+    advantage. By doubling: after k rounds each sum reaches 2ᵏ events ahead.
+    """
+    total, reach, step = value, decay, 1
+    while step < len(value) and bool(reach.any()):
+        ahead = torch.zeros_like(total)
+        ahead[:-step] = total[step:]
+        total = total + torch.where(reach != 0, reach * ahead, 0.0)
+        further = torch.zeros_like(reach)
+        further[:-step] = reach[step:]
+        reach, step = reach * further, 2 * step
+    return total

@@ -12,39 +12,88 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.objectives.estimates import Estimates
+from recbole_lpi.objectives.settings import ObjectiveSettings
 
 
-def uniform(estimates: Estimates) -> Tensor:
+def uniform(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
     """w = 1: maximum likelihood, the estimate μ̂ of the logging policy (section 4.1)."""
-    return torch.ones_like(estimates.log_pi.detach())
+    return torch.ones_like(estimates.need("log_pi"))
 
 
-def advantage_analytic(estimates: Estimates) -> Tensor:
-    """A(x, a) = Q(x, a) − V(x), computed analytically from the Q head (section 4.2). [N]"""
-    return (estimates.need("q") - estimates.need("v")).detach()
+def reward(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = r: the lower bound L_μ(π) of the importance-weighted reward (Eq. 4, 6)."""
+    return capped(estimates.need("reward"), settings)
 
 
-def advantage_td_residual(estimates: Estimates) -> Tensor:
-    """A(x, a) = r + γ V(x') − V(x): the one-step TD residual under a state-value head. [N]
+def exp_reward(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = exp((r − max r)/β): the plain form of local policy improvement (section 3.1)."""
+    gap = estimates.need("reward") - estimates.need("max_reward")
+    return capped_exp(gap / settings.beta, settings)
 
-    Its expectation over r and x' is A_μ(x, a) when V = V_μ (Sutton & Barto 2018, section 13.5).
+
+def return_to_go(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = Σ_k γᵏ r_{t+k}: policy gradient on the logs, as if they were its own (section 4.2)."""
+    return capped(estimates.need("return_"), settings)
+
+
+def q_value(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = Q(x, a): the actor of self-supervised actor-critic (Xin et al. 2020)."""
+    return capped(estimates.need("q"), settings)
+
+
+def advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = A(x, a), which may be negative (Xin et al. 2022)."""
+    return capped(estimate_advantage(estimates, settings), settings)
+
+
+def exp_of_advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = exp(A(x, a)/β): local policy improvement (Eq. 8)."""
+    return capped_exp(estimate_advantage(estimates, settings) / settings.beta, settings)
+
+
+def ratio_times_reward(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = min(π/μ̂, c) · r: importance-weighted reward (Eq. 9)."""
+    return importance_ratio(estimates, settings) * estimates.need("reward")
+
+
+def ratio_times_return(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = min(π/μ̂, c) · return: policy gradient, one-step corrected (section 4.2)."""
+    return importance_ratio(estimates, settings) * estimates.need("return_")
+
+
+def top_k_ratio_times_return(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """w = min(π/μ̂, c) · K (1 − π)^(K−1) · return, for slates of K (Chen et al. 2019, Eq. 6)."""
+    k, pi = settings.slate_size, estimates.need("log_pi").exp()
+    return k * (1 - pi) ** (k - 1) * ratio_times_return(estimates, settings)
+
+
+def estimate_advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """A(x, a) as ``advantage_estimator`` says. [N]
+
+    ``analytic``: Q(x, a) − V(x) (section 4.2). ``td_residual``: r + γ V(x') − V(x), whose
+    expectation over r and x' is A_μ(x, a) when V = V_μ (Sutton & Barto 2018, section 13.5).
+    ``gae``: its sum to the end of the session (Schulman et al. 2016, Eq. 16).
     """
-    bootstrap = torch.where(
-        estimates.discount > 0, estimates.discount * estimates.need("v_tp1"), 0.0
-    )
-    return (estimates.reward + bootstrap - estimates.need("v")).detach()
+    if settings.advantage_estimator == "analytic":
+        return estimates.need("q") - estimates.need("v")
+    if settings.advantage_estimator == "gae":
+        return estimates.need("gae")
+    discount = estimates.need("discount")
+    bootstrap = torch.where(discount > 0, discount * estimates.need("v_tp1"), 0.0)
+    return estimates.need("reward") + bootstrap - estimates.need("v")
 
 
-def exp_advantage(advantage: Tensor, beta: float, clip: float | None = None) -> Tensor:
-    """w = min(exp(A/β), clip)  (Eq. 8). ``advantage`` [N]; β > 0 or ValueError; clip None: no clip.
+def importance_ratio(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
+    """min(π(a|x)/μ̂(a|x), c) of the logged action, [N]."""
+    return capped_exp(estimates.need("log_pi") - estimates.need("log_mu"), settings)
 
-    The exponent is bounded by log(clip) before exp is taken, so a large A/β does not overflow.
-    """
-    if not beta > 0:
-        raise ValueError(f"beta must be > 0, got {beta}")
-    exponent = advantage.detach() / beta
-    if clip is not None:
-        if not clip > 0:
-            raise ValueError(f"weight_clip must be > 0, got {clip}")
-        exponent = exponent.clamp(max=math.log(clip))
-    return exponent.exp()
+
+def capped_exp(exponent: Tensor, settings: ObjectiveSettings) -> Tensor:
+    """min(exp(x), c), [N]; x is bounded by log c before exp is taken: it cannot overflow."""
+    clip = settings.weight_clip
+    return (exponent if clip is None else exponent.clamp(max=math.log(clip))).exp()
+
+
+def capped(weight: Tensor, settings: ObjectiveSettings) -> Tensor:
+    """min(w, c), [N]."""
+    return weight if settings.weight_clip is None else weight.clamp(max=settings.weight_clip)

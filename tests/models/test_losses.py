@@ -1,13 +1,26 @@
 """Loss and gradient of each policy against plain loops over sessions and items, in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from recbole_lpi.data.sequences import Batch
-from recbole_lpi.models import LPIRL, LoggingPolicy
+from recbole_lpi.host.properties import properties_folder
+from recbole_lpi.host.values import read_file
+from recbole_lpi.models import (
+    LPIRL,
+    MODELS,
+    PG,
+    SAC,
+    SQN,
+    LoggingPolicy,
+    RewardWeighted,
+    estimation,
+)
 from recbole_lpi.nn.heads import QHead
+from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
 
@@ -18,30 +31,40 @@ class Config(dict):
 
 
 class Catalogue:
+    max_reward = 1.5
+
     def num(self, field):
         return N_ITEMS
 
 
 def make(model, *parts, **settings):
+    """A policy with the defaults of its properties file, but for what is said here."""
     defaults = dict(
         USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
         ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
         hidden_size=4, inner_size=6, hidden_dropout_prob=0.0, attn_dropout_prob=0.0,
-        initializer_range=0.5, gamma=GAMMA, beta=BETA, td_weight=LAMBDA, device="cpu",
+        initializer_range=0.5, beta=BETA, td_weight=LAMBDA, device="cpu", warmup_steps=0,
+        gamma=0.0 if model.__name__ == "LPICB" else GAMMA,
     )  # fmt: skip
-    config = Config({**defaults, **settings})
+    own = read_file(properties_folder() / f"{model.__name__}.yaml") or {}
+    config = Config({**own, **defaults, **settings})
     torch.manual_seed(3)
     return model(config, Catalogue(), *parts).double()
 
 
-def batch():
+REWARDS = [[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.5, 0.2, 0]]
+LENGTHS = [4, 2, 3]
+
+
+def batch(gamma=GAMMA):
     f = lambda rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    ahead = lambda rewards: sum(gamma**k * r for k, r in enumerate(rewards))  # noqa: E731
     return Batch(
         item_seq=torch.tensor([[3, 1, 5, 2], [4, 6, 0, 0], [2, 2, 6, 0]]),
         action=torch.tensor([[1, 5, 2, 2], [6, 1, 0, 0], [2, 6, 3, 0]]),
-        reward=f([[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.2, 0.2, 0]]),
-        discount=f([[GAMMA, GAMMA, GAMMA, 0], [GAMMA, 0, 0, 0], [GAMMA, GAMMA, 0, 0]]),
-        return_=torch.zeros(3, 4, dtype=torch.float64),
+        reward=f(REWARDS),
+        discount=f([[gamma * (t < n - 1) for t in range(4)] for n in LENGTHS]),
+        return_=f([[ahead(row[t:]) for t in range(4)] for row in REWARDS]),
         event=torch.zeros(3, 4, dtype=torch.int64),
         counts=torch.tensor([[False, True, True, True], [True, True, False, False],
                              [True, True, True, False]]),
@@ -54,56 +77,143 @@ def dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def loss_by_loops(model, b, chooser=None, valuer=None, mu=None):
-    """Eq. 10 event by event: −w log π + λ (value − target)², then the mean."""
-    s = model.settings
-    state, items = model.forward(b.item_seq), range(1, N_ITEMS)
-    embedding = model.item_embedding.weight
-    terms, weights = [], []
-    for row, position in b.counts.nonzero().tolist():
-        x, a = state[row, position], int(b.action[row, position])
-        logits = [dot(x, embedding[i]) for i in items]
-        log_z = torch.logsumexp(torch.stack(logits), 0)
-        log_pi = logits[a - 1] - log_z
-        r, discount = b.reward[row, position], float(b.discount[row, position])
-        if model.head is None:
-            terms.append(-log_pi)
-            continue
-        if model.head == "q":
-            q = lambda head, x, i: dot(x, head.weight[i - 1]) + head.bias[i - 1]  # noqa: E731
-            values = [q(chooser, x, i) for i in items]
-            if s.advantage_baseline == "max":
-                v = max(values)
-            else:
-                if s.advantage_baseline == "logging":
-                    y = mu.forward(b.item_seq)[row, position]
-                    ahead = [dot(y, mu.item_embedding.weight[i]) for i in items]
-                else:
-                    ahead = logits
-                shares = torch.stack(ahead).exp() / torch.stack(ahead).exp().sum()
-                v = dot(shares, values)
-            advantage = values[a - 1] - v
-            target = r
-            if discount:
-                x1 = state[row, position + 1]
-                best = max(items, key=lambda i: float(q(chooser, x1, i)))
-                target = r + discount * q(valuer, x1, best)
-            value = values[a - 1]
+# ------------------------------------------------------------------ the definitions, event by event
+
+WEIGHTS = {  # of one event e, whose numbers are attributes; s are the settings
+    "LoggingPolicy": lambda e, s: 1.0,
+    "RewardWeighted": lambda e, s: e.reward,
+    "LPI": lambda e, s: math.exp((e.reward - 1.5) / s.beta),
+    "LPICB": lambda e, s: math.exp(e.advantage() / s.beta),
+    "PG": lambda e, s: e.return_,
+    "IPS": lambda e, s: e.ratio() * e.reward,
+    "IPSPG": lambda e, s: e.ratio() * e.return_,
+    "TopKIPS": lambda e, s: 16 * (1 - math.exp(e.log_pi)) ** 15 * e.ratio() * e.return_,
+    "SQN": lambda e, s: 1.0,
+    "SNQN": lambda e, s: 1.0,
+    "SAC": lambda e, s: float(e.q(e.chooser, e.action)),
+    "SA2C": lambda e, s: e.advantage(),
+    "LPIRL": lambda e, s: math.exp(e.advantage() / s.beta),
+    "IQL": lambda e, s: math.exp(e.advantage() / s.beta),
+}
+UNCAPPED = ("LoggingPolicy", "SQN", "SNQN", "IPS", "IPSPG", "TopKIPS")  # IPS: its ratio is capped
+
+
+class Event:
+    """One event of a batch, everything it needs worked out by loops over the items."""
+
+    def __init__(self, model, b, state, row, position, pair, negatives, mu):
+        self.model, self.s, self.mu_policy = model, model.settings, mu
+        self.x, self.action = state[row, position], int(b.action[row, position])
+        self.reward, self.discount = (
+            float(b.reward[row, position]),
+            float(b.discount[row, position]),
+        )
+        self.return_ = float(b.return_[row, position])
+        self.chooser, self.valuer = pair
+        self.negatives = negatives[self.action]
+        self.logits = [dot(self.x, model.item_embedding.weight[i]) for i in range(1, N_ITEMS)]
+        self.log_pi_graph = self.logits[self.action - 1] - torch.stack(self.logits).logsumexp(0)
+        self.log_pi = self.log_pi_graph.item()
+        if mu is not None:
+            y = mu.forward(b.item_seq)[row, position]
+            self.logits_mu = [dot(y, mu.item_embedding.weight[i]) for i in range(1, N_ITEMS)]
+        self.next = None
+        if self.discount:
+            self.next = Event(model, b, state, row, position + 1, pair, negatives, mu)
+
+    def q(self, head, item):
+        return dot(self.x, head.weight[item - 1]) + head.bias[item - 1]
+
+    def expected_q(self, logits):
+        share = torch.stack(logits).softmax(0)
+        return float(sum(p * self.q(self.chooser, i + 1) for i, p in enumerate(share)))
+
+    def v(self):
+        return self.model.heads["value"](self.x)
+
+    def propensity(self):
+        x, head = self.x.detach(), self.model.heads["propensity"]
+        scores = [dot(x, head.weight[i]) for i in range(N_ITEMS - 1)]
+        return scores[self.action - 1] - torch.stack(scores).logsumexp(0)
+
+    def ratio(self):
+        if self.s.propensity == "head":
+            log_mu = float(self.propensity())
         else:
-            value = model.value_head(x)
-            target = r
-            if discount:
-                target = r + discount * model.value_head(state[row, position + 1])
-            advantage = target - value
-        weight = torch.exp(advantage / s.beta)
-        if s.weight_clip is not None:
-            weight = weight.clamp(max=s.weight_clip)
-        weights.append(weight.detach())
-        terms.append((-weight.detach() * log_pi, s.td_weight * (value - target.detach()) ** 2))
-    if model.head is None:
-        return sum(terms) / len(terms)
-    mean = sum(weights) / len(weights) if s.weight_normalize else 1.0
-    return sum(p / mean + t for p, t in terms) / len(terms)
+            log_mu = float(torch.stack(self.logits_mu).log_softmax(0)[self.action - 1])
+        return min(math.exp(self.log_pi - log_mu), self.s.weight_clip or math.inf)
+
+    def advantage(self):
+        if self.s.advantage_estimator == "analytic":
+            every = [float(self.q(self.chooser, i)) for i in range(1, N_ITEMS)]
+            sampled = [every[i - 1] for i in (self.action, *self.negatives)]
+            baseline = {
+                "policy": lambda: self.expected_q(self.logits),
+                "logging": lambda: self.expected_q(self.logits_mu),
+                "max": lambda: max(every),
+                "value": lambda: float(self.v()),
+                "negatives": lambda: sum(sampled) / len(sampled),
+            }[self.s.advantage_baseline]()
+            return every[self.action - 1] - baseline
+        residual = self.reward - self.v().item()
+        if self.next is not None:
+            residual += self.discount * float(self.next.v())
+            if self.s.advantage_estimator == "gae":
+                residual += self.discount * self.s.gae_lambda * self.next.advantage()
+        return residual
+
+    def weight(self, name):
+        w = WEIGHTS[name](self, self.s)
+        clip = self.s.weight_clip
+        return w if clip is None or name in UNCAPPED else min(w, clip)
+
+    def state_value(self):
+        """What being in this state is worth to the step that led here."""
+        how = self.s.value_estimator
+        if how == "monte_carlo":
+            return self.return_
+        if how == "state_value" or "q" not in self.model.heads:
+            return float(self.v())
+        if how == "sarsa":
+            return float(self.q(self.valuer, self.action))
+        if how == "expected_sarsa":
+            return self.expected_q(self.logits)
+        best = max(range(1, N_ITEMS), key=lambda i: float(self.q(self.chooser, i)))
+        return float(self.q(self.valuer, best))
+
+    def loss(self, name, scale):
+        """−w log π + λ (value − target)² …, with what is an estimate a plain number."""
+        total = -self.weight(name) * scale * self.log_pi_graph
+        heads, target = self.model.heads, self.reward
+        if self.next is not None and ("q" in heads or "value" in heads):
+            target += self.discount * self.next.state_value()
+        if "q" in heads:
+            q = self.q(self.chooser, self.action)
+            total = total + self.s.td_weight * (q - target) ** 2
+            for item in self.negatives if self.s.negative_samples else ():
+                wasted = self.s.gamma * self.state_value()
+                total = total + self.s.td_weight * (self.q(self.chooser, item) - wasted) ** 2
+            if "value" in heads:
+                error = float(q) - self.v()
+                side = 1 - self.s.expectile if float(error) < 0 else self.s.expectile
+                total = total + self.s.td_weight * 2 * side * error**2
+        elif "value" in heads:
+            total = total + self.s.td_weight * (self.v() - target) ** 2
+        if "propensity" in heads:
+            total = total - self.propensity()
+        return total
+
+
+def loss_by_loops(model, b, pair, negatives, mu=None):
+    """Eq. 10 event by event, then the mean."""
+    state, name = model.forward(b.item_seq), type(model).__name__
+    events = [
+        Event(model, b, state, row, position, pair, negatives, mu)
+        for row, position in b.counts.nonzero().tolist()
+    ]
+    size = sum(abs(e.weight(name)) for e in events) / len(events)
+    scale = 1 / size if model.settings.weight_normalize else 1.0
+    return sum(e.loss(name, scale) for e in events) / len(events)
 
 
 def gradients(model, loss):
@@ -112,21 +222,42 @@ def gradients(model, loss):
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
+NEGATIVES = {a: [(a + k) % (N_ITEMS - 1) + 1 for k in range(3)] for a in range(1, N_ITEMS)}
+
+
+@pytest.fixture(autouse=True)
+def same_negatives(monkeypatch):
+    """Three negatives for each item, the same for the model and for the loops."""
+    monkeypatch.setattr(
+        estimation, "sample_negatives",
+        lambda action, n_items, number: torch.tensor([NEGATIVES[int(a) + 1] for a in action]) - 1,
+    )  # fmt: skip
+
+
+ANALYTIC = {"advantage_estimator": "analytic"}
 VARIANTS = [
-    (LoggingPolicy, {}),
-    *((LPIRL, {"advantage_baseline": baseline}) for baseline in ("policy", "logging", "max")),
-    (LPIRL, {"double_q": False}),
-    (LPIRL, {"weight_clip": 1.1}),
-    (LPIRL, {"weight_normalize": True}),
-    (LPIRL, {"advantage_estimator": "td_residual"}),
-    (LPIRL, {"advantage_estimator": "td_residual", "weight_normalize": True, "weight_clip": 1.1}),
-]
+    *((name, {}) for name in MODELS),  # as their properties files have them
+    *(("LPIRL", ANALYTIC | {"advantage_baseline": b})
+      for b in ("policy", "logging", "max", "value")),
+    ("LPIRL", ANALYTIC | {"advantage_baseline": "negatives", "negative_samples": 3}),
+    *((name, {"value_estimator": v}) for name in ("SQN", "SAC", "SNQN", "SA2C", "IQL")
+      for v in ("double_q", "sarsa", "expected_sarsa", "monte_carlo", "state_value")),
+    *(("LPIRL", {"advantage_estimator": a, "value_estimator": v})
+      for a in ("td_residual", "gae") for v in (None, "sarsa", "monte_carlo")),
+    ("LPIRL", ANALYTIC | {"double_q": False}),
+    ("LPIRL", {"weight_clip": 1.1, "weight_normalize": False}),
+    ("LPICB", ANALYTIC),
+    ("IQL", {"expectile": 0.2}),
+    ("RewardWeighted", {"weight_clip": 0.4, "weight_normalize": True}),
+    ("SA2C", {"weight_normalize": True}),
+    *((name, {"propensity": "checkpoint"}) for name in ("IPS", "IPSPG", "TopKIPS")),
+    *((name, {"weight_clip": 0.9}) for name in ("IPS", "PG", "SAC")),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("model", "settings"), VARIANTS)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_loss_and_gradient_equal_plain_loops(model, settings, seed):
-    policy, b = make(model, **settings), batch()
+def check_against_loops(name, settings, seed):
+    policy = make(MODELS[name], **settings)
+    b = batch(policy.settings.gamma)
     mu = make(LoggingPolicy)
     with torch.no_grad():
         for parameter in mu.parameters():
@@ -135,25 +266,158 @@ def test_loss_and_gradient_equal_plain_loops(model, settings, seed):
     torch.manual_seed(seed)
     losses = policy.losses(b)
     got = gradients(policy, sum(losses.parts.values()))
-    heads = ()
-    if policy.head == "q":
+    pair = (None, None)
+    if "q" in policy.heads:
         torch.manual_seed(seed)  # which head chose is drawn once per batch
-        first = int(torch.randint(len(policy.q_heads), ()))
-        heads = policy.q_heads[first], policy.q_heads[first - 1]
-    expected = loss_by_loops(policy, b, *heads, mu=mu)
-    assert sum(losses.parts.values()).item() == pytest.approx(expected.item(), abs=1e-8)
+        first = int(torch.randint(len(policy.heads["q"]), ()))
+        pair = policy.heads["q"][first], policy.heads["q"][first - 1]
+    expected = loss_by_loops(policy, b, pair, NEGATIVES, mu)
+    assert sum(losses.parts.values()).item() == pytest.approx(expected.item(), abs=1e-7)
     by_loops = gradients(policy, expected)
     assert got.keys() == by_loops.keys()
-    for name, grad in by_loops.items():
-        torch.testing.assert_close(got[name], grad, atol=1e-8, rtol=0, msg=name)
+    for parameter, grad in by_loops.items():
+        torch.testing.assert_close(got[parameter], grad, atol=1e-7, rtol=0, msg=parameter)
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_loss_and_gradient_equal_plain_loops(name, settings):
+    for seed in range(2):
+        check_against_loops(name, settings, seed)
+
+
+def test_every_objective_is_checked():
+    assert set(WEIGHTS) == set(OBJECTIVES) == set(MODELS)
+
+
+# ------------------------------------------------------------------ the gradient identity
+
+
+def learn_on_logits(name, logits, **changes):
+    """``learn`` where the state is the logits: one unit per item, and the items' table is I."""
+    own = read_file(properties_folder() / f"{name}.yaml") or {}
+    known = {k: v for k, v in own.items() if k in ObjectiveSettings.__dataclass_fields__}
+    s = replace(ObjectiveSettings(**known), **changes)
+    objective, (n, a) = OBJECTIVES[name], logits.shape
+    torch.manual_seed(5)
+    q = [QHead(a, a, 1.0).double() for _ in range(2)]
+    value = estimation.ValueHead(a).double()
+    mu = estimation.PropensityHead(a, a, 1.0).double()
+    needed = objective.heads(s)
+    heads = estimation.Heads(
+        tuple(q) if "q" in needed else None, value if "value" in needed else None,
+        mu if "propensity" in needed else None,
+    )  # fmt: skip
+    reward = torch.tensor([0.2, 1.0, 0.2, 0.5], dtype=torch.float64)
+    discount = torch.tensor([1.0, 1.0, 0, 0], dtype=torch.float64) * s.gamma
+    events = estimation.Events(
+        logits, torch.arange(n), reward, discount, 2 * reward, torch.full_like(reward, 1.0)
+    )
+    table = estimation.Table(torch.eye(a, dtype=torch.float64))
+    return estimation.learn(events, table, objective, s, heads), (*q, value, mu)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gradient_identity(name):
+    """∂loss/∂logits = w (π − onehot) / N, and nothing flows through the weight into a head."""
+    torch.manual_seed(1)
+    logits = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    learnt, heads = learn_on_logits(name, logits)
+    weight = learnt.policy.weight
+    assert not weight.requires_grad
+    if name not in ("LoggingPolicy", "SQN", "SNQN"):
+        assert weight.std() > 1e-3
+    learnt.policy.loss.backward()
+    onehot = torch.eye(6, dtype=torch.float64)[:4]
+    expected = weight[:, None] * (logits.detach().softmax(-1) - onehot) / 4
+    torch.testing.assert_close(logits.grad, expected)
+    assert all(p.grad is None for head in heads for p in head.parameters())
+
+
+def undetached(function):
+    """The same function, its result still part of the graph of what it was given."""
+
+    def fault(*arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.Tensor, "detach", lambda tensor: tensor)
+            return function(*arguments)
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("bootstrap_target", name) for name in ("SQN", "LPIRL", "IQL")]
+    + [("_td_errors", "SNQN"), ("_td_errors", "IQL"), ("_propensity", "IPS")],
+)
+def test_a_gradient_through_targets_or_into_the_encoder_is_found(where, name, monkeypatch):
+    fault = undetached(getattr(estimation, where))
+    monkeypatch.setattr(estimation, where, fault)
+    if where == "bootstrap_target":  # what it is given was cut once more, further out
+        monkeypatch.setattr(estimation, "_td_errors", undetached(estimation._td_errors))
+    with pytest.raises(AssertionError):
+        check_against_loops(name, {}, 0)
+
+
+def test_a_gradient_through_the_weight_is_found(monkeypatch):
+    """As if the weight of policy gradient were part of the graph: π · ∂w/∂logits comes in."""
+
+    def leaking(events, *rest):
+        loss = estimation_pass(events, *rest)
+        return loss._replace(loss=loss.loss * (loss.weight.mean() + events.sum() * 1e-3))
+
+    estimation_pass = estimation.catalogue_pass
+    monkeypatch.setattr(estimation, "catalogue_pass", leaking)
+    with pytest.raises(AssertionError):
+        test_gradient_identity("PG")
+
+
+def test_warm_up_is_plain_cross_entropy_for_so_many_steps():
+    policy, b = make(SAC, warmup_steps=2), batch()
+    weights = [float(policy.losses(b).diagnostics["effective fraction"]) for _ in range(4)]
+    assert weights[:2] == [1, 1] and weights[2] < 1
+    assert int(policy.steps_taken) == 4
+    policy.eval()
+    policy.losses(b)
+    assert int(policy.steps_taken) == 4  # only training steps count
+    assert "steps_taken" in policy.state_dict() and "steps_taken" not in make(SAC).state_dict()
+
+
+def test_rewards_that_are_all_zero_teach_nothing_and_break_nothing():
+    b = batch()
+    for model in (RewardWeighted, PG):
+        policy = make(model, weight_normalize=True)
+        losses = policy.losses(b._replace(reward=b.reward * 0, return_=b.return_ * 0))
+        assert float(losses.parts["policy loss"]) == 0
+        assert all(math.isfinite(float(v)) for v in losses.diagnostics.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("PG", {"value_estimator": "sarsa"}, "learns no values"),
+        ("RewardWeighted", {"advantage_estimator": "gae"}, "learns no values"),
+        ("IPS", {"negative_samples": 3}, "learns no values"),
+        ("SQN", {"advantage_baseline": "max"}, "its weight is not an advantage"),
+        ("LPIRL", {"value_estimator": "double_q"}, r"learns V\(x\) alone"),
+        ("LPIRL", {"advantage_baseline": "logging"}, "set advantage_estimator: analytic too"),
+        ("LPIRL", {"negative_samples": 2}, "learns no Q"),
+        ("LPIRL", ANALYTIC | {"advantage_baseline": "negatives"}, "set negative_samples too"),
+        ("LPIRL", ANALYTIC | {"expectile": 0.7}, "set advantage_baseline: value too"),
+        ("SQN", {"propensity": "checkpoint"}, "no importance ratio"),
+        ("LPICB", {"gamma": 0.5}, "contextual bandit"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_with_the_reason(name, settings, reason):
+    with pytest.raises(ValueError, match=rf"cannot be .* for {name}: .*{reason}"):
+        make(MODELS[name], **settings)
 
 
 def test_both_heads_take_both_roles():
-    policy, trained = make(LPIRL), set()
+    policy, trained = make(SQN), set()
     for seed in range(8):
         torch.manual_seed(seed)
         trained |= gradients(policy, sum(policy.losses(batch()).parts.values())).keys()
-    assert {"q_heads.0.weight", "q_heads.1.weight"} <= trained
+    assert {"heads.q.0.weight", "heads.q.1.weight"} <= trained
 
 
 def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
@@ -169,7 +433,8 @@ def test_encoder_and_heads_can_be_ones_own():
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
-    policy = make(LPIRL, torch.nn.Identity(), [head], beta=1.0, advantage_baseline="max")
+    policy = make(LPIRL, torch.nn.Identity(), {"q": torch.nn.ModuleList([head])}, beta=1.0,
+                  weight_normalize=False, **ANALYTIC, advantage_baseline="max")  # fmt: skip
     a, b = policy.forward(torch.tensor([[3, 1, 5, 2]])), policy.item_embedding.weight[[3, 1, 5, 2]]
     torch.testing.assert_close(a[0], b)
     one = batch()
@@ -177,20 +442,18 @@ def test_encoder_and_heads_can_be_ones_own():
     action = one.action[one.counts]
     weight = torch.where(action == 1, 1.0, math.exp(-1)).double()  # A = Q(a) − max Q = 0 or −1
     torch.testing.assert_close(found.diagnostics["mean weight"], weight.mean())
-    value = make(LPIRL, None, [torch.nn.Flatten(-2)], advantage_estimator="td_residual").value_head
+    value = make(LPIRL, None, {"value": torch.nn.Flatten(-2)}).heads["value"]
     assert isinstance(value, torch.nn.Flatten)
 
 
 def test_a_baseline_under_the_logging_policy_needs_one():
     with pytest.raises(ValueError, match="needs a logging policy"):
-        make(LPIRL, advantage_baseline="logging").losses(batch())
+        make(LPIRL, **ANALYTIC, advantage_baseline="logging").losses(batch())
 
 
 def test_beta_to_infinity_is_maximum_likelihood():
     policy, ml = make(LPIRL, beta=1e12), make(LoggingPolicy)
-    ml.load_state_dict(
-        {k: v for k, v in policy.state_dict().items() if not k.startswith("q_heads")}
-    )
+    ml.load_state_dict({k: v for k, v in policy.state_dict().items() if not k.startswith("heads")})
     a = gradients(policy, policy.losses(batch()).parts["policy loss"])
     b = gradients(ml, ml.losses(batch()).parts["policy loss"])
     for name, grad in b.items():
