@@ -1,0 +1,1 @@
+"""Experiments: sweeps of runs, and the tables and figures that read them."""
