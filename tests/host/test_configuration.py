@@ -72,7 +72,7 @@ def test_every_policy_has_a_properties_file():
         ({"eval_args": {"mode": "uni100"}}, "ranked in mode full, got mode uni100"),
         ({"benchmark_filename": ["a", "b"]}, "benchmark_filename is not offered"),
         ({"log_wandb": True}, "log_wandb is not offered"),
-        ({"advantage_baseline": "max"}, "is of the analytic advantage: set advantage_estimator"),
+        ({"advantage_baseline": "max"}, "set advantage_estimator: analytic too"),
         ({"overwrite": "maybe"}, "overwrite must be true or false, got 'maybe'"),
     ],
 )
