@@ -12,11 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host.properties import file_beside, property_files
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
+from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.settings import SettingError
@@ -118,6 +121,8 @@ def check(values: Mapping[str, Any]) -> None:
         _reader(RunSettings),
     ):
         read(config)
+    with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
+        make_encoder(settings.read(NetworkSettings, config), DataSettings.of(config).max_length)
 
 
 class _Known(dict[str, Any]):
@@ -157,6 +162,12 @@ def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any
         logging.getLogger().warning(
             f"{model} does not read {', '.join(unread)}: of RecBole, for other models"
         )
+    encoder = {**internal, **given}["encoder"]
+    of_others = sorted(
+        k for k in given if k in unread_settings(encoder) and given[k] != internal[k]
+    )
+    if of_others:
+        logging.getLogger().warning(f"encoder {encoder} does not read {', '.join(of_others)}")
 
 
 @cache

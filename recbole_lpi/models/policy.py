@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Batch
+from recbole_lpi.models.encoders import make_encoder
 from recbole_lpi.models.estimation import Events, Learnt, with_q_head, with_value_head, without_head
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.nn.catalogue import Table
-from recbole_lpi.nn.encoder import SASRec
 from recbole_lpi.nn.heads import QHead, ValueHead
 from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 
@@ -39,7 +39,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
     Args:
         config: RecBole's.
         dataset: gives the number of items.
-        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; SASRec if None.
+        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; the settings' if None.
         heads: the auxiliary heads the objective learns: one or two like QHead, or one like
             ValueHead. None makes those the settings ask for.
     """
@@ -63,18 +63,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         )
         with torch.no_grad():
             self.item_embedding.weight[1:].normal_(std=network.initializer_range)
-        self.encoder = encoder or SASRec(
-            hidden_size=network.hidden_size,
-            n_layers=network.n_layers,
-            n_heads=network.n_heads,
-            inner_size=network.inner_size,
-            hidden_dropout_prob=network.hidden_dropout_prob,
-            attn_dropout_prob=network.attn_dropout_prob,
-            hidden_act=network.hidden_act,
-            layer_norm_eps=network.layer_norm_eps,
-            max_length=self.max_seq_length,
-            initializer_range=network.initializer_range,
-        )
+        self.encoder = encoder or make_encoder(network, self.max_seq_length)
         self.head = self.objective.head(self.settings)
         size, std = network.hidden_size, network.initializer_range
         if self.head == "q":
