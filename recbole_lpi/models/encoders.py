@@ -54,21 +54,20 @@ def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
 
 
 def unread_settings(encoder: str) -> frozenset[str]:
-    """Settings of the network that ``encoder`` does not read: SASRec's, or those without a like."""
+    """Settings of the network that ``encoder`` does not read; all of them are SASRec's."""
     if encoder == "sasrec":
         return frozenset()
-    unread = {"n_heads", "inner_size", "attn_dropout_prob", "hidden_act", "layer_norm_eps"}
-    return frozenset(
-        unread if encoder == "gru4rec" else {*unread, "n_layers", "hidden_dropout_prob"}
-    )
+    of_attention = {"n_heads", "inner_size", "attn_dropout_prob", "hidden_act", "layer_norm_eps"}
+    of_others = set() if encoder == "gru4rec" else {"n_layers", "hidden_dropout_prob"}
+    return frozenset(of_attention | of_others)
 
 
 def code_hash(encoder: str) -> str:
     """Hash of the file that an import path names, "" of a name: edited, it is another encoder."""
     if not _is_path(encoder):
         return ""
-    file = getattr(sys.modules[_class_at(encoder).__module__], "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
+    file = Path(getattr(sys.modules[_class_at(encoder).__module__], "__file__", None) or "")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
 
 
 def _sasrec(network: NetworkSettings, max_length: int) -> nn.Module:
