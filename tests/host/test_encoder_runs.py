@@ -131,6 +131,13 @@ def test_a_wrong_encoder_is_refused_before_any_work(log, wrong, said):
     assert not Path("runs").exists()
 
 
+def test_the_trial_of_an_encoder_leaves_the_random_state(log):
+    before = torch.get_rng_state()
+    for encoder in [{}, *ENCODERS]:
+        make_config("LPIRL", "shop", (), SMALL | encoder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_settings_that_the_encoder_does_not_read_are_named(log, caplog):
     given = {**SMALL, "encoder": "gru4rec", "n_heads": 2, "n_layers": 2}
     with caplog.at_level(logging.WARNING):
