@@ -44,14 +44,24 @@ def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -
 
 
 def coerce(key: str, value: Any, hint: Any) -> Any:
-    """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too."""
+    """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too.
+
+    Of type ``Any`` is what a run folder keeps: plain values, lists and mappings from text to them.
+    """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         hint = next(kind for kind in arguments if kind is not type(None))
         return coerce(key, value, hint)
-    if origin is tuple:
+    if hint is Any:
+        if isinstance(value, Mapping):
+            return coerce(key, value, dict[str, Any])
+        if isinstance(value, (list, tuple)):
+            return [coerce(key, v, Any) for v in value]
+        if type(value) in (type(None), bool, int, float, str):
+            return value
+    elif origin is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]
         kinds = arguments[:1] * len(values) if arguments[-1] is ... else arguments
         if value is not None and len(kinds) == len(values):
@@ -71,6 +81,8 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
 
 
 def _spelled(hint: Any) -> str:
+    if hint is Any:
+        return "made of text, numbers, true, false, lists and mappings"
     words = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
     if hint in words:
         return words[hint]

@@ -12,11 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host.properties import file_beside, property_files
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
+from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.settings import SettingError
@@ -122,6 +125,8 @@ def check(values: Mapping[str, Any], model: str) -> None:
         OBJECTIVES[model].check(model, objective)
     except ValueError as error:
         raise SettingError(str(error)) from None
+    with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
+        make_encoder(settings.read(NetworkSettings, config), DataSettings.of(config).max_length)
 
 
 class _Known(dict[str, Any]):
@@ -157,12 +162,14 @@ def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any
     read = (set(internal) | OF_PROGRAMS | _arguments()) - UNREAD
     # A configuration that comes back from a run's own file repeats RecBole's defaults.
     unread = [key for key in sorted(given) if given[key] != internal.get(key)]
-    for names, why in (
-        ([key for key in unread if key not in read], "of RecBole, for other models"),
-        ([key for key in unread if key in OBJECTIVES[model].unread()], "of other policies"),
+    encoder = {**internal, **given}["encoder"]
+    for reader, names, why in (
+        (model, [key for key in unread if key not in read], ": of RecBole, for other models"),
+        (model, [k for k in unread if k in OBJECTIVES[model].unread()], ": of other policies"),
+        (f"encoder {encoder}", [k for k in unread if k in unread_settings(encoder)], ""),
     ):
         if names:
-            logging.getLogger().warning(f"{model} does not read {', '.join(names)}: {why}")
+            logging.getLogger().warning(f"{reader} does not read {', '.join(names)}{why}")
 
 
 @cache

@@ -21,6 +21,7 @@ from recbole_lpi.host import checkpoints
 from recbole_lpi.host.configuration import hidden_argv
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
+from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
 
@@ -52,6 +53,7 @@ def identity(config: Any, train: PolicyDataset) -> str:
     """Hash of what a logging policy is an estimate of: events, split, inputs and encoder."""
     network = asdict(settings.read(NetworkSettings, config))
     del network["double_q"]
+    network["code"] = code_hash(network["encoder"])
     s = train.settings
     inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
     text = json.dumps([network, inputs], sort_keys=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Batch
+from recbole_lpi.models.encoders import make_encoder
 from recbole_lpi.models.estimation import Events, Heads, learn
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.nn.catalogue import Logging, Table
-from recbole_lpi.nn.encoder import SASRec
 from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
 from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 from recbole_lpi.objectives.weights import uniform
@@ -44,7 +44,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
     Args:
         config: RecBole's.
         dataset: gives the number of items.
-        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; SASRec if None.
+        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; the settings' if None.
         heads: auxiliary heads by name, in the place of those the settings ask for: ``q`` a
             ModuleList of one or two like QHead, ``value`` like ValueHead, ``propensity`` like
             PropensityHead.
@@ -71,18 +71,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         )
         with torch.no_grad():
             self.item_embedding.weight[1:].normal_(std=network.initializer_range)
-        self.encoder = encoder or SASRec(
-            hidden_size=network.hidden_size,
-            n_layers=network.n_layers,
-            n_heads=network.n_heads,
-            inner_size=network.inner_size,
-            hidden_dropout_prob=network.hidden_dropout_prob,
-            attn_dropout_prob=network.attn_dropout_prob,
-            hidden_act=network.hidden_act,
-            layer_norm_eps=network.layer_norm_eps,
-            max_length=self.max_seq_length,
-            initializer_range=network.initializer_range,
-        )
+        self.encoder = encoder or make_encoder(network, self.max_seq_length)
         self.heads = nn.ModuleDict(
             {
                 name: (heads or {}).get(name) or self._make_head(name, network)

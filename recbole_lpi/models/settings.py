@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from recbole_lpi.nn.encoder import ACTIVATIONS
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """One SASRec architecture for every policy (paper 4.2). ValueError names what is wrong.
+    """One architecture for every policy, SASRec in the paper (4.2). ValueError names what is wrong.
 
     Attributes:
+        encoder: sasrec, gru4rec, nextitnet, or the import path of a module (``encoders.Encoder``).
+        encoder_args: what the encoder takes beyond the settings below; none for sasrec.
         n_layers, n_heads, hidden_size, inner_size: shape of the transformer.
         hidden_dropout_prob, attn_dropout_prob: in [0, 1).
         hidden_act: gelu, relu or swish.
@@ -20,6 +23,8 @@ class NetworkSettings:
         double_q: two Q heads that swap, at random, choosing the next action and valuing it.
     """
 
+    encoder: str = "sasrec"
+    encoder_args: dict[str, Any] = field(default_factory=dict)
     n_layers: int = 1
     n_heads: int = 1
     hidden_size: int = 64
