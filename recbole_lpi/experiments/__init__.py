@@ -1,0 +1,1 @@
+"""Experiments: finished runs side by side. Event tables are read, no model is trained."""

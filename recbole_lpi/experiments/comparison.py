@@ -1,0 +1,247 @@
+"""Policies side by side: seeds pooled, each metric with its error, the best tested.
+
+A policy of one seed has a standard error over sessions; of several, also a spread, the standard
+deviation over its seeds. The best of a metric is tested against the second best by a paired t-test
+over sessions, each event's value averaged over a policy's seeds first (``significance.pooled``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds
+from recbole_lpi.evaluation.significance import (
+    PairedDifference,
+    SessionScore,
+    paired,
+    pooled,
+    session_score,
+)  # fmt: skip
+from recbole_lpi.experiments.runs import FinishedRun, load_comparable
+from recbole_lpi.settings import SettingError
+
+EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
+SAME_POLICY = 1e-4  # of log μ: another batch size or device moves it less
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a policy.
+
+    Attributes:
+        mean: over events, then over seeds.
+        stderr: over sessions, of the mean.
+        spread: standard deviation over seeds; None with one seed.
+        count: events it is over.
+        best: whether no policy is better; never of a divergence, nor where there is one policy.
+        against_second: where it is the best, the test against the second best.
+    """
+
+    mean: float
+    stderr: float
+    spread: float | None
+    count: int
+    best: bool = False
+    against_second: PairedDifference | None = None
+
+    @property
+    def error(self) -> float:
+        """What stands behind ±: the spread where there is one, else the standard error."""
+        return self.stderr if self.spread is None else self.spread
+
+    @property
+    def stars(self) -> str:
+        """Of the test against the second best."""
+        return self.against_second.stars if self.against_second else ""
+
+
+@dataclass(frozen=True)
+class ComparedPolicy:
+    """All seeds of one policy.
+
+    Attributes:
+        model: its name; differing: settings that set it apart from others of that name.
+        seeds: of its runs.
+        cells: by full name of a metric; divergences only where they were measured.
+    """
+
+    model: str
+    differing: dict[str, Any]
+    seeds: tuple[Any, ...]
+    cells: dict[str, Cell]
+
+    @property
+    def label(self) -> str:
+        """``LPIRL (beta=0.3)``."""
+        return label(self.model, self.differing)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Policies measured on the same events.
+
+    Attributes:
+        counts: events of the test part by kind, ``purchase`` and ``click``.
+        logging_policies: by name, the labels of the policies whose divergence is from it.
+    """
+
+    dataset: str
+    kinds: Kinds
+    counts: dict[str, int]
+    policies: tuple[ComparedPolicy, ...]
+    logging_policies: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    run: FinishedRun
+    settings: dict[str, Any]
+    scores: dict[str, SessionScore]
+
+
+def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
+    """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
+
+    Raises:
+        SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
+            events, or two are one policy of one seed.
+    """
+    runs = load_comparable(paths)
+    frame = _events(runs[0], EVENT)
+    kinds, measured, log_mus = runs[0].kinds, [], _LoggingPolicies()
+    for run in runs:
+        if not _events(run, EVENT).equals(frame):
+            raise SettingError(
+                f"{run.folder.path} and {runs[0].folder.path} were measured on different test "
+                "events: the data changed between the runs; train one of them anew"
+            )
+        table = read_events(run.folder.events)
+        names = [m for m in metrics if m not in SMALLER_IS_BETTER or table.has_logging_policy]
+        scores = {name: session_score(table, name, kinds) for name in names}
+        mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
+        measured.append(_Measured(run, {**run.settings, "logging_policy": mu}, scores))
+    groups = _grouped(measured)
+    policies, measured_against = [], dict[str, tuple[str, ...]]()
+    for group, cells in zip(groups, _cells(groups, metrics), strict=True):
+        apart = _set_apart(group, groups)
+        if "logging_policy" in apart:
+            apart["logging_policy"] = log_mus.name(apart["logging_policy"])
+        seeds = tuple(one.run.seed for one in group)
+        policies.append(ComparedPolicy(group[0].run.model, apart, seeds, cells))
+        if (mu := group[0].settings["logging_policy"]) is not None:
+            name = log_mus.name(mu)
+            measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
+    counts = {
+        kind: int(frame["event"].is_in(list(getattr(kinds, kind))).sum())
+        for kind in ("purchase", "click")
+    }
+    return Comparison(
+        str(runs[0].config["dataset"]), kinds, counts, tuple(policies), measured_against
+    )
+
+
+def label(model: str, settings: dict[str, Any]) -> str:
+    """A model with settings, as they are written on the command line."""
+
+    def spelled(value: Any) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    words = ", ".join(
+        f"{key}={'unset' if value is None else spelled(value)}" for key, value in settings.items()
+    )
+    return f"{model} ({words})" if words else model
+
+
+def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(run.folder.events, columns=columns)
+    except (OSError, pl.exceptions.PolarsError):
+        raise SettingError(f"{run.folder.events} is not the event table of a run") from None
+
+
+class _LoggingPolicies:
+    """Logging policies told apart by what they say of the events, wherever they were kept."""
+
+    def __init__(self) -> None:
+        self.known: list[tuple[str, np.ndarray]] = []
+
+    def number(self, run: FinishedRun, log_mu: np.ndarray | None) -> int | None:
+        """Of the policy that gave ``log_mu`` [N]; None for none."""
+        if log_mu is None:
+            return None
+        for number, (_, other) in enumerate(self.known):
+            if np.abs(other - log_mu).max(initial=0) <= SAME_POLICY:
+                return number
+        self.known.append((Path(str(run.config.get("logging_policy"))).name, log_mu))
+        return len(self.known) - 1
+
+    def name(self, number: int | None) -> str:
+        """Its folder's name, with a number where two have the same."""
+        if number is None:
+            return "none"
+        names = [name for name, _ in self.known]
+        own = names[number]
+        return own if names.count(own) == 1 else f"{own} #{number + 1}"
+
+
+def _grouped(measured: Sequence[_Measured]) -> list[list[_Measured]]:
+    """Runs of one policy together, policies of one model together, in the order given."""
+    groups: list[list[_Measured]] = []
+    for one in measured:
+        for group in groups:
+            if (group[0].run.model, group[0].settings) == (one.run.model, one.settings):
+                twin = next((other for other in group if other.run.seed == one.run.seed), None)
+                if twin:
+                    raise SettingError(
+                        f"{twin.run.folder.path} and {one.run.folder.path} are one policy with one "
+                        f"seed ({one.run.seed}): two seeds would be counted where there is one; "
+                        "leave one out"
+                    )
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    order = list(dict.fromkeys(group[0].run.model for group in groups))
+    return sorted(groups, key=lambda group: order.index(group[0].run.model))
+
+
+def _set_apart(group: list[_Measured], groups: Sequence[list[_Measured]]) -> dict[str, Any]:
+    """The group's values of the settings in which the groups of its model differ."""
+    kin = [other[0].settings for other in groups if other[0].run.model == group[0].run.model]
+    own = group[0].settings
+    keys = sorted({key for settings in kin for key in settings})
+    return {key: own.get(key) for key in keys if any(k.get(key) != own.get(key) for k in kin)}
+
+
+def _cells(groups: Sequence[list[_Measured]], metrics: Sequence[str]) -> list[dict[str, Cell]]:
+    """Cells by metric for each group."""
+    found: list[dict[str, Cell]] = [{} for _ in groups]
+    for metric in metrics:
+        scores = {
+            number: pooled([one.scores[metric] for one in group])
+            for number, group in enumerate(groups)
+            if metric in group[0].scores
+        }
+        ranked = sorted(
+            (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
+        )
+        contest = len(ranked) > 1 and metric not in SMALLER_IS_BETTER
+        for number, score in scores.items():
+            means = [one.scores[metric].mean for one in groups[number]]
+            best = contest and score.mean == scores[ranked[0]].mean
+            found[number][metric] = Cell(
+                score.mean,
+                score.stderr,
+                float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                score.count,
+                best,
+                paired(scores[ranked[1]], scores[ranked[0]]) if best else None,
+            )
+    return found
