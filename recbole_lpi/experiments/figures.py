@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison, label
+from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison, label
 from recbole_lpi.settings import SettingError
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -53,7 +55,7 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(6, height), layout="constrained", dpi=150)
         axes = figure.add_subplot()
-        notes: list[_Note] = []
+        lines: list[list[_Note]] = []
         for number, (name, line) in enumerate(series.items()):
             cells = [(policy.cells[x], policy.cells[y]) for policy in line]
             colour = COLOURS[number % len(COLOURS)]
@@ -69,16 +71,15 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
                 capsize=2,
                 label=name,
             )
-            for policy, at in zip(line, cells, strict=True):
-                text = f"β = {policy.differing['beta']}" if len(line) > 1 else ""
-                notes.append(_Note(text, colour, *at))
+            betas = [f"β = {policy.differing.get('beta')}" for policy in line]
+            lines.append([_Note(b, colour, *at) for b, at in zip(betas, cells, strict=True)])
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(f"{comparison.dataset}, test part; bars: one standard error over sessions")
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False)
         figure.draw_without_rendering()  # where things are is known from here on
-        _annotate(axes, notes)
+        _annotate(axes, lines)
     return figure
 
 
@@ -108,7 +109,7 @@ def _series(policies: Sequence[ComparedPolicy]) -> dict[str, list[ComparedPolicy
 
 
 class _Note(NamedTuple):
-    """A text for a point, or none."""
+    """A text for a point."""
 
     text: str
     colour: str
@@ -116,16 +117,10 @@ class _Note(NamedTuple):
     y: Cell
 
 
-def _annotate(axes: Axes, notes: Sequence[_Note]) -> None:
-    """Write each text beside its point, on the side where it covers least."""
-    taken: list[Bbox] = []
-    for _, _, x, y in notes:  # markers and error bars
-        (px, py), (sx, sy) = axes.transData.transform(
-            [(x.mean, y.mean), (x.mean + x.stderr, y.mean + y.stderr)]
-        )
-        for dx, dy in ((8, 8), (sx - px, 2), (2, sy - py)):
-            taken.append(Bbox.from_extents(px - dx, py - dy, px + dx, py + dy))
-    for text, colour, x, y in (note for note in notes if note.text):
+def _annotate(axes: Axes, lines: Sequence[Sequence[_Note]]) -> None:
+    """Write the texts of each line beside its points, on the side where they cover least."""
+    taken = [box for line in lines for box in _drawn(axes, line)]
+    for text, colour, x, y in (note for line in lines if len(line) > 1 for note in line):
         best: tuple[float, Annotation, Bbox] | None = None
         for dx, dy in SIDES:
             note = axes.annotate(
@@ -144,6 +139,27 @@ def _annotate(axes: Axes, notes: Sequence[_Note]) -> None:
                 note.remove()
         assert best is not None
         taken.append(best[2])
+
+
+def _drawn(axes: Axes, line: Sequence[_Note]) -> list[Bbox]:
+    """Boxes, in pixels, of a line's markers, error bars, and the line itself in short pieces."""
+    at = axes.transData.transform([(x.mean, y.mean) for _, _, x, y in line])
+    bars = axes.transData.transform(
+        [(x.mean + x.stderr, y.mean + y.stderr) for _, _, x, y in line]
+    ) - at  # fmt: skip
+    boxes = [
+        _around(point, half)
+        for point, (dx, dy) in zip(at, bars, strict=True)
+        for half in ((8, 8), (dx, 2), (2, dy))
+    ]
+    for start, end in pairwise(at):
+        pieces = np.linspace(start, end, int(np.hypot(*(end - start)) / 5) + 2)
+        boxes += [_around(piece, (3, 3)) for piece in pieces]
+    return boxes
+
+
+def _around(point: np.ndarray, half: tuple[float, float]) -> Bbox:
+    return Bbox.from_extents(*(point - half), *(point + half))
 
 
 def _overlap(a: Bbox, b: Bbox) -> float:
