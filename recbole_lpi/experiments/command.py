@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
-from recbole_lpi.experiments import tables
+from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.settings import SettingError
 
@@ -44,7 +44,7 @@ def compare_runs(
     if output is not None:
         write_text(output, as_text(comparison, names, format_))
     elif format_ == "rich":
-        tables.rich(comparison, names, Console())
+        terminal.show(comparison, names, Console())
     else:
         sys.stdout.write(as_text(comparison, names, format_))
     for path in (figure, output):
@@ -57,7 +57,7 @@ def as_text(comparison: Comparison, names: Sequence[str], format_: str) -> str:
     if format_ != "rich":
         return tables.TEXTS[format_](comparison, names)
     file = io.StringIO()
-    tables.rich(comparison, names, Console(file=file, width=WIDTH))
+    terminal.show(comparison, names, Console(file=file, width=WIDTH))
     return file.getvalue()
 
 

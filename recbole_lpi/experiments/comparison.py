@@ -19,16 +19,21 @@ from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds
 from recbole_lpi.evaluation.significance import (
     PairedDifference,
-    SessionScore,
     paired,
     pooled,
     session_score,
 )  # fmt: skip
+from recbole_lpi.experiments.grouping import (
+    LoggingPolicies,
+    Measured,
+    grouped,
+    label,
+    set_apart,
+)
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
 from recbole_lpi.settings import SettingError
 
 EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
-SAME_POLICY = 1e-4  # of log μ: another batch size or device moves it less
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,6 @@ class Comparison:
     logging_policies: dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class _Measured:
-    run: FinishedRun
-    settings: dict[str, Any]
-    scores: dict[str, SessionScore]
-
-
 def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
     """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
 
@@ -115,7 +113,7 @@ def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
     """
     runs = load_comparable(paths)
     frame = _events(runs[0], EVENT)
-    kinds, measured, log_mus = runs[0].kinds, [], _LoggingPolicies()
+    kinds, measured, log_mus = runs[0].kinds, [], LoggingPolicies()
     for run in runs:
         if not _events(run, EVENT).equals(frame):
             raise SettingError(
@@ -126,11 +124,11 @@ def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
         names = [m for m in metrics if m not in SMALLER_IS_BETTER or table.has_logging_policy]
         scores = {name: session_score(table, name, kinds) for name in names}
         mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
-        measured.append(_Measured(run, {**run.settings, "logging_policy": mu}, scores))
-    groups = _grouped(measured)
+        measured.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
+    groups = grouped(measured)
     policies, measured_against = [], dict[str, tuple[str, ...]]()
     for group, cells in zip(groups, _cells(groups, metrics), strict=True):
-        apart = _set_apart(group, groups)
+        apart = set_apart(group, groups)
         if "logging_policy" in apart:
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
         seeds = tuple(one.run.seed for one in group)
@@ -147,18 +145,6 @@ def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
     )
 
 
-def label(model: str, settings: dict[str, Any]) -> str:
-    """A model with settings, as they are written on the command line."""
-
-    def spelled(value: Any) -> str:
-        return str(value).lower() if isinstance(value, bool) else str(value)
-
-    words = ", ".join(
-        f"{key}={'unset' if value is None else spelled(value)}" for key, value in settings.items()
-    )
-    return f"{model} ({words})" if words else model
-
-
 def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
     try:
         return pl.read_parquet(run.folder.events, columns=columns)
@@ -166,61 +152,7 @@ def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
         raise SettingError(f"{run.folder.events} is not the event table of a run") from None
 
 
-class _LoggingPolicies:
-    """Logging policies told apart by what they say of the events, wherever they were kept."""
-
-    def __init__(self) -> None:
-        self.known: list[tuple[str, np.ndarray]] = []
-
-    def number(self, run: FinishedRun, log_mu: np.ndarray | None) -> int | None:
-        """Of the policy that gave ``log_mu`` [N]; None for none."""
-        if log_mu is None:
-            return None
-        for number, (_, other) in enumerate(self.known):
-            if np.abs(other - log_mu).max(initial=0) <= SAME_POLICY:
-                return number
-        self.known.append((Path(str(run.config.get("logging_policy"))).name, log_mu))
-        return len(self.known) - 1
-
-    def name(self, number: int | None) -> str:
-        """Its folder's name, with a number where two have the same."""
-        if number is None:
-            return "none"
-        names = [name for name, _ in self.known]
-        own = names[number]
-        return own if names.count(own) == 1 else f"{own} #{number + 1}"
-
-
-def _grouped(measured: Sequence[_Measured]) -> list[list[_Measured]]:
-    """Runs of one policy together, policies of one model together, in the order given."""
-    groups: list[list[_Measured]] = []
-    for one in measured:
-        for group in groups:
-            if (group[0].run.model, group[0].settings) == (one.run.model, one.settings):
-                twin = next((other for other in group if other.run.seed == one.run.seed), None)
-                if twin:
-                    raise SettingError(
-                        f"{twin.run.folder.path} and {one.run.folder.path} are one policy with one "
-                        f"seed ({one.run.seed}): two seeds would be counted where there is one; "
-                        "leave one out"
-                    )
-                group.append(one)
-                break
-        else:
-            groups.append([one])
-    order = list(dict.fromkeys(group[0].run.model for group in groups))
-    return sorted(groups, key=lambda group: order.index(group[0].run.model))
-
-
-def _set_apart(group: list[_Measured], groups: Sequence[list[_Measured]]) -> dict[str, Any]:
-    """The group's values of the settings in which the groups of its model differ."""
-    kin = [other[0].settings for other in groups if other[0].run.model == group[0].run.model]
-    own = group[0].settings
-    keys = sorted({key for settings in kin for key in settings})
-    return {key: own.get(key) for key in keys if any(k.get(key) != own.get(key) for k in kin)}
-
-
-def _cells(groups: Sequence[list[_Measured]], metrics: Sequence[str]) -> list[dict[str, Cell]]:
+def _cells(groups: Sequence[list[Measured]], metrics: Sequence[str]) -> list[dict[str, Cell]]:
     """Cells by metric for each group."""
     found: list[dict[str, Cell]] = [{} for _ in groups]
     for metric in metrics:

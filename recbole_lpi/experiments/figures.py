@@ -16,7 +16,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison, label
+from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
+from recbole_lpi.experiments.grouping import label
 from recbole_lpi.settings import SettingError
 
 SUFFIXES = (".png", ".svg", ".pdf")

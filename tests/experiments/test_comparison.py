@@ -50,12 +50,14 @@ def test_seeds_are_pooled(made):
 def test_the_best_is_tested_against_the_second_as_scipy_does(made, seeds):
     rng = np.random.default_rng(0)
     tables = {"good": [], "fair": []}
+    kinds = ["click", "purchase", "click", "click"] * 50  # half of the sessions buy nothing
     for name, bound, number in (("good", 12, seeds[0]), ("fair", 18, seeds[1])):
         for seed in range(number):
             ranks = rng.integers(1, bound, 200)
-            made(f"{name}{seed}", ranks, beta=0.3 if name == "good" else 1.0, seed=seed)
-            tables[name].append(ranks[1::2] <= 5)
-    made("poor", np.full(200, 50), beta=9)
+            beta = 0.3 if name == "good" else 1.0
+            made(f"{name}{seed}", ranks, kinds=kinds, beta=beta, seed=seed)
+            tables[name].append(ranks[1::4] <= 5)
+    made("poor", np.full(200, 50), kinds=kinds, beta=9)
     runs = [f"{name}{seed}" for name, of in tables.items() for seed in range(len(of))]
     found = by_label(compare(["poor", *runs], HITS))
     good, fair = (found[f"LPIRL (beta={beta})"].cells["purchase_hit@5"] for beta in (0.3, 1.0))

@@ -71,6 +71,21 @@ def test_no_text_hides_another_or_leaves_the_figure(comparison):
         assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
 
 
+@pytest.mark.parametrize("rises", [True, False])
+def test_no_text_lies_on_a_line_or_a_point(made, rises):
+    for n in (1, 4, 6, 9):
+        hit, missed = ([1, 1], [99, 99]) if rises else ([1, 99], [99, 1])
+        made(f"r{n}", hit * n + missed * (20 - n), beta=n)
+    figure = figures.trade_off(compare([f"r{n}" for n in (1, 4, 6, 9)], METRICS), 20)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    points = axes.transData.transform(np.asarray(axes.containers[0].lines[0].get_xydata(), float))
+    along = np.concatenate([np.linspace(a, b, 200) for a, b in itertools.pairwise(points)])
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert not any(box.contains(x, y) for x, y in along), text.get_text()
+
+
 def test_colour_and_marker_tell_policies_apart(made):
     for number in range(9):
         made(f"r{number}", [1, 1], learning_rate=number)

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
-from recbole_lpi.experiments import tables
+from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import compare
 
 METRICS = [f"{kind}_{m}@{k}" for kind in ("purchase", "click") for m in ("hit", "ndcg")
@@ -95,7 +95,7 @@ def test_csv_reads_back_in_full_precision(comparison):
 @pytest.mark.parametrize("width", [60, 80, 100, 160, 300])
 def test_the_terminals_table_keeps_to_its_width_and_loses_nothing(comparison, width):
     file = io.StringIO()
-    tables.rich(comparison, METRICS, Console(file=file, width=width))
+    terminal.show(comparison, METRICS, Console(file=file, width=width))
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width and "…" not in file.getvalue()
     assert file.getvalue().count(" ± 0.") == 2 * len(METRICS)
@@ -104,7 +104,7 @@ def test_the_terminals_table_keeps_to_its_width_and_loses_nothing(comparison, wi
 
 def test_bold_is_the_best(comparison):
     file = io.StringIO()
-    tables.rich(comparison, METRICS, Console(file=file, width=300, force_terminal=True))
+    terminal.show(comparison, METRICS, Console(file=file, width=300, force_terminal=True))
     bold = re.findall(r"\x1b\[1m *([\d.]+ ± [\d.]+)", file.getvalue())
     assert bold == ["0.6500 ± 0.0707"] * 4 + ["1.0000 ± 0.0000"] * 8  # clicks are a tie
 
@@ -113,7 +113,7 @@ def test_tables_break_between_purchases_and_clicks():
     widths = dict.fromkeys(METRICS, 10)
     families = [METRICS[:2], METRICS[2:4], METRICS[4:6], METRICS[6:8], METRICS[8:]]
     p_hit, p_ndcg, c_hit, c_ndcg, js = families
-    split = lambda left: list(tables.stacked(METRICS, widths, left))  # noqa: E731
+    split = lambda left: list(terminal.stacked(METRICS, widths, left))  # noqa: E731
     assert split(90) == [METRICS]
     assert split(89) == split(50) == [p_hit + p_ndcg, c_hit + c_ndcg + js]
     assert split(49) == [p_hit + p_ndcg, c_hit + c_ndcg, js]
