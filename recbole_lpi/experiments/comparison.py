@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 
 from recbole_lpi.evaluation.events import read_events
-from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds
+from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
 from recbole_lpi.evaluation.significance import (
     PairedDifference,
     paired,
     pooled,
     session_score,
-)  # fmt: skip
+)
 from recbole_lpi.experiments.grouping import (
     LoggingPolicies,
     Measured,
@@ -93,13 +93,12 @@ class Comparison:
     """Policies measured on the same events.
 
     Attributes:
-        counts: events of the test part by kind, ``purchase`` and ``click``.
+        events: how many of the test part there are, by kind (``purchase``, ``click``) and name.
         logging_policies: by name, the labels of the policies whose divergence is from it.
     """
 
     dataset: str
-    kinds: Kinds
-    counts: dict[str, int]
+    events: dict[str, dict[str, int]]
     policies: tuple[ComparedPolicy, ...]
     logging_policies: dict[str, tuple[str, ...]]
 
@@ -136,13 +135,13 @@ def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = log_mus.name(mu)
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
-    counts = {
-        kind: int(frame["event"].is_in(list(getattr(kinds, kind))).sum())
-        for kind in ("purchase", "click")
+    found = dict(frame["event"].value_counts().iter_rows())
+    events = {
+        kind: {name: found[name] for name in getattr(kinds, kind) if name in found}
+        for kind in KINDS
     }
-    return Comparison(
-        str(runs[0].config["dataset"]), kinds, counts, tuple(policies), measured_against
-    )
+    dataset = str(runs[0].config["dataset"])
+    return Comparison(dataset, events, tuple(policies), measured_against)
 
 
 def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:

@@ -48,8 +48,8 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
     there is no purchase or no click to draw.
     """
     x, y = trade_off_metrics(k)
-    for kind, count in comparison.counts.items():
-        if not count:
+    for kind, events in comparison.events.items():
+        if not events:
             raise SettingError(f"no {kind} in the test part: there is no trade-off to draw")
     series = {fill(name, LEGEND): line for name, line in _series(comparison.policies).items()}
     height = 4.2 + 0.2 * sum(name.count("\n") + 1 for name in series)

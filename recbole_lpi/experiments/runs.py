@@ -14,11 +14,12 @@ from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
 
-# Which events there are, and which of them a run is measured on and how. RecBole's filters,
-FILTERS = (
-    "dataset", "user_inter_num_interval", "item_inter_num_interval", "val_interval",
-    "filter_inter_by_user_or_item", "rm_dup_inter",
-)  # fmt: skip
+# Which events there are, and which of them a run is measured on and how. RecBole's filters, with
+# what it takes an empty one for,
+FILTERS = {
+    "dataset": None, "user_inter_num_interval": "[0,inf)", "item_inter_num_interval": "[0,inf)",
+    "val_interval": None, "filter_inter_by_user_or_item": False, "rm_dup_inter": None,
+}  # fmt: skip
 # and our own settings. The input length, loss_on_last and gamma are the policy's own affair.
 MEASURED = (
     "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD", "reward_field", "event_field",
@@ -89,8 +90,12 @@ def load(path: str | Path) -> FinishedRun:
         raise SettingError(f"{folder.config}: {error}") from None
     except (ValueError, TypeError):
         raise SettingError(f"{folder.metrics} is not the JSON of a run's metrics") from None
-    protocol = {key: config.get(key) for key in FILTERS}
+    protocol = {
+        key: empty if config.get(key) is None else config[key] for key, empty in FILTERS.items()
+    }
     protocol |= {key: getattr(data, key) for key in MEASURED}
+    if data.reward_field in ((config.get("load_col") or {}).get("inter") or ()):
+        del protocol["rating_to_reward"]  # read only where the log has no rewards
     if data.split != "leave_one_out":
         protocol["split_ratio"] = data.split_ratio
     if data.split == "random":

@@ -33,10 +33,9 @@ def heading(metric: str) -> tuple[str, str]:
 def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
     """What is to be known beside the numbers, a sentence or two each."""
     numbers = []
-    for kind in KINDS:
-        names = getattr(comparison.kinds, kind)
-        called = "" if kind in names else f" ({' or '.join(names)})"
-        numbers.append(f"{comparison.counts[kind]:,} {kind}s{called}")
+    for kind, events in comparison.events.items():
+        called = "" if set(events) <= {kind} else f" ({' or '.join(events)})"
+        numbers.append(f"{sum(events.values()):,} {kind}s{called}")
     lines = [f"{comparison.dataset}, test part: {' and '.join(numbers)}."]
     seeds = sorted({len(policy.seeds) for policy in comparison.policies})
     number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"

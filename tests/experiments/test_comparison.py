@@ -29,7 +29,8 @@ def test_one_seed_by_hand(made):
     assert policy.cells["click_hit@5"].mean == 0.25
     assert policy.cells["purchase_ndcg@5"].mean == pytest.approx((1 + 1 / math.log2(3)) / 4)
     assert not cell.best and cell.stars == ""  # nothing to be better than
-    assert found.counts == {"purchase": 4, "click": 4} and found.dataset == "shop_1%"
+    assert found.events == {"purchase": {"purchase": 4}, "click": {"click": 4}}
+    assert found.dataset == "shop_1%"
 
 
 def test_seeds_are_pooled(made):
@@ -152,12 +153,23 @@ def test_other_data_split_or_protocol_is_refused(made, other, said):
         {"split": "random", "split_ratio": [0.8, 0.1, 0.1], "eval_args": None},
         {"split_seed": None, "seed": 2020},
         {"data": None},
+        {"item_inter_num_interval": None, "user_inter_num_interval": "[0,inf)"},
     ],
 )
 def test_what_is_the_policys_own_or_says_the_same_is_compared(made, other):
     made("a", [1, 1], data="cafe")
     made("b", [1, 1], **{"model": "SQN", **other})
     assert len(compare(["a", "b"], HITS).policies) == 2
+
+
+def test_what_a_rating_is_worth_counts_where_the_log_has_no_rewards(made):
+    columns = {"load_col": {"inter": ["session_id", "reward"]}}
+    for number, worth in enumerate(({0: 0}, {0: 1})):
+        made(f"with{number}", [1, 1], rating_to_reward=worth, seed=number, **columns)
+        made(f"without{number}", [1, 1], rating_to_reward=worth, seed=number)
+    assert compare(["with0", "with1"], HITS).policies[0].seeds == (0, 1)
+    with pytest.raises(SettingError, match="rating_to_reward is"):
+        compare(["without0", "without1"], HITS)
 
 
 def test_a_split_by_time_does_not_follow_the_seed(made):

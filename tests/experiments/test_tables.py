@@ -65,6 +65,13 @@ def test_the_caption_of_one_seed_and_of_several(made):
     assert not any("Bold" in line for line in tables.caption(one, METRICS))
 
 
+def test_the_caption_names_what_counts_as_a_purchase(made):
+    kinds = {"purchase_events": ["purchase", "liked"], "click_events": ["click", "rated"]}
+    made("a", [1, 1, 1, 1], kinds=["rated", "liked", "liked", "click"], **kinds)
+    said = tables.caption(compare(["a"], METRICS), METRICS)
+    assert said[0] == "shop_1%, test part: 2 purchases (liked) and 2 clicks (click or rated)."
+
+
 def test_latex_is_escaped_and_complete(comparison):
     text = tables.latex(comparison, METRICS)
     body = text.split("\n", 1)[1]  # the first line is a comment
