@@ -1,11 +1,12 @@
-"""The command line: ``recbole-lpi run`` and ``recbole-lpi prepare``."""
+"""The command line: ``recbole-lpi run``, ``recbole-lpi compare`` and ``recbole-lpi prepare``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -57,6 +58,28 @@ def run(
 
         keep_freed_memory()
         show(run_policy(model, dataset, config_files.split(), given))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs")],
+    format_: Annotated[
+        Literal["rich", "markdown", "latex", "csv"], typer.Option("--format", help="Of the table")
+    ] = "rich",
+    metrics: Annotated[
+        str, typer.Option(help="Names as in the setting metrics; one with a cut-off stands alone")
+    ] = "purchase_hit,purchase_ndcg,click_hit,click_ndcg,js_divergence",
+    topk: Annotated[str, typer.Option(help="Cut-offs; the figure takes the last")] = "5,10,20",
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw purchases against clicks: a .png, .svg or .pdf")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the table there")] = None,
+) -> None:
+    """Finished runs in one table, purchases beside clicks, seeds of one policy pooled."""
+    with one_line_errors():
+        from recbole_lpi.experiments.command import compare_runs
+
+        compare_runs(runs, format_, metrics.split(","), topk.split(","), figure, output)
 
 
 def settings_of(arguments: Sequence[str]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Experiments: sweeps of runs, and the tables and figures that read them."""
+"""Experiments: finished runs side by side. Event tables are read, no model is trained."""

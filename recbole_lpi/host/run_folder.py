@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
 
 SCHEMA = 1
@@ -79,11 +80,10 @@ class RunFolder:
         self._write(self.config, yaml.safe_dump(dict(config), sort_keys=True).encode())
 
     def read_config(self) -> dict[str, Any]:
-        """The settings; SettingError if this is no run folder."""
+        """The settings; SettingError if this is no run folder, or the file is no YAML."""
         if not self.begun:
             raise SettingError(f"{self.path} is no run folder: it has no config.yaml")
-        loaded = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        return dict(loaded)
+        return read_file(self.config)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Schema 1: ``{"valid": {name: {"mean", "stderr", "count"}}, "test": …}``; NaN is null."""

@@ -1,0 +1,92 @@
+"""``recbole-lpi compare``: from run folders to a table and a figure."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
+from recbole_lpi.experiments import tables, terminal
+from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.settings import SettingError
+
+WIDTH = 160  # of a table for the terminal that goes to a file
+
+
+def compare_runs(
+    runs: Sequence[Path],
+    format_: str,
+    metrics: Sequence[str],
+    topk: Sequence[str],
+    figure: Path | None,
+    output: Path | None,
+) -> None:
+    """Print the table of ``runs``, or write it to ``output``; draw the trade-off in ``figure``.
+
+    SettingError for runs that cannot be compared, and for what there is no metric or format of.
+    """
+    cuts = cut_offs(topk)
+    names = full_names(metrics, cuts)
+    if figure is None:
+        comparison = compare(runs, names)
+    else:  # matplotlib takes a second to import
+        from recbole_lpi.experiments import figures
+
+        figures.check_suffix(figure)
+        comparison = compare(
+            runs, list(dict.fromkeys([*names, *figures.trade_off_metrics(cuts[-1])]))
+        )
+        figures.write(figures.trade_off(comparison, cuts[-1]), figure)
+    if output is not None:
+        write_text(output, as_text(comparison, names, format_))
+    elif format_ == "rich":
+        terminal.show(comparison, names, Console())
+    else:
+        sys.stdout.write(as_text(comparison, names, format_))
+    for path in (figure, output):
+        if path is not None:
+            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+
+
+def as_text(comparison: Comparison, names: Sequence[str], format_: str) -> str:
+    """The table in a format."""
+    if format_ != "rich":
+        return tables.TEXTS[format_](comparison, names)
+    file = io.StringIO()
+    terminal.show(comparison, names, Console(file=file, width=WIDTH))
+    return file.getvalue()
+
+
+def cut_offs(words: Sequence[str]) -> list[int]:
+    """``5,10,20`` as numbers; SettingError for anything else."""
+    cuts = [int(word) for word in words if word.strip().isdigit() and int(word) > 0]
+    if len(cuts) != len(words):
+        raise SettingError(
+            f"--topk must be whole numbers > 0, such as 5,10,20: got {','.join(words)}"
+        )
+    return list(dict.fromkeys(cuts))
+
+
+def full_names(metrics: Sequence[str], cuts: Sequence[int]) -> list[str]:
+    """Metrics at each cut-off, or at their own (``purchase_ndcg@20``); SettingError for others."""
+    names: list[str] = []
+    try:
+        for metric in (word.strip().lower() for word in metrics):
+            if "@" in metric:
+                refuse_incomplete(metric)
+            names += [metric] if "@" in metric else names_at([metric], cuts)
+    except ValueError as error:
+        raise SettingError(f"--metrics: {error}") from None
+    return list(dict.fromkeys(names))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Beside, then renamed into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

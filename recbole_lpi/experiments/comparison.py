@@ -1,0 +1,178 @@
+"""Policies side by side: seeds pooled, each metric with its error, the best tested.
+
+A policy of one seed has a standard error over sessions; of several, also a spread, the standard
+deviation over its seeds. The best of a metric is tested against the second best by a paired t-test
+over sessions, each event's value averaged over a policy's seeds first (``significance.pooled``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
+from recbole_lpi.evaluation.significance import (
+    PairedDifference,
+    paired,
+    pooled,
+    session_score,
+)
+from recbole_lpi.experiments.grouping import (
+    LoggingPolicies,
+    Measured,
+    grouped,
+    label,
+    set_apart,
+)
+from recbole_lpi.experiments.runs import FinishedRun, load_comparable
+from recbole_lpi.settings import SettingError
+
+EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a policy.
+
+    Attributes:
+        mean: over events, then over seeds.
+        stderr: over sessions, of the mean.
+        spread: standard deviation over seeds; None with one seed.
+        count: events it is over.
+        best: whether no policy is better; never of a divergence, nor where there is one policy.
+        against_second: where it is the best, the test against the second best.
+    """
+
+    mean: float
+    stderr: float
+    spread: float | None
+    count: int
+    best: bool = False
+    against_second: PairedDifference | None = None
+
+    @property
+    def error(self) -> float:
+        """What stands behind ±: the spread where there is one, else the standard error."""
+        return self.stderr if self.spread is None else self.spread
+
+    @property
+    def stars(self) -> str:
+        """Of the test against the second best."""
+        return self.against_second.stars if self.against_second else ""
+
+
+@dataclass(frozen=True)
+class ComparedPolicy:
+    """All seeds of one policy.
+
+    Attributes:
+        model: its name; differing: settings that set it apart from others of that name.
+        seeds: of its runs.
+        cells: by full name of a metric; divergences only where they were measured.
+    """
+
+    model: str
+    differing: dict[str, Any]
+    seeds: tuple[Any, ...]
+    cells: dict[str, Cell]
+
+    @property
+    def label(self) -> str:
+        """``LPIRL (beta=0.3)``."""
+        return label(self.model, self.differing)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Policies measured on the same events.
+
+    Attributes:
+        events: how many of the test part there are, by kind (``purchase``, ``click``) and name.
+        logging_policies: by name, the labels of the policies whose divergence is from it.
+    """
+
+    dataset: str
+    events: dict[str, dict[str, int]]
+    policies: tuple[ComparedPolicy, ...]
+    logging_policies: dict[str, tuple[str, ...]]
+
+
+def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
+    """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
+
+    Raises:
+        SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
+            events, or two are one policy of one seed.
+    """
+    runs = load_comparable(paths)
+    frame = _events(runs[0], EVENT)
+    kinds, measured, log_mus = runs[0].kinds, [], LoggingPolicies()
+    for run in runs:
+        if not _events(run, EVENT).equals(frame):
+            raise SettingError(
+                f"{run.folder.path} and {runs[0].folder.path} were measured on different test "
+                "events: the data changed between the runs; train one of them anew"
+            )
+        table = read_events(run.folder.events)
+        names = [m for m in metrics if m not in SMALLER_IS_BETTER or table.has_logging_policy]
+        scores = {name: session_score(table, name, kinds) for name in names}
+        mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
+        measured.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
+    groups = grouped(measured)
+    policies, measured_against = [], dict[str, tuple[str, ...]]()
+    for group, cells in zip(groups, _cells(groups, metrics), strict=True):
+        apart = set_apart(group, groups)
+        if "logging_policy" in apart:
+            apart["logging_policy"] = log_mus.name(apart["logging_policy"])
+        seeds = tuple(one.run.seed for one in group)
+        policies.append(ComparedPolicy(group[0].run.model, apart, seeds, cells))
+        if (mu := group[0].settings["logging_policy"]) is not None:
+            name = log_mus.name(mu)
+            measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
+    found = dict(frame["event"].value_counts().iter_rows())
+    events = {
+        kind: {name: found[name] for name in getattr(kinds, kind) if name in found}
+        for kind in KINDS
+    }
+    dataset = str(runs[0].config["dataset"])
+    return Comparison(dataset, events, tuple(policies), measured_against)
+
+
+def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(run.folder.events, columns=columns)
+    except (OSError, pl.exceptions.PolarsError):
+        raise SettingError(f"{run.folder.events} is not the event table of a run") from None
+
+
+def _cells(groups: Sequence[list[Measured]], metrics: Sequence[str]) -> list[dict[str, Cell]]:
+    """Cells by metric for each group."""
+    found: list[dict[str, Cell]] = [{} for _ in groups]
+    for metric in metrics:
+        scores = {
+            number: pooled([one.scores[metric] for one in group])
+            for number, group in enumerate(groups)
+            if metric in group[0].scores
+        }
+        ranked = sorted(
+            (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
+        )
+        contest = len(ranked) > 1 and metric not in SMALLER_IS_BETTER
+        for number, score in scores.items():
+            means = [one.scores[metric].mean for one in groups[number]]
+            best = contest and score.mean == scores[ranked[0]].mean
+            found[number][metric] = Cell(
+                score.mean,
+                score.stderr,
+                float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                score.count,
+                best,
+                paired(scores[ranked[1]], scores[ranked[0]]) if best else None,
+            )
+    return found

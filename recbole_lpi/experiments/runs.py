@@ -1,0 +1,157 @@
+"""Finished runs, and which of them may stand in one table."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.evaluation.metrics import Kinds
+from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.settings import SettingError
+
+# Which events there are, and which of them a run is measured on and how. RecBole's filters, with
+# what it takes an empty one for,
+FILTERS = {
+    "dataset": None, "user_inter_num_interval": "[0,inf)", "item_inter_num_interval": "[0,inf)",
+    "val_interval": None, "filter_inter_by_user_or_item": False, "rm_dup_inter": None,
+}  # fmt: skip
+# and our own settings. The input length, loss_on_last and gamma are the policy's own affair.
+MEASURED = (
+    "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD", "reward_field", "event_field",
+    "rating_to_reward", "purchase_events", "click_events", "evaluate_first_event", "split",
+)  # fmt: skip
+# Neither data nor policy: where a run went, on what machine, what it printed. The logging policy
+# is told apart by what it says of the events, not by its path.
+INCIDENTAL = frozenset(
+    [
+        "seed", "split_seed", "split_ratio", "eval_args", "data_path", "logging_policy",
+        "logging_policy_dir", "gpu_id", "use_gpu", "worker", "show_progress", "state",
+        "reproducibility", "metrics", "topk", "eval_batch_size", "metric_decimal_place",
+        "loss_decimal_place", "log_wandb", "wandb_project", "checkpoint_dir", "save_dataset",
+        "dataset_save_path", "save_dataloaders", "dataloaders_save_path",
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run.
+
+    Attributes:
+        config: every setting.
+        protocol: those that two runs must share to be compared, the split's spelt out.
+        kinds: the events that count as purchases and as clicks.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    protocol: dict[str, Any]
+    kinds: Kinds
+
+    @property
+    def model(self) -> str:
+        """The policy's name."""
+        return str(self.config["model"])
+
+    @property
+    def seed(self) -> Any:
+        """Of the run."""
+        return self.config.get("seed")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes the policy: settings that are neither of the data nor incidental."""
+        left_out = INCIDENTAL | set(FILTERS) | set(MEASURED)
+        return {k: v for k, v in self.config.items() if k not in left_out and v is not None}
+
+
+def load(path: str | Path) -> FinishedRun:
+    """The run in a folder; SettingError if it is none, did not finish, or kept no events."""
+    folder = RunFolder(path)
+    config = folder.read_config()
+    if not folder.finished:
+        raise SettingError(f"{path} did not finish: go on with it by --resume={path}")
+    if not folder.events.is_file():
+        raise SettingError(
+            f"{path} has no events.parquet: it was never measured on the test part, as a logging "
+            "policy trained for another run is not; train it as a run of its own"
+        )
+    if "model" not in config or "dataset" not in config:
+        raise SettingError(f"{folder.config} names no model or no dataset")
+    try:
+        data = DataSettings.of(defaultdict(lambda: None, config))
+        metrics = dict(json.loads(folder.metrics.read_text(encoding="utf-8")))
+    except SettingError as error:
+        raise SettingError(f"{folder.config}: {error}") from None
+    except (ValueError, TypeError):
+        raise SettingError(f"{folder.metrics} is not the JSON of a run's metrics") from None
+    protocol = {
+        key: empty if config.get(key) is None else config[key] for key, empty in FILTERS.items()
+    }
+    protocol |= {key: getattr(data, key) for key in MEASURED}
+    if data.reward_field in ((config.get("load_col") or {}).get("inter") or ()):
+        del protocol["rating_to_reward"]  # read only where the log has no rewards
+    if data.split != "leave_one_out":
+        protocol["split_ratio"] = data.split_ratio
+    if data.split == "random":
+        protocol["split_seed"] = data.seed if data.split_seed is None else data.split_seed
+    protocol["data"] = metrics.get("data")
+    return FinishedRun(folder, config, protocol, Kinds(data.purchase_events, data.click_events))
+
+
+def load_comparable(paths: Sequence[str | Path]) -> list[FinishedRun]:
+    """The runs; SettingError if one is given twice or differs in data, split or protocol."""
+    if not paths:
+        raise SettingError("no run is given: name the folders of finished runs")
+    seen: set[Path] = set()
+    for path in paths:
+        if Path(path).resolve() in seen:
+            raise SettingError(f"{path} is given twice")
+        seen.add(Path(path).resolve())
+    first, *others = runs = [load(path) for path in paths]
+    for other in others:
+        refuse_incomparable(first, other)
+    return runs
+
+
+def refuse_incomparable(a: FinishedRun, b: FinishedRun) -> None:
+    """SettingError that names every setting of data, split or protocol in which two runs differ."""
+    differing = [
+        _difference(key, a, b)
+        for key in {**a.protocol, **b.protocol}
+        if not _agree(key, a.protocol.get(key), b.protocol.get(key))
+    ]
+    if differing:
+        raise SettingError(
+            f"{a.folder.path} and {b.folder.path} cannot stand in one table: "
+            + "; ".join(differing)
+            + ". Compare runs of the same data, split and protocol"
+        )
+
+
+def _agree(key: str, one: Any, other: Any) -> bool:
+    if key == "data" and None in (one, other):  # runs from before it was kept
+        return True
+    if isinstance(one, str) and isinstance(other, str):  # [5,inf) is [5, inf)
+        return "".join(one.split()) == "".join(other.split())
+    return bool(one == other)
+
+
+def _difference(key: str, a: FinishedRun, b: FinishedRun) -> str:
+    one, other = (_spelled(run.protocol.get(key)) for run in (a, b))
+    if key == "data":
+        return f"the data themselves or their split (hash {one} and {other})"
+    said = f"{key} is {one} and {other}"
+    followers = [run for run in (a, b) if run.config.get("split_seed") is None]
+    if key == "split_seed" and followers:
+        return f"{said} (where it is empty it follows seed: give every seed one --split_seed)"
+    return said
+
+
+def _spelled(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,160 @@
+"""A comparison as a table in Markdown, LaTeX and CSV, and the words that every table shares."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
+from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
+
+MEASURES = {"hit": "HR", "ndcg": "nDCG", "recall": "Recall", "mrr": "MRR", "precision": "Precision"}
+OTHERS = {
+    "js_divergence": ("divergence", "JS"), "kl_divergence": ("divergence", "KL"),
+    "average_reward@1": ("reward", "AR@1"),
+}  # fmt: skip
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {character: "\\" + character for character in "&%$#_{}"}
+
+
+def heading(metric: str) -> tuple[str, str]:
+    """``purchase_hit@5`` as (``purchase``, ``HR@5``)."""
+    if metric in OTHERS:
+        return OTHERS[metric]
+    kind, _, rest = metric.partition("_")
+    kind, rest = (kind, rest) if kind in KINDS else ("all", metric)
+    measure, _, cut = rest.partition("@")
+    return kind, f"{MEASURES.get(measure, measure)}@{cut}"
+
+
+def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
+    """What is to be known beside the numbers, a sentence or two each."""
+    numbers = []
+    for kind, events in comparison.events.items():
+        called = "" if set(events) <= {kind} else f" ({' or '.join(events)})"
+        numbers.append(f"{sum(events.values()):,} {kind}s{called}")
+    lines = [f"{comparison.dataset}, test part: {' and '.join(numbers)}."]
+    seeds = sorted({len(policy.seeds) for policy in comparison.policies})
+    number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    if seeds[-1] == 1:
+        lines.append("± is one standard error over sessions.")
+    elif seeds[0] > 1:
+        lines.append(f"± is the standard deviation over {number} seeds.")
+    else:
+        lines.append(
+            "± is the standard deviation over seeds; with one seed, a standard error over sessions."
+        )
+    if any(cell.best for policy in comparison.policies for cell in policy.cells.values()):
+        lines.append(
+            "Bold: the best. It differs from the second best at * p < .05, ** p < .01, *** p < "
+            ".001 (paired t-test over sessions, seeds averaged first)."
+        )
+    if SMALLER_IS_BETTER.intersection(metrics) and comparison.logging_policies:
+        lines.append("Divergence is from the logging policy, in nats; neither more nor less wins.")
+        if len(comparison.logging_policies) > 1:
+            each = "; ".join(
+                f"{', '.join(labels)} from {name}"
+                for name, labels in comparison.logging_policies.items()
+            )
+            lines.append(f"Divergences are from different logging policies: {each}.")
+    return lines
+
+
+def markdown(comparison: Comparison, metrics: Sequence[str]) -> str:
+    """A table as GitHub reads it, the caption below."""
+
+    def escape(text: str) -> str:
+        return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
+
+    def cell(found: Cell | None) -> str:
+        text, stars = plain(found), escape(found.stars if found else "")
+        return f"**{text}**{stars}" if found and found.best else text
+
+    heads = ["policy", "seeds", *(" ".join(heading(metric)) for metric in metrics)]
+    rows = [heads, ["-", "-:", *["-:"] * len(metrics)]]
+    rows += _rows(comparison, metrics, escape, cell)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", *map(escape, caption(comparison, metrics))]) + "\n"
+
+
+def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
+    """A table of the LaTeX package booktabs, as the paper's Table 3."""
+
+    def cell(found: Cell | None) -> str:
+        if found is None or not found.count:
+            return "--"
+        mean = f"{found.mean:.4f}"
+        mean = rf"\textbf{{{mean}}}" if found.best else mean
+        stars = f"$^{{{found.stars}}}$" if found.stars else ""
+        return rf"{mean}{stars} {{\scriptsize$\pm${found.error:.4f}}}"
+
+    kinds = [(kind, len(list(of))) for kind, of in groupby(metrics, lambda m: heading(m)[0])]
+    above, rules, column = [], [], 3
+    for kind, number in kinds:
+        above.append(rf"\multicolumn{{{number}}}{{c}}{{{kind.capitalize()}}}")
+        rules.append(rf"\cmidrule(lr){{{column}-{column + number - 1}}}")
+        column += number
+    rows = [" & ".join(row) + r" \\" for row in _rows(comparison, metrics, _latex_escape, cell)]
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table*}", r"\centering\footnotesize", r"\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabular}}{{lr{'r' * len(metrics)}}}", r"\toprule",
+        " & ".join(["", "", *above]) + r" \\", "".join(rules),
+        " & ".join(["Policy", "Seeds", *(heading(metric)[1] for metric in metrics)]) + r" \\",
+        r"\midrule", *rows, r"\bottomrule", r"\end{tabular}",
+        rf"\caption{{{' '.join(map(_latex_escape, caption(comparison, metrics)))}}}",
+        r"\end{table*}",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(comparison: Comparison, metrics: Sequence[str]) -> str:
+    """A row for each policy and metric, in full precision; empty where nothing was measured."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        ["policy", "seeds", "metric", "mean", "stderr", "spread", "count", "best", "stars", "p"]
+    )
+    for policy in comparison.policies:
+        for metric in metrics:
+            cell = policy.cells.get(metric)
+            row: list[object] = [policy.label, len(policy.seeds), metric]
+            if cell is not None and cell.count:
+                p = cell.against_second.p if cell.against_second else None
+                row += [cell.mean, cell.stderr, cell.spread, cell.count, int(cell.best), cell.stars]
+                row.append(p)
+            writer.writerow(row + [None] * (10 - len(row)))
+    return file.getvalue()
+
+
+TEXTS: dict[str, Callable[[Comparison, Sequence[str]], str]] = {
+    "markdown": markdown, "latex": latex, "csv": to_csv,
+}  # fmt: skip
+
+
+def _rows(
+    comparison: Comparison,
+    metrics: Sequence[str],
+    escape: Callable[[str], str],
+    cell: Callable[[Cell | None], str],
+) -> list[list[str]]:
+    def row(policy: ComparedPolicy) -> list[str]:
+        cells = [cell(policy.cells.get(metric)) for metric in metrics]
+        return [escape(policy.label), str(len(policy.seeds)), *cells]
+
+    return [row(policy) for policy in comparison.policies]
+
+
+def plain(cell: Cell | None, stars: int = 0) -> str:
+    """Mean ± error, and room for ``stars`` stars, so that the numbers stand below one another."""
+    if cell is None or not cell.count:
+        return "–" + " " * stars
+    return f"{cell.mean:.4f} ± {cell.error:.4f}" + (cell.stars.ljust(stars) if stars else "")
+
+
+def _latex_escape(text: str) -> str:
+    escaped = "".join(LATEX.get(character, character) for character in text)
+    return escaped.replace("±", r"$\pm$").replace("<", "$<$")

@@ -1,0 +1,230 @@
+"""Pooling, errors, tests and refusals, against values worked by hand and scipy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recbole_lpi.experiments.comparison import compare
+from recbole_lpi.settings import SettingError
+
+HITS = ["purchase_hit@5", "click_hit@5"]
+
+
+def by_label(comparison):
+    return {policy.label: policy for policy in comparison.policies}
+
+
+def test_one_seed_by_hand(made):
+    """Purchases at ranks 1, 9, 2, 9: HR@5 is 2/4; S = 4 sessions, √(4/3 · 4 · (½/4)²) = ½/√3."""
+    made("a", [9, 1, 9, 9, 9, 2, 1, 9])
+    found = compare(["a"], [*HITS, "purchase_ndcg@5"])
+    (policy,) = found.policies
+    cell = policy.cells["purchase_hit@5"]
+    assert (cell.mean, cell.count, cell.spread) == (0.5, 4, None)
+    assert cell.stderr == cell.error == pytest.approx(0.5 / math.sqrt(3))
+    assert policy.cells["click_hit@5"].mean == 0.25
+    assert policy.cells["purchase_ndcg@5"].mean == pytest.approx((1 + 1 / math.log2(3)) / 4)
+    assert not cell.best and cell.stars == ""  # nothing to be better than
+    assert found.events == {"purchase": {"purchase": 4}, "click": {"click": 4}}
+    assert found.dataset == "shop_1%"
+
+
+def test_seeds_are_pooled(made):
+    """HR@5 of purchases is 1/4, 2/4 and 3/4: mean 1/2, standard deviation 1/4."""
+    made("a", [9, 1, 9, 9, 9, 9, 9, 9], seed=1)
+    made("b", [9, 1, 9, 1, 9, 9, 9, 9], seed=2, gpu_id="1", show_progress=True, topk=[3])
+    made("c", [9, 1, 9, 1, 9, 1, 9, 9], seed=3, data_path="/elsewhere")
+    (policy,) = compare(["a", "b", "c"], HITS).policies
+    assert policy.label == "LPIRL" and policy.seeds == (1, 2, 3)
+    cell = policy.cells["purchase_hit@5"]
+    assert cell.mean == pytest.approx(0.5) and cell.error == cell.spread == pytest.approx(0.25)
+    # Means of the sessions over seeds: 1, 2/3, 1/3, 0.
+    expected = np.std([1, 2 / 3, 1 / 3, 0], ddof=1) / math.sqrt(4)
+    assert cell.stderr == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (3, 1), (2, 3)])
+def test_the_best_is_tested_against_the_second_as_scipy_does(made, seeds):
+    rng = np.random.default_rng(0)
+    tables = {"good": [], "fair": []}
+    kinds = ["click", "purchase", "click", "click"] * 50  # half of the sessions buy nothing
+    for name, bound, number in (("good", 12, seeds[0]), ("fair", 18, seeds[1])):
+        for seed in range(number):
+            ranks = rng.integers(1, bound, 200)
+            beta = 0.3 if name == "good" else 1.0
+            made(f"{name}{seed}", ranks, kinds=kinds, beta=beta, seed=seed)
+            tables[name].append(ranks[1::4] <= 5)
+    made("poor", np.full(200, 50), kinds=kinds, beta=9)
+    runs = [f"{name}{seed}" for name, of in tables.items() for seed in range(len(of))]
+    found = by_label(compare(["poor", *runs], HITS))
+    good, fair = (found[f"LPIRL (beta={beta})"].cells["purchase_hit@5"] for beta in (0.3, 1.0))
+    expected = stats.ttest_rel(*(np.mean(tables[name], axis=0) for name in ("good", "fair")))
+    assert good.best and not fair.best and fair.against_second is None
+    assert good.against_second.p == pytest.approx(expected.pvalue)
+    assert good.against_second.t == pytest.approx(expected.statistic)
+    assert good.stars == "*" * sum(expected.pvalue < level for level in (0.05, 0.01, 0.001))
+
+
+def test_a_tie_has_two_best_and_no_star(made):
+    made("a", [1, 1, 9, 9])
+    made("b", [9, 1, 1, 9], model="LoggingPolicy")
+    for policy in compare(["a", "b"], HITS).policies:
+        cell = policy.cells["purchase_hit@5"]
+        assert cell.best and cell.stars == ""
+
+
+def test_divergence_is_nobodys_win_and_is_left_out_where_it_was_not_measured(made):
+    made("a", [1, 1], mu=-2.0, logging_policy="/x/mu")
+    made("b", [1, 1], mu=-2.0, model="SQN", logging_policy="/y/mu")
+    made("c", [1, 1], model="LoggingPolicy")
+    found = compare(["a", "b", "c"], ["js_divergence"])
+    cells = [policy.cells.get("js_divergence") for policy in found.policies]
+    assert cells[0].mean == pytest.approx(0.2) and cells[2] is None
+    assert not any(cell.best for cell in cells[:2])
+    assert found.logging_policies == {"mu": ("LPIRL", "SQN")}
+
+
+def test_no_purchase_is_nan_and_not_the_best(made):
+    for name, model in (("a", "LPIRL"), ("b", "SQN")):
+        made(name, [1, 1], model=model, kinds=["click", "click"])
+    for policy in compare(["a", "b"], HITS).policies:
+        cell = policy.cells["purchase_hit@5"]
+        assert math.isnan(cell.mean) and cell.count == 0 and not cell.best
+
+
+def test_labels_say_what_differs_within_a_model(made):
+    made("a", [1, 1], beta=0.3, weight_normalize=True)
+    made("b", [1, 1], model="LoggingPolicy", encoder="gru4rec", beta=7)
+    made("c", [1, 1], beta=1, weight_normalize=False, clip_grad_norm=None)
+    made("d", [1, 1], model="LoggingPolicy", beta=7)
+    found = compare(["a", "b", "c", "d"], HITS)
+    assert [policy.label for policy in found.policies] == [
+        "LPIRL (beta=0.3, weight_normalize=true)",
+        "LPIRL (beta=1, weight_normalize=false)",
+        "LoggingPolicy (encoder=gru4rec)",
+        "LoggingPolicy (encoder=unset)",
+    ]
+
+
+def test_the_logging_policy_is_known_by_what_it_says_and_not_by_its_path(made):
+    made("a", [1, 1], mu=-2.0, logging_policy="/x/mu", seed=1)
+    made("b", [1, 1], mu=-2.00005, logging_policy="/y/other", seed=2)
+    made("c", [1, 1], mu=-2.1, logging_policy="/z/mu", seed=3)
+    found = compare(["a", "b", "c"], HITS)
+    assert [(policy.label, policy.seeds) for policy in found.policies] == [
+        ("LPIRL (logging_policy=mu #1)", (1, 2)),
+        ("LPIRL (logging_policy=mu #2)", (3,)),
+    ]
+    assert set(found.logging_policies) == {"mu #1", "mu #2"}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"dataset": "market"}, "dataset is shop_1% and market"),
+        ({"item_inter_num_interval": "[5,inf)"}, r"item_inter_num_interval is \[0,inf\) and \[5"),
+        ({"evaluate_first_event": True}, "evaluate_first_event is False and True"),
+        ({"purchase_events": ["buy"]}, r"purchase_events is \['purchase'\] and \['buy'\]"),
+        ({"rating_to_reward": {0: 1}}, "rating_to_reward is"),
+        ({"split": "time"}, "split is random and time"),
+        ({"split_ratio": [0.7, 0.2, 0.1]}, r"split_ratio is \[0.8, 0.1, 0.1\] and \[0.7"),
+        ({"split_seed": 7}, "split_seed is 2020 and 7. Compare"),
+        ({"split_seed": None, "seed": 3}, "split_seed is 2020 and 3 .*give every seed one --split"),
+        ({"data": "beef"}, "the data themselves or their split .hash cafe and beef"),
+        ({"split": "time", "dataset": "market"}, "dataset is .*; split is random and time"),
+    ],
+)
+def test_other_data_split_or_protocol_is_refused(made, other, said):
+    made("a", [1, 1], data="cafe")
+    made("b", [1, 1], **{"seed": 2, **other})
+    with pytest.raises(SettingError, match=f"^a and b cannot stand in one table: .*{said}"):
+        compare(["a", "b"], HITS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"MAX_ITEM_LIST_LENGTH": 7, "loss_on_last": 3, "gamma": 0.1},
+        {"item_inter_num_interval": "[0, inf)"},
+        {"split": "random", "split_ratio": [0.8, 0.1, 0.1], "eval_args": None},
+        {"split_seed": None, "seed": 2020},
+        {"data": None},
+        {"item_inter_num_interval": None, "user_inter_num_interval": "[0,inf)"},
+    ],
+)
+def test_what_is_the_policys_own_or_says_the_same_is_compared(made, other):
+    made("a", [1, 1], data="cafe")
+    made("b", [1, 1], **{"model": "SQN", **other})
+    assert len(compare(["a", "b"], HITS).policies) == 2
+
+
+def test_what_a_rating_is_worth_counts_where_the_log_has_no_rewards(made):
+    columns = {"load_col": {"inter": ["session_id", "reward"]}}
+    for number, worth in enumerate(({0: 0}, {0: 1})):
+        made(f"with{number}", [1, 1], rating_to_reward=worth, seed=number, **columns)
+        made(f"without{number}", [1, 1], rating_to_reward=worth, seed=number)
+    assert compare(["with0", "with1"], HITS).policies[0].seeds == (0, 1)
+    with pytest.raises(SettingError, match="rating_to_reward is"):
+        compare(["without0", "without1"], HITS)
+
+
+def test_a_split_by_time_does_not_follow_the_seed(made):
+    for seed in (1, 2):
+        made(f"r{seed}", [1, 1], split="time", split_seed=None, seed=seed)
+    assert compare(["r1", "r2"], HITS).policies[0].seeds == (1, 2)
+
+
+def test_other_events_are_refused_though_the_settings_agree(made):
+    made("a", [1, 1, 1, 1])
+    made("b", [1, 1, 1, 1], model="SQN", kinds=["click", "click", "click", "purchase"])
+    with pytest.raises(SettingError, match="b and a were measured on different test events"):
+        compare(["a", "b"], HITS)
+
+
+def broken_metrics(run):
+    (run / "metrics.json").write_text("[1")
+
+
+def broken_events(run):
+    (run / "events.parquet").write_bytes(b"PAR1")
+
+
+def broken_config(run):
+    (run / "config.yaml").write_text("a: [")
+
+
+def empty_config(run):
+    (run / "config.yaml").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: (run / "config.yaml").unlink(), "a is no run folder"),
+        (lambda run: (run / "metrics.json").unlink(), "a did not finish: .*--resume=a"),
+        (lambda run: (run / "events.parquet").unlink(), "a has no events.parquet"),
+        (broken_metrics, "metrics.json is not the JSON"),
+        (broken_events, "events.parquet is not the event table"),
+        (broken_config, "config.yaml is not plain YAML"),
+        (empty_config, "config.yaml names no model"),
+    ],
+)
+def test_what_is_no_finished_run_is_refused(made, spoil, said):
+    spoil(made("a", [1, 1]))
+    with pytest.raises(SettingError, match=said):
+        compare(["a"], HITS)
+
+
+def test_one_run_counts_once(made):
+    made("a", [1, 1])
+    made("b", [1, 1])
+    with pytest.raises(SettingError, match="a/ is given twice"):
+        compare(["a", "a/"], HITS)
+    with pytest.raises(SettingError, match=r"a and b are one policy with one seed \(1\)"):
+        compare(["a", "b"], HITS)
+    with pytest.raises(SettingError, match="no run is given"):
+        compare([], HITS)
