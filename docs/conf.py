@@ -2,6 +2,7 @@
 
 project = "recbole_lpi"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["dollarmath"]
 html_theme = "furo"
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3

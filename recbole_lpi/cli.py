@@ -82,6 +82,37 @@ def compare(
         compare_runs(runs, format_, metrics.split(","), topk.split(","), figure, output)
 
 
+@app.command(context_settings=EXTRA)
+def sweep(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(help="A YAML file, or one of ours: policies")],
+    dataset: Annotated[str, typer.Option(help="A data set: its folder's name")],
+    runs: Annotated[Path, typer.Option(help="Folder to keep the runs in")] = Path("runs/sweep"),
+    seeds: Annotated[int, typer.Option(min=1, help="Of the best settings of each row")] = 3,
+    only: Annotated[str, typer.Option(help="Rows of the plan, separated by commas")] = "",
+    against: Annotated[str, typer.Option(help="The row to test every other against")] = "LPIRL",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the report there: Markdown")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw purchases against clicks: a .png, .svg or .pdf")
+    ] = None,
+    train: Annotated[bool, typer.Option(help="Run what is missing before reporting")] = True,
+) -> None:
+    """Tune every row of a plan on validation, train more seeds of the best, report.
+
+    What has run is not run again: stopped, it goes on; started twice, it shares the work. Any
+    setting of all runs can follow as --setting=value.
+    """
+    with one_line_errors():
+        given = settings_of(context.args)
+        from recbole_lpi.experiments import command
+
+        command.sweep(
+            plan, dataset, runs, seeds, [row for row in only.split(",") if row], given,
+            against, threads, output, figure, train,
+        )  # fmt: skip
+
+
 def settings_of(arguments: Sequence[str]) -> dict[str, Any]:
     """``--setting=value`` arguments as a dictionary; SettingError for anything else.
 

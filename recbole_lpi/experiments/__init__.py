@@ -1,1 +1,4 @@
-"""Experiments: finished runs side by side. Event tables are read, no model is trained."""
+"""Experiments: finished runs side by side, and sweeps that make them.
+
+Tables and figures read event tables; only a sweep starts runs, and it leaves training to the host.
+"""

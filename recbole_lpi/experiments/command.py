@@ -1,11 +1,12 @@
-"""``recbole-lpi compare``: from run folders to a table and a figure."""
+"""``recbole-lpi compare`` and ``sweep``: from run folders to a table and a figure."""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -47,6 +48,49 @@ def compare_runs(
         terminal.show(comparison, names, Console())
     else:
         sys.stdout.write(as_text(comparison, names, format_))
+    for path in (figure, output):
+        if path is not None:
+            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+
+
+def sweep(
+    plan: str,
+    dataset: str,
+    runs: Path,
+    seeds: int,
+    only: Sequence[str],
+    given: Mapping[str, Any],
+    against: str,
+    threads: int | None,
+    output: Path | None,
+    figure: Path | None,
+    train: bool,
+) -> None:
+    """Run what a plan lacks, then print its report or write it to ``output``, and draw."""
+    from recbole_lpi.experiments import report
+    from recbole_lpi.experiments.sweep import Sweep, read_plan
+
+    if figure is not None:
+        from recbole_lpi.experiments import figures
+
+        figures.check_suffix(figure)
+    work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, only)
+    if train:
+        import torch
+
+        from recbole_lpi.host.memory import keep_freed_memory
+
+        keep_freed_memory()
+        if threads:
+            torch.set_num_threads(threads)
+        work.work()
+    text = report.markdown(work, against)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text)
+    if figure is not None:
+        figures.write(report.trade_off(work, against), figure)
     for path in (figure, output):
         if path is not None:
             Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)

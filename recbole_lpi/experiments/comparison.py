@@ -7,7 +7,7 @@ over sessions, each event's value averaged over a policy's seeds first (``signif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,17 +75,19 @@ class ComparedPolicy:
         model: its name; differing: settings that set it apart from others of that name.
         seeds: of its runs.
         cells: by full name of a metric; divergences only where they were measured.
+        name: what the caller calls it; empty: its model and what sets it apart.
     """
 
     model: str
     differing: dict[str, Any]
     seeds: tuple[Any, ...]
     cells: dict[str, Cell]
+    name: str = ""
 
     @property
     def label(self) -> str:
-        """``LPIRL (beta=0.3)``."""
-        return label(self.model, self.differing)
+        """Its name, or ``LPIRL (beta=0.3)``."""
+        return self.name or label(self.model, self.differing)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,12 @@ class Comparison:
     logging_policies: dict[str, tuple[str, ...]]
 
 
-def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
+def compare(
+    paths: Sequence[str | Path], metrics: Sequence[str], called: Mapping[Path, str] | None = None
+) -> Comparison:
     """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
+
+    ``called`` names policies, by the folder of a run of theirs, something of the caller's own.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
@@ -131,7 +137,8 @@ def compare(paths: Sequence[str | Path], metrics: Sequence[str]) -> Comparison:
         if "logging_policy" in apart:
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
         seeds = tuple(one.run.seed for one in group)
-        policies.append(ComparedPolicy(group[0].run.model, apart, seeds, cells))
+        own_name = (called or {}).get(group[0].run.folder.path, "")
+        policies.append(ComparedPolicy(group[0].run.model, apart, seeds, cells, own_name))
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = log_mus.name(mu)
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)

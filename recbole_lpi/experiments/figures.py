@@ -101,7 +101,7 @@ def _series(policies: Sequence[ComparedPolicy]) -> dict[str, list[ComparedPolicy
     series: dict[str, list[ComparedPolicy]] = {}
     for policy in policies:
         rest = {key: value for key, value in policy.differing.items() if key != "beta"}
-        series.setdefault(label(policy.model, rest), []).append(policy)
+        series.setdefault(policy.name or label(policy.model, rest), []).append(policy)
     for name, line in list(series.items()):
         if len(line) == 1:  # nothing to join: β, if it is told, belongs to the name
             series = {(line[0].label if n == name else n): of for n, of in series.items()}

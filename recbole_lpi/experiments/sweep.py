@@ -30,6 +30,7 @@ class Row:
     model: str
     fixed: Settings
     tries: tuple[Settings, ...]
+    seeded: bool = True  # a model that draws nothing is run once
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def read_plan(name: str) -> Plan:
     try:
         rows = tuple(
             Row(row, given.get("model", row), given.get("fixed") or {},
-                tuple(given.get("tries") or ({},)))
+                tuple(given.get("tries") or ({},)), given.get("seeded", True))
             for row, given in content["rows"].items()
         )  # fmt: skip
         plan = Plan(content["shared"], content["criterion"], content["reference"], rows)
@@ -130,8 +131,12 @@ class Sweep:
         best = self.best(row)
         if best is None:
             return []
-        folders = [self.folder(row, best, seed) for seed in range(1, self.seeds + 1)]
+        folders = [self.folder(row, best, seed) for seed in range(1, self.seeds_of(row) + 1)]
         return [folder for folder in folders if folder.finished]
+
+    def seeds_of(self, row: Row) -> int:
+        """How many seeds the best settings of a row are trained with."""
+        return self.seeds if row.seeded else 1
 
     def work(self) -> None:
         """Run whatever is missing and nobody else is at; returns when nothing is left to begin."""
@@ -148,7 +153,7 @@ class Sweep:
                 yield row, settings, 1
         for row in self.rows:
             if (best := self.best(row)) is not None:
-                for seed in range(2, self.seeds + 1):
+                for seed in range(2, self.seeds_of(row) + 1):
                     yield row, best, seed
 
     def _make(self, row: Row, settings: Settings, seed: int, wait: bool = False) -> bool:

@@ -1,0 +1,122 @@
+"""What a sweep found: its search, its table, paired tests of one row against all, the trade-off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.significance import SessionScore, paired, pooled, session_score
+from recbole_lpi.experiments import tables
+from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.experiments.runs import load
+from recbole_lpi.experiments.sweep import Row, Settings, Sweep
+from recbole_lpi.settings import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+K = 20
+TESTED = (f"purchase_ndcg@{K}", f"click_ndcg@{K}")
+SHOWN = (
+    f"purchase_hit@{K}", f"purchase_ndcg@{K}", f"click_hit@{K}", f"click_ndcg@{K}", "js_divergence",
+)  # fmt: skip
+
+
+def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
+    """All of it in Markdown; rows without a finished run are named as missing.
+
+    Args:
+        against: the row that every other is tested against.
+    """
+    parts = ["### Search on validation", search_table(sweep)]
+    comparison = table(sweep, metrics)
+    parts += ["### Test part", tables.markdown(comparison, metrics)]
+    parts += [f"### {against} against every other policy", tests_against(sweep, against)]
+    missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
+    if missing:
+        parts.append(f"Not all of their runs have finished: {', '.join(missing)}.")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def search_table(sweep: Sweep) -> str:
+    """Every try of every row on validation, the best in bold."""
+    names = (sweep.plan.criterion, *TESTED)
+    lines = [f"| policy | tried | {' | '.join(names)} | best epoch |", "| - | - | - | - | - | - |"]
+    for row in sweep.rows:
+        best = sweep.best(row)
+        for settings in row.tries:
+            mark = "**" if settings == best else ""
+            cells = _measured(sweep, row, settings, names)
+            lines.append(f"| {row.name} | {mark}{_spelled(settings)}{mark} | {cells} |")
+    return "\n".join(lines)
+
+
+def table(sweep: Sweep, metrics: Sequence[str]) -> Comparison:
+    """The finished rows, each by its best settings and all seeds; SettingError if there is none."""
+    paths, names = [], {}
+    for row in sweep.rows:
+        for folder in sweep.runs(row):
+            paths.append(folder.path)
+            names[folder.path] = row.name
+    if not paths:
+        raise SettingError(f"{sweep.root} has no row all of whose tries have finished")
+    return compare(paths, metrics, names)
+
+
+def tests_against(sweep: Sweep, against: str) -> str:
+    """Paired t-tests over sessions of one row against each other one, seeds averaged first."""
+    scores = {row.name: _scores(sweep, row) for row in sweep.rows if sweep.runs(row)}
+    if against not in scores:
+        return f"No run of {against} has finished."
+    lines = [f"| {against} minus | {' | '.join(TESTED)} |", "| - | - | - |"]
+    for name, other in scores.items():
+        if name != against:
+            cells = []
+            for metric in TESTED:
+                found = paired(other[metric], scores[against][metric])
+                stars = "\\*" * len(found.stars)
+                cells.append(f"{found.difference:+.4f} ± {found.stderr:.4f} {stars}".strip())
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", r"\* p < .05, \*\* p < .01, \*\*\* p < .001, over sessions."])
+
+
+def trade_off(sweep: Sweep, along: str) -> Figure:
+    """The table's rows as points, and all tries of the row ``along`` joined along β."""
+    from recbole_lpi.experiments import figures  # matplotlib takes a second to import
+
+    paths: list[Path] = []
+    names: dict[Path, str] = {}
+    for row in sweep.rows:
+        tries = [sweep.folder(row, settings, 1) for settings in row.tries]
+        folders = [f for f in tries if f.finished] if row.name == along else sweep.runs(row)
+        for folder in folders:
+            paths.append(folder.path)
+            names[folder.path] = row.name
+    comparison = compare(paths, figures.trade_off_metrics(K), names)
+    return figures.trade_off(comparison, K)
+
+
+def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) -> str:
+    folder, score = sweep.folder(row, settings, 1), sweep.score(row, settings)
+    if score is None or not folder.finished:
+        return f"{'not run' if score is None else 'diverged'} |  |  | "
+    found = json.loads(folder.metrics.read_text(encoding="utf-8"))
+    means = [found["valid"][name]["mean"] for name in names]
+    cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
+    return " | ".join([*cells, str(found["best_epoch"])])
+
+
+def _scores(sweep: Sweep, row: Row) -> dict[str, SessionScore]:
+    runs = [load(folder.path) for folder in sweep.runs(row)]
+    events = [(read_events(run.folder.events), run.kinds) for run in runs]
+    return {
+        metric: pooled([session_score(table, metric, kinds) for table, kinds in events])
+        for metric in TESTED
+    }
+
+
+def _spelled(settings: Settings) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"

@@ -1,0 +1,186 @@
+"""Sweeps: what runs, what is not run again, what is picked, and what the report says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from recbole_lpi.cli import app
+from recbole_lpi.experiments import report, sweep
+from recbole_lpi.experiments.sweep import Row, Sweep, diverged, read_plan
+from recbole_lpi.host import runner
+from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.objectives import OBJECTIVES
+from recbole_lpi.settings import SettingError
+
+from .conftest import make_run
+
+PLAN = """
+shared: {split_seed: 2020, epochs: 1}
+criterion: ndcg@20
+reference: LoggingPolicy
+rows:
+  LPIRL:
+    fixed: {gamma: 0.1}
+    tries: [{beta: 1.0}, {beta: 0.5}]
+  LoggingPolicy:
+    tries: [{learning_rate: 0.1}, {learning_rate: 0.2}]
+  Counted: {model: Popularity, seeded: false}
+"""
+SCORE = {0.1: 0.3, 0.2: 0.4, 1.0: 0.2, 0.5: 0.6, None: 0.1}  # of each try on validation
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Runs that leave their files without training; what each was given."""
+    calls: list[dict[str, Any]] = []
+
+    def run(model=None, dataset=None, config_files=(), config_dict=None):
+        given = dict(config_dict)
+        if "resume" in given:
+            calls.append({"resumed": given["resume"]})
+            given = RunFolder(given["resume"]).read_config()
+        else:
+            calls.append({"model": model, **given})
+        tried = given.get("beta", given.get("learning_rate"))
+        if tried is not None and tried == given.get("fails"):
+            RunFolder(given["run_dir"]).write_config(given)
+            raise FloatingPointError("the loss is nan")
+        folder = Path(given["run_dir"])
+        ranks = [1, 2, 3, 4 + given["seed"]] if tried == 0.5 else [2, 3, 1, 9]
+        mu = None if model == "LoggingPolicy" else -1.0
+        make_run(folder, ranks, model or given["model"], mu=mu, **{
+            k: v for k, v in given.items() if k not in ("logging_policy", "model", "run_dir")
+        })  # fmt: skip
+        mean = {"mean": SCORE[tried], "stderr": 0.1, "count": 4}
+        measured = dict.fromkeys(("ndcg@20", *report.TESTED), mean)
+        RunFolder(folder).write_metrics({"best_epoch": 0, "valid": measured, "test": measured})
+
+    monkeypatch.setattr(runner, "run", run)
+    return calls
+
+
+def test_the_reference_runs_first_and_is_the_logging_policy_of_all(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"extra": 7}, seeds=2)
+    work.work()
+    tried = [call.get("beta", call.get("learning_rate")) for call in made]
+    assert tried[:2] == [0.1, 0.2]  # whatever its place in the plan
+    assert sorted(tried[2:5], key=str) == [0.5, 1.0, None]
+    assert [(call["model"], call["seed"]) for call in made[5:]] == [
+        ("LPIRL", 2), ("LoggingPolicy", 2),
+    ]  # fmt: skip
+    assert tried[5:] == [0.5, 0.2]  # the best on validation, with one more seed
+    mu = tmp_path / "runs" / "LoggingPolicy" / "learning_rate=0.2" / "seed=1"
+    for call in made:
+        assert call["logging_policy"] == ("none" if call["model"] == "LoggingPolicy" else str(mu))
+        assert (call["extra"], call["split_seed"], call["epochs"]) == (7, 2020, 1)
+        assert call.get("gamma") == (0.1 if call["model"] == "LPIRL" else None)
+
+
+def test_nothing_is_run_twice_and_what_broke_off_goes_on(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    work.work()
+    number = len(made)
+    broken = work.folder(work.rows[0], {"beta": 1.0}, 1)
+    broken.write_config({**broken.read_config(), "model": "LPIRL", "run_dir": str(broken.path)})
+    broken.metrics.unlink()
+    Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1).work()
+    assert made[number:] == [{"resumed": str(broken.path)}]
+
+
+def test_what_another_process_is_at_is_left_to_it(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    folder = work.folder(work.rows[0], {"beta": 1.0}, 1)
+    folder.path.parent.mkdir(parents=True)
+    with sweep.FileLock(folder.path.with_suffix(".lock")):
+        work.work()
+        assert not folder.begun and len(made) == 4
+    assert work.best(work.rows[0]) is None  # not all of its tries have run
+    assert [row.name for row in work.rows if work.runs(row)] == ["LoggingPolicy", "Counted"]
+
+
+def test_a_try_that_diverges_is_not_the_best_and_not_tried_again(plan, made, tmp_path):
+    for _ in range(2):
+        work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"fails": 0.5}, seeds=1)
+        work.work()
+    row = work.rows[0]
+    assert work.best(row) == {"beta": 1.0}
+    assert "the loss is nan" in diverged(work.folder(row, {"beta": 0.5}, 1)).read_text()
+    assert sum(call.get("beta") == 0.5 for call in made) == 1
+    assert "| LPIRL | beta 0.5 | diverged |" in report.markdown(work, "LPIRL")
+
+
+def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
+    work.work()
+    text = report.markdown(work, "LPIRL")
+    assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 0 |" in text
+    assert "| LPIRL | beta 1.0 | 0.2000 |" in text
+    assert "| LPIRL | 2 |" in text and "| Counted | 1 |" in text
+    # Purchases of LPIRL rank 2 and, by seed, 5 or 6; those of LoggingPolicy 3 and 9.
+    from math import log2
+
+    mine = (1 / log2(3) + (1 / log2(6) + 1 / log2(7)) / 2) / 2
+    others = (1 / log2(4) + 1 / log2(10)) / 2
+    assert f"| LoggingPolicy | {mine - others:+.4f} ±" in text
+    assert "Not all" not in text
+    three = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=3)
+    assert "Not all of their runs have finished: LPIRL, LoggingPolicy." in report.markdown(
+        three, "LPIRL"
+    )
+
+
+def test_the_trade_off_joins_the_tries_along_beta(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    work.work()
+    figure = report.trade_off(work, "LPIRL")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["β = 0.5", "β = 1.0"]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["LPIRL", "LoggingPolicy", "Counted"]
+
+
+def test_the_command_reports_without_training(plan, made, tmp_path):
+    arguments = ["sweep", str(plan), "--dataset=shop", f"--runs={tmp_path / 'runs'}", "--seeds=1"]
+    done = CliRunner().invoke(app, [*arguments, "--no-train"])
+    assert done.exit_code == 2 and "no row all of whose tries have finished" in done.stderr
+    done = CliRunner().invoke(app, [*arguments, "--extra=7"])
+    assert done.exit_code == 0 and "### Test part" in done.stdout
+    assert all(call["extra"] == 7 for call in made)
+    done = CliRunner().invoke(app, [*arguments, "--only=Nobody"])
+    assert done.exit_code == 2 and "the plan has no row Nobody" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("rows: {A: {}}", "not a plan of shared, criterion"),
+        (PLAN.replace("reference: LoggingPolicy", "reference: Nobody"), "reference is Nobody"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(text, reason, tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingError, match=reason):
+        read_plan(str(path))
+    with pytest.raises(SettingError, match="one of policies"):
+        read_plan("policie")
+
+
+def test_our_own_plan_has_every_policy_with_one_budget():
+    plan = read_plan("policies")
+    assert {row.model for row in plan.rows} >= set(OBJECTIVES)
+    seeded = [row for row in plan.rows if row.seeded]
+    assert all(len(row.tries) == 4 for row in seeded), "the same budget for each"
+    assert all(isinstance(row, Row) for row in plan.rows)
+    json.dumps([dict(settings) for row in plan.rows for settings in row.tries])
