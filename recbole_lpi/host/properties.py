@@ -15,7 +15,7 @@ def properties_folder() -> Path:
 
 
 def property_files(model: str, dataset: str) -> list[Path]:
-    """Defaults of all policies, of this one and of the data set, where there are any."""
+    """Defaults of all policies, of this model and of the data set, where there are any."""
     ours = properties_folder()
     files = [ours / "policy.yaml", ours / f"{model}.yaml", ours / "dataset" / f"{dataset}.yaml"]
     return [file for file in files if file.is_file()]

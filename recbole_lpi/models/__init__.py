@@ -1,8 +1,11 @@
-"""The policies, as RecBole models: a class of a few lines each over one ``PolicyRecommender``."""
+"""The policies, a class of a few lines each over one ``PolicyRecommender``, and the floors."""
 
+from recbole_lpi.models.floors import FLOORS, Popularity, SessionKNN
 from recbole_lpi.models.policy import PolicyRecommender
 
-__all__ = ["LPIRL", "MODELS", "LoggingPolicy", "PolicyRecommender"]
+__all__ = [
+    "FLOORS", "LPIRL", "MODELS", "LoggingPolicy", "PolicyRecommender", "Popularity", "SessionKNN",
+]  # fmt: skip
 
 
 class LoggingPolicy(PolicyRecommender):
