@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from torch import nn
-
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.models import FLOORS, MODELS
 
@@ -28,10 +26,10 @@ REFUSED = {
 # Models whose scores are probabilities already, not logits.
 GIVE_PROBABILITIES = {"GRU4RecCPR", "RepeatNet", "SASRecCPR"}
 # Models with an embedding per user, which here is a session.
-EMBED_USERS = {"Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "SINE", "TransRec"}
+EMBED_USERS = {"Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec"}
 
 
-def make_model(config: Any, train: PolicyDataset) -> nn.Module:
+def make_model(config: Any, train: PolicyDataset) -> Any:
     """Policy, floor or model of RecBole's, on its device. Floors are fitted by this."""
     from recbole.data.transform import construct_transform
     from recbole.utils import get_model
@@ -43,6 +41,6 @@ def make_model(config: Any, train: PolicyDataset) -> nn.Module:
             f"{name} has an embedding for each session, and those of sessions held out are never "
             "trained: it ranks for strangers"
         )
-    known = {**MODELS, **FLOORS}
-    model: nn.Module = (known[name] if name in known else get_model(name))(config, train)
+    known: dict[str, Any] = {**MODELS, **FLOORS}
+    model = (known.get(name) or get_model(name))(config, train)
     return model.to(config["device"])

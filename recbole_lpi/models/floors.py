@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Part, Sessions, ranges
-from recbole_lpi.models.session_knn import NeighbourSettings, Neighbours
+from recbole_lpi.models.session_knn import Neighbours, NeighbourSettings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@
 x is the prefix of a session, s a training session as a set of items. The candidates are the
 ``sample_size`` latest training sessions that share an item with x, N(x) the ``k`` of them that are
 most similar. v is ``weighting_score`` of the last item of x that s has, λ is ``idf_weighting``, and
-idf(a) = log(sessions / sessions with a). Decays, and how idf enters, are those of the authors' code,
-session-rec, vsknn.py; its division of the similarity by the length of x is left out, because it
-changes nothing once the scores of one x are divided by their sum.
+idf(a) = log(sessions / sessions with a). Decays, and how idf enters, are those of the authors'
+code, session-rec, vsknn.py; its division of the similarity by the length of x is left out, because
+it changes nothing once the scores of one x are divided by their sum.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Neighbours:
         self.sessions.data[:] = 1  # however often a session has the item
         by_item = self.sessions.T.tocsr()
         by_item.sort_indices()  # latest first
-        # The latest sessions that share any item are among the latest of each: the rest is not kept.
+        # The latest sessions that share any item are among the latest of each: keep no others.
         of = np.repeat(np.arange(n_items), np.diff(by_item.indptr))
         kept = places_in_group(of) < settings.sample_size
         self.of_item = by_item.indices[kept]
