@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from recbole_lpi.host import configuration
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.rivals import GIVE_PROBABILITIES, REFUSED, make_model
 from recbole_lpi.host.rows import RowTrainer
-from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.models import FLOORS, MODELS
 from recbole_lpi.settings import SettingError
@@ -135,21 +132,20 @@ def test_settings_of_the_network_are_recboles_and_the_rest_is_the_protocol(at_sh
 
 
 def test_a_stock_config_of_recboles_model_is_recboles(at_shop):
-    """Before and after a run under our protocol."""
-    code = (
-        "import recbole_lpi\nfrom recbole.config import Config\n"
-        "from recbole_lpi.host.runner import make_config\n"
-        "if {ours}: make_config('GRU4Rec', 'shop', (), {{}})\n"
-        "c = Config('GRU4Rec', 'shop', config_dict={{'train_neg_sample_args': None, 'typo': 1}})\n"
-        "c.final_config_dict.pop('device'); print(sorted(map(str, c.final_config_dict.items())))"
-    )
-    shown = [
-        subprocess.run(
-            [sys.executable, "-c", code.format(ours=ours)], capture_output=True, text=True
-        ).stdout
-        for ours in (True, False)
-    ]
-    assert shown[0] == shown[1] and "('epochs', 300)" in shown[0] and "'typo'" in shown[0]
+    """Before and after one under our protocol, and what both are."""
+    from recbole.config import Config
+
+    def stock() -> dict[str, object]:
+        given = {"train_neg_sample_args": None, "typo": 1}
+        with configuration.hidden_argv():
+            return dict(Config("GRU4Rec", "shop", config_dict=given).final_config_dict)
+
+    before = stock()
+    make_config("GRU4Rec", "shop", (), {})
+    assert stock() == before
+    assert before["epochs"] == 300 and before["learning_rate"] == 0.001 and before["typo"] == 1
+    assert before["eval_args"]["split"] == {"LS": "valid_and_test"}
+    assert before["checkpoint_dir"] == "saved" and "run_dir" not in before
 
 
 def test_every_sequential_model_is_accepted_or_refused_with_a_reason(at_shop):
@@ -208,7 +204,7 @@ def test_a_rival_resumes_to_the_same_bits(at_shop, monkeypatch, model):
         go(model, "killed", **given)
     assert run(config_dict={"resume": "runs/killed"}).results == whole.results
     ours, theirs = (
-        torch.load(RunFolder(f"runs/{name}").model, weights_only=True)["state_dict"]
+        torch.load(f"runs/{name}/resume.pth", weights_only=True)["state_dict"]
         for name in ("killed", "whole")
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

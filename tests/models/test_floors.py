@@ -16,11 +16,9 @@ ITEMS = 7
 
 def log(lists: list[list[int]], ends: list[float]) -> tuple[Sessions, Part]:
     """Sessions of items, each event at the session's end but for its place, and all of them."""
-    session = np.repeat(np.arange(len(lists)), [len(x) for x in lists])
-    item = np.concatenate(lists)
-    time = np.concatenate(
-        [end - np.arange(len(x))[::-1] for x, end in zip(lists, ends, strict=True)]
-    )
+    lengths = [len(x) for x in lists]
+    session, item = np.repeat(np.arange(len(lists)), lengths), np.concatenate(lists)
+    time = np.repeat(ends, lengths) + np.concatenate([np.arange(1 - n, 1) for n in lengths])
     zeros = np.zeros(len(item))
     store = flat_sessions(session, item, time, zeros, zeros, ("click",))
     part = Part(np.arange(len(lists)), store.offsets[:-1], store.offsets[1:])
