@@ -8,14 +8,18 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host.properties import file_beside, properties_folder, property_files
+from recbole_lpi.host.properties import (
+    defaults,
+    file_beside,
+    kind_of_file,
+    policies_alone,
+)
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
 from recbole_lpi.models import FLOORS
@@ -87,11 +91,7 @@ def amend(config_class: Any) -> None:
             internal.update(defaults(model, dataset))
             if external.get("loss_type", internal.get("loss_type")) == "CE":
                 internal["train_neg_sample_args"] = None
-            known = (
-                set(internal)
-                | known_settings()
-                | set(read_file(properties_folder() / "policy.yaml"))
-            )
+            known = set(internal) | known_settings() | policies_alone()
             beside = file_beside(dataset, where)
             if beside.is_file():
                 read = read_file(beside)
@@ -131,32 +131,6 @@ def make(model: str, dataset: str | None, given: Mapping[str, Any]) -> Any:
 
     with hidden_argv():
         return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))
-
-
-def defaults(model: str, dataset: str) -> dict[str, Any]:
-    """What our property files say of a model: of one that is no policy, only the protocol."""
-    policies, *own = property_files(_file_of(model), dataset)
-    values = read_file(policies)
-    if model not in OBJECTIVES:
-        values = {name: value for name, value in values.items() if name in protocol_settings()}
-    for file in own:
-        values.update(read_file(file))
-    return values
-
-
-def _file_of(model: str) -> str:
-    return model if model in OBJECTIVES or model in FLOORS else "recbole"
-
-
-def protocol_settings() -> set[str]:
-    """Settings of data, split, training loop, evaluation and run, that every model shares."""
-    names = {
-        field.name
-        for kind in (DataSettings, TrainingSettings, RunSettings)
-        for field in fields(kind)
-    }
-    shared = {"MAX_ITEM_LIST_LENGTH", "eval_args", "normalize_all", "resume"}
-    return (names | shared) - {"gamma", "loss_on_last"}
 
 
 def check(model: str, values: Mapping[str, Any]) -> None:
@@ -212,7 +186,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
     unread = UNREAD | OF_TRAINING if model in FLOORS else UNREAD
-    if _file_of(model) == "recbole":
+    if kind_of_file(model) == "recbole":
         unread = UNREAD - READ_BY_RECBOLES
     read = (set(internal) | OF_PROGRAMS | _arguments()) - unread
     # A configuration that comes back from a run's own file repeats RecBole's defaults.
