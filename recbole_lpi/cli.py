@@ -30,7 +30,9 @@ def describe() -> None:
 @app.command(context_settings=EXTRA)
 def run(
     context: typer.Context,
-    model: Annotated[str | None, typer.Option(help="A policy: LPIRL, LoggingPolicy")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A policy: LPIRL, LoggingPolicy; or a rival")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set: its folder's name")] = None,
     config_files: Annotated[
         str, typer.Option("--config_files", "--config-files", help='YAML files: "a.yaml b.yaml"')
@@ -42,7 +44,7 @@ def run(
         str | None, typer.Option(help="Folder of a run that broke off: go on with it")
     ] = None,
 ) -> None:
-    """Train a policy, measure it, and keep it.
+    """Train a policy, a floor or a sequential model of RecBole, measure it, and keep it.
 
     Any setting can follow as --setting=value. --overwrite replaces the run that is in --run_dir,
     --download fetches RecBole's published files of a data set that is not there.

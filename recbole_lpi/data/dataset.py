@@ -154,6 +154,9 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
             names,
         )
         self._report(self.sessions)
+        self.set_field_property(  # some of RecBole's models ask how long a list of items can be
+            self.item_list, FeatureType.TOKEN_SEQ, FeatureSource.INTERACTION, s.max_length
+        )
         try:
             seed = s.seed if s.split_seed is None else s.split_seed
             parts = split_sessions(self.sessions, s.split, s.split_ratio, seed)
@@ -226,6 +229,11 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         return float(self.sessions.rewards[self.places].max(initial=0.0))
 
     @property
+    def item_list(self) -> str:
+        """RecBole's name of the column of items before an event."""
+        return f"{self.settings.ITEM_ID_FIELD}{self.config['LIST_SUFFIX']}"
+
+    @property
     def start_token(self) -> int:
         """What opens a session where its first event is predicted: the row after the items."""
         return int(self.item_num)
@@ -270,7 +278,7 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         places = np.atleast_1d(self.places[np.asarray(index)])
         rows = self._rows(places)
         items, lengths = sequences.prefixes(self.sessions, places, self.settings.max_length)
-        rows[self.settings.ITEM_ID_FIELD + self.config["LIST_SUFFIX"]] = items
+        rows[self.item_list] = items
         rows[self.config["ITEM_LIST_LENGTH_FIELD"]] = lengths
         return self.join(rows) if join else rows
 

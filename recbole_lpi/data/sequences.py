@@ -159,7 +159,7 @@ def evaluation_windows(
     shared = Windows(head, first, shared_stop, part.stop, part.session, opens)
     shared = shared.take(np.flatnonzero(first < shared_stop))
     late_first = np.maximum(first, shared_stop)
-    row, event = _ranges(late_first, part.stop)
+    row, event = ranges(late_first, part.stop)
     single = Windows(
         event - max_length, event, event + 1, part.stop[row], part.session[row],
         np.zeros(len(row), bool),
@@ -261,7 +261,7 @@ def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[Ten
 
 def target_places(windows: Windows) -> Ints:
     """Every target that counts, as places in the flat store, in the order of the windows."""
-    return _ranges(windows.first_target, windows.stop)[1]
+    return ranges(windows.first_target, windows.stop)[1]
 
 
 def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator) -> list[Ints]:
@@ -287,7 +287,7 @@ def evaluation_batches(windows: Windows, batch_size: int) -> list[Ints]:
     return np.split(order, range(batch_size, len(order), batch_size))
 
 
-def _ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     """Rows and values of the concatenated ranges start[i] … stop[i] − 1."""
     lengths = np.maximum(stop - start, 0)
     row = np.repeat(np.arange(len(start)), lengths)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches
-from recbole_lpi.nn.catalogue import RankingStatistics, Table, ranking_pass
+from recbole_lpi.nn.catalogue import RankingStatistics, Table, ranking_of_logits
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 
@@ -33,6 +33,14 @@ class Held(Protocol):
     """What evaluation asks of a part of the data."""
 
     sessions: Any
+
+    @property
+    def item_num(self) -> int:
+        """A + 1: items and padding."""
+
+    @property
+    def places(self) -> np.ndarray:
+        """Every target once, as places in the flat store, ascending."""
 
     @property
     def windows(self) -> Windows:
@@ -112,9 +120,47 @@ def read_events(path: Path) -> EventTable:
     return EventTable(**columns)
 
 
-@torch.no_grad()
+Logits = Callable[[slice], Tensor]  # a chunk of a batch's events to logits [n, A]
+Ranker = Callable[[Batch], Logits]  # a batch of windows to logits of those events that count
+
+
+def by_windows(policy: Policy, device: torch.device) -> Ranker:
+    """A policy that reads whole windows, one encoder pass for all events of a batch."""
+
+    def ranker(batch: Batch) -> Logits:
+        state = policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
+        return lambda chunk: policy.policy_table.outputs(state[chunk])
+
+    return ranker
+
+
+def by_rows(logits: Callable[[np.ndarray], Tensor], held: Held) -> Ranker:
+    """What reads one prefix per event: ``logits`` of rows [n], indices into ``held.places``."""
+
+    def ranker(batch: Batch) -> Logits:
+        rows = np.searchsorted(held.places, batch.place[batch.counts].numpy())
+        return lambda chunk: logits(rows[chunk])
+
+    return ranker
+
+
 def event_table(
     policy: Policy,
+    held: Held,
+    batch_size: int,
+    device: torch.device,
+    logging: Policy | None = None,
+    progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> EventTable:
+    """``rank_events`` of a policy; the caller sets eval mode."""
+    with torch.no_grad():
+        ranker = by_windows(policy, device)
+        return rank_events(ranker, held, batch_size, device, logging, progress)
+
+
+@torch.no_grad()
+def rank_events(
+    ranker: Ranker,
     held: Held,
     batch_size: int,
     device: torch.device,
@@ -124,29 +170,31 @@ def event_table(
     """Rank every held-out event against the whole catalogue.
 
     Args:
-        policy: to evaluate; the caller sets eval mode.
-        batch_size: windows per encoder pass. Rankings are taken in chunks of events, so that no
-            [events, items] matrix grows with it.
+        ranker: gives the logits of π, item 1 first.
+        batch_size: windows per encoder pass, and the most events whose logits are taken at a time;
+            fewer where the catalogue is large, so that no [events, items] matrix grows with it.
         logging: the logging policy μ̂, for the divergences.
         progress: wraps the list of batches, to show a bar.
+
+    Raises:
+        FloatingPointError: a logit is not finite where it must be.
     """
     windows, store = held.windows, held.sessions
+    most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
     places: list[Tensor] = []
     found: list[RankingStatistics] = []
     for index in progress(evaluation_batches(windows, batch_size)):
         batch = held.batch(windows.take(index))
-        item_seq, counts = batch.item_seq.to(device), batch.counts.to(device)
-        action = batch.action.to(device)[counts] - 1
-        state = policy.forward(item_seq)[counts]
-        state_mu = None if logging is None else logging.forward(item_seq)[counts]
+        logits = ranker(batch)
+        logits_mu = None if logging is None else by_windows(logging, device)(batch)
+        action = batch.action[batch.counts].to(device) - 1
         places.append(batch.place[batch.counts])
-        chunk = max(1, MATRIX_ELEMENTS // len(policy.policy_table.weight))
-        for i in range(0, len(action), chunk):
-            part = slice(i, i + chunk)
-            mu = None if logging is None or state_mu is None else (
-                state_mu[part], logging.policy_table
-            )  # fmt: skip
-            found.append(ranking_pass(state[part], action[part], policy.policy_table, mu))
+        for i in range(0, len(action), most):
+            part = slice(i, min(i + most, len(action)))
+            mu = None if logits_mu is None else logits_mu(part)
+            found.append(ranking_of_logits(logits(part), action[part], mu))
+            if not torch.isfinite(found[-1].log_pi).all():  # ranks would look like perfect ones
+                raise FloatingPointError("scores of held-out events are not finite")
     place = torch.cat(places).numpy()
     order = np.argsort(place)
     place = place[order]

@@ -25,6 +25,13 @@ OF_THE_CALL = frozenset(
 )
 OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress"])
 
+# What RecBole adds to a Config by itself; given back, it would be unknown.
+DERIVED = (
+    "MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_type", "valid_neg_sample_args", "test_neg_sample_args",
+    "single_spec", "local_rank", "valid_metric_bigger", "MASK_INDEX", "MASK_ITEM_SEQ", "POS_ITEMS",
+    "NEG_ITEMS", "INVERSE_ITEM_SEQ",
+)  # fmt: skip
+
 
 def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
     """RecBole's final settings as plain values, fit for YAML and for ``Config(config_dict=…)``.
@@ -42,10 +49,10 @@ def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[st
         values["logging_policy_dir"] = os.path.abspath(values["logging_policy_dir"])
     # RecBole appended the data set's name; given back, it would append it again.
     values["data_path"] = os.path.abspath(os.path.dirname(os.path.normpath(config["data_path"])))
-    for derived in ("MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_type", "train_neg_sample_args",
-                    "valid_neg_sample_args", "test_neg_sample_args", "single_spec", "local_rank",
-                    "valid_metric_bigger"):  # fmt: skip
+    for derived in DERIVED:
         values.pop(derived, None)
+    if values["train_neg_sample_args"]["distribution"] == "none":  # how RecBole spells its None
+        del values["train_neg_sample_args"]
     return copy.deepcopy(values)
 
 
@@ -129,21 +136,20 @@ def check_catalogue(state: Mapping[str, Any], dataset: PolicyDataset, path: obje
 
 def load_data_and_model(path: str) -> tuple[Any, ...]:
     """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours."""
-    from recbole.config import Config
     from recbole.data import data_preparation
-    from recbole.utils import get_model, init_logger, init_seed
+    from recbole.utils import init_logger, init_seed
 
-    from recbole_lpi.host.configuration import hidden_argv
+    from recbole_lpi.host import configuration
+    from recbole_lpi.host.rivals import make_model
 
     state = read_checkpoint(path)
     given = state["config"]
-    with hidden_argv():
-        config = Config(model=given["model"], dataset=given["dataset"], config_dict=given)
+    config = configuration.make(given["model"], given["dataset"], given)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     dataset = PolicyDataset(config)
     loaders = data_preparation(config, dataset)
     check_catalogue(state, dataset, path)
-    model = get_model(config["model"])(config, loaders[0]._dataset).to(config["device"])
+    model = make_model(config, loaders[0]._dataset)
     model.load_state_dict(state["state_dict"])
     return (config, model, dataset, *loaders)

@@ -6,7 +6,7 @@ import difflib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,15 @@ import torch
 
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host.properties import file_beside, property_files
+from recbole_lpi.host.properties import (
+    defaults,
+    file_beside,
+    kind_of_file,
+    policies_alone,
+)
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
+from recbole_lpi.models import FLOORS
 from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
@@ -42,6 +48,13 @@ NOT_OFFERED = {
 UNREAD = {
     "checkpoint_dir", "encoding", "loss_decimal_place", "metric_decimal_place", "shuffle", "worker",
     "repeatable", "transform", "require_pow", "valid_metric_bigger",
+}  # fmt: skip
+# What a policy does not read and a model of RecBole's does.
+READ_BY_RECBOLES = {"transform", "require_pow"}
+# What only training reads, and a floor has none.
+OF_TRAINING = {
+    "epochs", "train_batch_size", "learner", "learning_rate", "weight_decay", "clip_grad_norm",
+    "eval_step", "stopping_step", "enable_amp", "enable_scaler", "train_neg_sample_args",
 }  # fmt: skip
 # RecBole unpickles saved data that it finds in checkpoint_dir: a folder that cannot be.
 NO_FOLDER = os.path.join(os.devnull, "checkpoints")
@@ -75,12 +88,13 @@ def amend(config_class: Any) -> None:
 
     def load_internal_config_dict(config: Any, model: str, model_class: Any, dataset: str) -> None:
         load_internal(config, model, model_class, dataset)
-        if model in OBJECTIVES:
+        if _is_ours(config, model):
             external, internal = config.external_config_dict, config.internal_config_dict
             where = external.get("data_path", internal.get("data_path", "dataset/"))
-            for file in property_files(model, dataset):
-                internal.update(read_file(file))
-            known = set(internal) | known_settings()
+            internal.update(defaults(model, dataset))
+            if external.get("loss_type", internal.get("loss_type")) == "CE":
+                internal["train_neg_sample_args"] = None
+            known = set(internal) | known_settings() | policies_alone()
             beside = file_beside(dataset, where)
             if beside.is_file():
                 read = read_file(beside)
@@ -90,8 +104,8 @@ def amend(config_class: Any) -> None:
             _say_unread(model, external, internal)
 
     def set_default_parameters(config: Any) -> None:
-        if config.model in OBJECTIVES:
-            check(config.final_config_dict, config.model)
+        if _is_ours(config, config.model):
+            check(config.model, config.final_config_dict)
             config.final_config_dict["checkpoint_dir"] = NO_FOLDER
         set_defaults(config)
 
@@ -103,30 +117,54 @@ def amend(config_class: Any) -> None:
     config_class._reads_policies = True
 
 
-def check(values: Mapping[str, Any], model: str) -> None:
-    """Read every setting of a policy once, so that a wrong one is refused before any work."""
+def _is_ours(config: Any, model: str) -> bool:
+    return model in OBJECTIVES or getattr(config, "under_protocol", False)
+
+
+def make(model: str, dataset: str | None, given: Mapping[str, Any]) -> Any:
+    """Config of any model under our protocol, without RecBole's look at the command line.
+
+    It is its class that tells a model of RecBole's under our protocol from a stock one: whatever
+    else makes a Config of that model gets RecBole's.
+    """
+    from recbole.config import Config
+
+    class UnderProtocol(Config):  # type: ignore[misc]
+        under_protocol = True
+
+    with hidden_argv():
+        return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))
+
+
+def check(model: str, values: Mapping[str, Any]) -> None:
+    """Read every setting of a model once, so that a wrong one is refused before any work."""
     config = _Known(values)
     for name, reason in NOT_OFFERED.items():
         if values.get(name):
-            raise SettingError(f"{name} is not offered for policies: {reason}")
+            raise SettingError(f"{name} is not offered: {reason}")
     mode = (values.get("eval_args") or {}).get("mode")
     modes = set(mode.values()) if isinstance(mode, Mapping) else {mode}
     if modes - {"full", None}:
-        raise SettingError(f"eval_args: policies are ranked in mode full, got mode {mode}")
-    for read in (
-        DataSettings.of,
-        TrainingSettings.of,
-        _reader(NetworkSettings),
-        _reader(RunSettings),
-    ):
-        read(config)
-    objective = settings.read(ObjectiveSettings, config)
-    try:
-        OBJECTIVES[model].check(model, objective)
-    except ValueError as error:
-        raise SettingError(str(error)) from None
-    with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
-        make_encoder(settings.read(NetworkSettings, config), DataSettings.of(config).max_length)
+        raise SettingError(f"eval_args: events are ranked in mode full, got mode {mode}")
+    DataSettings.of(config)
+    TrainingSettings.of(config)
+    settings.read(RunSettings, config)
+    if model in OBJECTIVES:
+        network = settings.read(NetworkSettings, config)
+        with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
+            make_encoder(network, DataSettings.of(config).max_length)
+        try:
+            OBJECTIVES[model].check(model, settings.read(ObjectiveSettings, config))
+        except ValueError as error:
+            raise SettingError(str(error)) from None
+    elif model in FLOORS:
+        for kind in FLOORS[model].read:
+            settings.read(kind, config)
+    elif values.get("evaluate_first_event"):
+        raise SettingError(
+            f"evaluate_first_event: {model} of RecBole cannot predict from an empty history; "
+            "policies and floors can"
+        )
 
 
 class _Known(dict[str, Any]):
@@ -134,10 +172,6 @@ class _Known(dict[str, Any]):
 
     def __missing__(self, key: str) -> None:
         return None
-
-
-def _reader(cls: type) -> Callable[[Any], object]:
-    return lambda config: settings.read(cls, config)
 
 
 def refuse_unknown(
@@ -159,15 +193,20 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
-    read = (set(internal) | OF_PROGRAMS | _arguments()) - UNREAD
+    unread = UNREAD | OF_TRAINING if model in FLOORS else UNREAD
+    if kind_of_file(model) == "recbole":
+        unread = UNREAD - READ_BY_RECBOLES
+    read = (set(internal) | OF_PROGRAMS | _arguments()) - unread
     # A configuration that comes back from a run's own file repeats RecBole's defaults.
-    unread = [key for key in sorted(given) if given[key] != internal.get(key)]
-    encoder = {**internal, **given}["encoder"]
-    for reader, names, why in (
-        (model, [key for key in unread if key not in read], ": of RecBole, for other models"),
-        (model, [k for k in unread if k in OBJECTIVES[model].unread()], ": of other policies"),
-        (f"encoder {encoder}", [k for k in unread if k in unread_settings(encoder)], ""),
-    ):
+    named = [key for key in sorted(given) if given[key] != internal.get(key)]
+    readers = [(model, [key for key in named if key not in read], ": for other models")]
+    if model in OBJECTIVES:
+        of_others, encoder = OBJECTIVES[model].unread(), {**internal, **given}["encoder"]
+        readers += [
+            (model, [key for key in named if key in of_others], ": for other policies"),
+            (f"encoder {encoder}", [k for k in named if k in unread_settings(encoder)], ""),
+        ]
+    for reader, names, why in readers:
         if names:
             logging.getLogger().warning(f"{reader} does not read {', '.join(names)}{why}")
 
@@ -192,11 +231,11 @@ def _arguments() -> frozenset[str]:
 
 
 def known_models() -> list[str]:
-    """The policies, then RecBole's sequential models."""
+    """The policies, the floors, then RecBole's sequential models."""
     folder = _recbole() / "model" / "sequential_recommender"
     modules = {file.stem for file in folder.glob("*.py")}
     named = (file.stem for file in (_recbole() / "properties" / "model").glob("*.yaml"))
-    return [*OBJECTIVES, *sorted(name for name in named if name.lower() in modules)]
+    return [*OBJECTIVES, *FLOORS, *sorted(name for name in named if name.lower() in modules)]
 
 
 def _recbole() -> Path:

@@ -17,10 +17,9 @@ from filelock import FileLock, Timeout
 from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host import checkpoints
-from recbole_lpi.host.configuration import hidden_argv
+from recbole_lpi.host import checkpoints, configuration
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.models import LoggingPolicy, PolicyRecommender
+from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
@@ -42,10 +41,11 @@ def resolve(
     if setting != "auto":
         return _load(setting, train)
     root = Path(config["logging_policy_dir"] or "runs/logging_policy")
-    folder = RunFolder(root / identity(config, train))
+    own = _own_config(config, train)
+    folder = RunFolder(root / identity(own, train))
     with _alone(folder.path), torch.random.fork_rng():  # trained or found, the run is the same
         if not folder.finished:
-            _train(folder, config, train, valid_data)
+            _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
     return _load(folder.path, train)
 
 
@@ -85,8 +85,6 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
-    from recbole.config import Config
-
     state = checkpoints.read_checkpoint(path)
     if state["model"] != "LoggingPolicy":
         raise SettingError(
@@ -95,8 +93,7 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
         )
     checkpoints.check_catalogue(state, train, path)
     given = state["config"]
-    with hidden_argv():
-        config = Config(model=given["model"], dataset=given["dataset"], config_dict=given)
+    config = configuration.make(given["model"], given["dataset"], given)
     if config["evaluate_first_event"] != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
     if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:
@@ -115,37 +112,48 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
     return policy
 
 
-def _train(folder: RunFolder, config: Any, train: PolicyDataset, valid_data: Any) -> None:
-    """A LoggingPolicy run with its own defaults, its seed among them, on the data at hand."""
-    from recbole.config import Config
+def _own_config(config: Any, train: PolicyDataset) -> Any:
+    """A LoggingPolicy with its own defaults, its seed among them, for the data at hand.
+
+    A policy is compared with one of its own encoder, any other model with the default one.
+    """
+    given, s = checkpoints.plain_config(config), train.settings
+    names = _shared() | (
+        _names(NetworkSettings) - {"double_q"} if config["model"] in MODELS else set()
+    )
+    data = {key: given[key] for key in names if key in given}
+    data |= {
+        "split_seed": s.seed if s.split_seed is None else s.split_seed,
+        "logging_policy": "none",
+        "gpu_id": config["gpu_id"],
+    }
+    return configuration.make("LoggingPolicy", config["dataset"], data)
+
+
+def _train(
+    folder: RunFolder, own: Any, train: PolicyDataset, valid_data: Any, show_progress: bool
+) -> None:
     from recbole.utils import init_seed
 
     from recbole_lpi.host.trainer import PolicyTrainer
 
     logger = logging.getLogger()
-    given, s = checkpoints.plain_config(config), train.settings
-    data = {key: given[key] for key in _shared() if key in given}
-    data |= {
-        "split_seed": s.seed if s.split_seed is None else s.split_seed,
-        "logging_policy": "none",
-        "run_dir": str(folder.path),
-        "gpu_id": config["gpu_id"],
-    }
-    with hidden_argv():
-        own = Config(model="LoggingPolicy", dataset=config["dataset"], config_dict=data)
     logger.info(f"logging policy: training one for this data into {folder.path}")
     init_seed(own["seed"], own["reproducibility"])
     model = LoggingPolicy(own, train).to(own["device"])
-    trainer = PolicyTrainer(own, model, resume=folder.begun)
-    trainer.fit(train, valid_data, show_progress=bool(config["show_progress"]))
+    trainer = PolicyTrainer(own, model, folder, resume=folder.begun)
+    trainer.fit(train, valid_data, show_progress=show_progress)
     trainer.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 
 
 def _shared() -> set[str]:
-    """Settings that the logging policy takes over: of the data, the encoder and the machine."""
+    """Settings that the logging policy takes over: of the data and the machine."""
     from recbole.utils.argument_list import dataset_arguments
 
-    names = {field.name for kind in (DataSettings, NetworkSettings) for field in fields(kind)}
-    named = {*names, *dataset_arguments, "data_path", "eval_args"}
-    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma", "double_q"}
+    named = {*_names(DataSettings), *dataset_arguments, "data_path", "eval_args"}
+    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma"}
+
+
+def _names(kind: type[Any]) -> set[str]:
+    return {field.name for field in fields(kind)}

@@ -86,7 +86,10 @@ class RunFolder:
         return read_file(self.config)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Schema 1: ``{"valid": {name: {"mean", "stderr", "count"}}, "test": …}``; NaN is null."""
+        """Schema 1; NaN is null.
+
+        ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``
+        """
         text = json.dumps({"schema": SCHEMA, **_null_for_nan(metrics)}, indent=1, allow_nan=False)
         self._write(self.metrics, text.encode())
 

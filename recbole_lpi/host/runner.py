@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.host import checkpoints
-from recbole_lpi.host.configuration import hidden_argv, known_models, suggest
+from recbole_lpi.host import checkpoints, configuration
+from recbole_lpi.host.configuration import known_models, suggest
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.rivals import REFUSED, make_model
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.values import read_file
+from recbole_lpi.models import FLOORS
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
@@ -76,7 +78,7 @@ def run(
     config_files: Sequence[str] = (),
     config_dict: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train, evaluate and keep a policy. ``resume`` in ``config_dict`` goes on with a run instead.
+    """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
 
     Raises:
         SettingError: a setting or the data is wrong; before any work is done where that can be.
@@ -110,37 +112,39 @@ def make_config(
     model: str | None, dataset: str | None, files: Sequence[str], given: Mapping[str, Any]
 ) -> Any:
     """RecBole's Config, without its look at the command line. SettingError as ``run`` says."""
-    from recbole.config import Config
-
     settings = {key: value for file in files for key, value in read_file(file).items()}
     settings |= given
     if settings.get("resume"):
         raise SettingError("resume is for the command line: --resume=FOLDER, and nothing else")
     wanted = model or settings.get("model")
-    if wanted not in OBJECTIVES:
-        refuse_model(wanted)
+    check_model(wanted)
     if not (dataset or settings.get("dataset")):
         raise SettingError("no data set is named: give --dataset, such as --dataset=ml-100k")
-    with hidden_argv():
-        try:
-            return Config(model=model, dataset=dataset, config_dict=settings)
-        except SettingError:
-            raise
-        except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-            raise SettingError(f"RecBole refuses the settings: {error}") from error
+    try:
+        return configuration.make(str(wanted), dataset, settings)
+    except SettingError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise SettingError(f"RecBole refuses the settings: {error}") from error
 
 
-def refuse_model(name: object) -> None:
-    """SettingError for a model that is no policy of ours, with what it might have been."""
+def check_model(name: object) -> None:
+    """SettingError for a model that cannot be run, with the reason or what it might have been."""
     policies = ", ".join(sorted(OBJECTIVES))
     if name is None:
         raise SettingError(f"no model is named: give --model, one of {policies}")
     known = known_models()
-    if name in known:
-        raise SettingError(f"'{name}' is a model of RecBole itself; the policies are {policies}")
-    near = suggest(str(name), known)
-    hint = f"did you mean {near}? " if near else ""
-    raise SettingError(f"unknown model '{name}': {hint}The policies are {policies}")
+    if name in REFUSED:
+        raise SettingError(
+            f"{name} of RecBole cannot run on sessions alone: it {REFUSED[str(name)]}"
+        )
+    if name not in known:
+        near = suggest(str(name), known)
+        hint = f"did you mean {near}? " if near else ""
+        raise SettingError(
+            f"unknown model '{name}': {hint}The policies are {policies}; the floors, "
+            f"{', '.join(FLOORS)}, and RecBole's sequential models run too"
+        )
 
 
 def check_files(config: Any) -> None:
@@ -168,8 +172,8 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     from recbole.utils import init_seed
 
     from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host.rows import RowTrainer
     from recbole_lpi.host.trainer import PolicyTrainer
-    from recbole_lpi.models import MODELS
 
     _log_to_screen()
     logger = logging.getLogger()
@@ -178,8 +182,9 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     for part in parts:
         logger.info(part.summary)
     init_seed(config["seed"], config["reproducibility"])
-    model = MODELS[config["model"]](config, train).to(config["device"])
-    trainer = PolicyTrainer(config, model, folder, resume)
+    model = make_model(config, train)
+    trainer_class = PolicyTrainer if config["model"] in OBJECTIVES else RowTrainer
+    trainer = trainer_class(config, model, folder, resume)
     show = bool(config["show_progress"])
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)

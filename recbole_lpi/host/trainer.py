@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from recbole_lpi.host import checkpoints, logging_policy
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.models import PolicyRecommender
+from recbole_lpi.models import LoggingPolicy, PolicyRecommender
+from recbole_lpi.models.policy import Losses
 from recbole_lpi.settings import SettingError
+
+Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
 
 
 class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
@@ -38,6 +42,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         folder: the run folder, already claimed; None makes or claims one when training begins.
         resume: go on from the last epoch in ``folder``.
     """
+
+    cure = "lower learning_rate, raise beta, or set weight_clip or clip_grad_norm"
 
     def __init__(
         self,
@@ -53,7 +59,6 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.settings = TrainingSettings.of(config)
         self.device = torch.device(config["device"])
         self.folder, self._resume = folder, resume
-        self.optimizer = self.settings.optimiser(model.parameters())
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.enable_scaler)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
         self.best_epoch = -1
@@ -64,6 +69,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.events: EventTable | None = None
         self._saved = False
         self._data = ""
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of all parameters, where the model has any."""
+        return self.settings.optimiser(self.model.parameters())
 
     # ------------------------------------------------------------------ RecBole's two calls
 
@@ -90,7 +100,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             mu = logging_policy.resolve(
                 self.settings.logging_policy, self.config, train, valid_data
             )
-            logging_policy.attach(self.model, mu)
+            self._compare_with(mu)
+            self._data_hash(train)
             self._restore(train)
             while self.next_epoch < self.settings.epochs and not self.stopped:
                 epoch = self.next_epoch
@@ -136,6 +147,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 {
                     "model": self.config["model"],
                     "dataset": self.config["dataset"],
+                    "data": self._data,
+                    "seed": self.settings.seed,
                     "best_epoch": self.best_epoch,
                     **{
                         part: {name: asdict(estimate) for name, estimate in estimates.items()}
@@ -158,8 +171,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         began = time.time()
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
-        windows = train.training_windows
-        batches = training_batches(windows, self.settings.train_batch_size, rng)
+        batches = self._batches(train, rng)
         totals: dict[str, Tensor] = {}
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (
@@ -167,7 +179,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             for step, index in enumerate(bar):
-                batch = train.batch(windows.take(index))
+                batch = self._batch(train, index)
                 for name, value in self._step(batch, epoch, step).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 if show_progress and step % 20 == 0:
@@ -179,18 +191,30 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self.logger.info(f"epoch {epoch} training [time: {took:.2f}s, {numbers}]")
         return means
 
-    def _step(self, batch: Batch, epoch: int, step: int) -> dict[str, Tensor]:
+    def _compare_with(self, mu: LoggingPolicy | None) -> None:
+        logging_policy.attach(self.model, mu)
+
+    def _batches(self, train: PolicyDataset, rng: np.random.Generator) -> list[np.ndarray]:
+        """What each step of an epoch is taken on."""
+        return training_batches(train.training_windows, self.settings.train_batch_size, rng)
+
+    def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
+        batch = train.batch(train.training_windows.take(index))
+        return Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+
+    def _losses(self, batch: Any) -> Losses:
+        return self.model.losses(batch)  # type: ignore[no-any-return]
+
+    def _step(self, batch: Any, epoch: int, step: int) -> dict[str, Tensor]:
         """One step of the optimiser; named numbers of it, detached."""
         settings = self.settings
-        batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=settings.enable_amp):
-            losses = self.model.losses(batch)
+            losses = self._losses(batch)
         loss = torch.stack(list(losses.parts.values())).sum()
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {loss.item()} in epoch {epoch}, step {step}: lower learning_rate, "
-                "raise beta, or set weight_clip or clip_grad_norm"
+                f"the loss is {loss.item()} in epoch {epoch}, step {step}: {self.cure}"
             )
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if settings.clip_grad_norm:
@@ -243,9 +267,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
             return _bar(batches, "Evaluate   ", show_progress)
 
-        mu = self.model.logging_policy if divergence else None
-        table = event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
+        table = self._table(held, divergence, bar)
         return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
+
+    def _table(self, held: PolicyDataset, divergence: bool, bar: Bar) -> EventTable:
+        mu = self.model.logging_policy if divergence else None
+        return event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
 
     def _check_criterion(self, valid: PolicyDataset) -> None:
         """SettingError if the metric that picks the epoch would be over nothing."""

@@ -1,8 +1,10 @@
 """The policies, as RecBole models: a class of a few lines each over one ``PolicyRecommender``.
 
-What tells them apart is their row of ``OBJECTIVES`` and their file in ``properties/``.
+What tells them apart is their row of ``OBJECTIVES`` and their file in ``properties/``. Beside them
+stand the floors, which learn nothing but counts.
 """
 
+from recbole_lpi.models.floors import FLOORS, Popularity, SessionKNN
 from recbole_lpi.models.policy import PolicyRecommender
 
 
@@ -70,4 +72,4 @@ MODELS: dict[str, type[PolicyRecommender]] = {
     )
 }  # fmt: skip
 
-__all__ = ["MODELS", "PolicyRecommender", *MODELS]
+__all__ = ["FLOORS", "MODELS", "PolicyRecommender", "Popularity", "SessionKNN", *MODELS]

@@ -216,25 +216,14 @@ class RankingStatistics(NamedTuple):
 
 
 @torch.no_grad()
-def ranking_pass(
-    state: Tensor, action: Tensor, policy: Table, logging: Logging | None = None
-) -> RankingStatistics:
-    """Rank of the logged item in the whole catalogue, and how far π stands from μ̂ there.
-
-    Args: see ``plain_pass``. Logits are compared as the policy gives them; divergences are
-    taken in float32 at least.
-    """
-    logits = policy.outputs(state)
-    return ranking_of_logits(
-        logits, action, None if logging is None else logging[1].outputs(logging[0])
-    )
-
-
-@torch.no_grad()
 def ranking_of_logits(
     logits: Tensor, action: Tensor, logging_logits: Tensor | None = None
 ) -> RankingStatistics:
-    """``ranking_pass`` from logits [N, A] of π and, if there is one, of μ̂."""
+    """Rank of the logged item in the whole catalogue, and how far π stands from μ̂ there.
+
+    Args: logits [N, A] of π and, if there is one, of μ̂; ``action`` [N], from 0. Logits are compared
+    as they are; divergences are taken in float32 at least.
+    """
     logged = logits.gather(1, action[:, None])
     greater = (logits > logged).sum(-1)
     equal = (logits == logged).sum(-1)  # at least 1: the item itself

@@ -91,7 +91,7 @@ def test_a_misspelt_setting_in_the_file_beside_the_data_is_refused_by_its_name(l
 def test_settings_of_recboles_own_models_are_accepted_and_named(log, caplog):
     with caplog.at_level(logging.WARNING):
         config(loss_type="CE", hidden_size=8, checkpoint_dir="elsewhere")
-    assert "LPIRL does not read checkpoint_dir, loss_type: of RecBole, for other" in caplog.text
+    assert "LPIRL does not read checkpoint_dir, loss_type: for other models" in caplog.text
     assert "hidden_size" not in caplog.text
 
 

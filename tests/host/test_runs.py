@@ -343,7 +343,7 @@ def test_refused_settings(log):
     assert "did you mean 'beta'" in refused(LPIRL, "--betta=1")
     assert "did you mean 'LPIRL'" in refused("--model=LPI-RL")
     assert "unknown model 'Zzz'" in refused("--model=Zzz")
-    assert "'GRU4Rec' is a model of RecBole itself" in refused("--model=GRU4Rec")
+    assert "DIN of RecBole cannot run on sessions alone" in refused("--model=DIN")
     assert "beta must be > 0" in refused(LPIRL, "--beta=0")
     assert "gamma must be in [0, 1)" in refused(LPIRL, "--gamma=1")
     assert "beta must be a number" in refused(LPIRL, "--beta=__import__('os').abort()")

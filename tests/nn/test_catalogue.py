@@ -10,7 +10,6 @@ from recbole_lpi.nn.catalogue import (
     catalogue_pass,
     plain_pass,
     ranking_of_logits,
-    ranking_pass,
 )
 
 
@@ -151,7 +150,7 @@ def test_rank_by_hand_with_ties():
 
 def test_divergence_equals_plain_loops():
     state, action, policy, _, logging = random_tables()
-    got = ranking_pass(state, action, policy, logging)
+    got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
     for i in range(len(state)):
         pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
         mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
