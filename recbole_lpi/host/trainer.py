@@ -18,6 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.data.sampling import RewardSampler
 from recbole_lpi.data.sequences import Batch, training_batches
 from recbole_lpi.evaluation.events import EventTable, event_table
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
@@ -60,6 +61,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.best_valid_score = -np.inf
         self.best_valid_result: OrderedDict[str, float] = OrderedDict()
         self._best_state: dict[str, Tensor] | None = None
+        self._sampler: RewardSampler | None = None
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self._saved = False
@@ -84,6 +86,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
+        if self.settings.reward_sampling is not None:
+            self._sampler = RewardSampler(
+                train.sessions, train.training_windows, self.settings.reward_sampling
+            )
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
         with self._recording():
@@ -154,12 +160,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     def _train_epoch(
         self, train: PolicyDataset, epoch: int, verbose: bool, show_progress: bool
     ) -> dict[str, float]:
-        """One pass over the training sessions; means over its batches of each named number."""
+        """One pass over the training sessions, or a draw of them; means over batches, by name."""
         began = time.time()
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
-        windows = train.training_windows
+        sample = self._sampler.draw(rng) if self._sampler else None
+        windows = sample.windows if sample else train.training_windows
         batches = training_batches(windows, self.settings.train_batch_size, rng)
+        weights = sample.weights(batches) if sample else None
         totals: dict[str, Tensor] = {}
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (
@@ -167,13 +175,16 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             for step, index in enumerate(bar):
-                batch = train.batch(windows.take(index))
+                batch = train.batch(windows.take(index), weights)
                 for name, value in self._step(batch, epoch, step).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 if show_progress and step % 20 == 0:
                     bar.set_postfix_str(_spelled(totals, step + 1))
         means = {name: float(total) / len(batches) for name, total in totals.items()}
         if verbose:
+            if self._sampler and sample:
+                drawn = self._sampler.describe(sample)
+                self.logger.info(f"epoch {epoch} sampling [{drawn}]")
             numbers = ", ".join(f"{name}: {value:.4f}" for name, value in means.items())
             took = time.time() - began
             self.logger.info(f"epoch {epoch} training [time: {took:.2f}s, {numbers}]")

@@ -34,6 +34,7 @@ class Events(NamedTuple):
     reward: Tensor
     discount: Tensor
     return_: Tensor
+    sample_weight: Tensor
 
 
 class Learnt(NamedTuple):
@@ -130,5 +131,6 @@ def with_value_head(
 def _logged(events: Events, part: slice, log_pi: Tensor, **learnt: Tensor | None) -> Estimates:
     """Estimates of a stretch of events: what was logged, and what was learnt of them."""
     return Estimates(
-        events.reward[part], events.discount[part], log_pi, return_=events.return_[part], **learnt
-    )
+        events.reward[part], events.discount[part], log_pi, return_=events.return_[part],
+        sample_weight=events.sample_weight[part], **learnt,
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.encoder import SASRec
 from recbole_lpi.nn.heads import QHead, ValueHead
-from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
+from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings, sampled
 
 
 class Losses(NamedTuple):
@@ -25,8 +25,9 @@ class Losses(NamedTuple):
 
     Attributes:
         parts: ``policy loss`` and, with an auxiliary head, ``td loss`` (λ included); scalars.
-        diagnostics: ``mean weight``, and ``effective fraction``, (Σw)² / (N Σw²): the share of the
-            events that the policy weights leave to speak.
+        diagnostics: ``mean weight`` of the policy, Σsw / Σs with sample weights s; and
+            ``effective fraction``, (Σsw)² / (N Σ(sw)²): the share of the events that both weights
+            together leave to speak.
     """
 
     parts: dict[str, Tensor]
@@ -116,24 +117,26 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         counts = batch.counts
         if not counts.any():
             raise ValueError("no event of this batch counts")
+        sample_weight = batch.sample_weight[counts]
         events = Events(
             self.forward(batch.item_seq)[counts],
             batch.action[counts] - 1,
             batch.reward[counts],
             batch.discount[counts],
             batch.return_[counts],
+            sample_weight,
         )
         policy, td_error = self._learn(events, batch)
-        mean = policy.weight.mean()
+        mean = policy.weight.sum() / sample_weight.sum()
         scale = 1 / mean if self.settings.weight_normalize else 1.0
         parts = {"policy loss": policy.loss * scale}
         if td_error is not None:
-            parts["td loss"] = self.settings.td_weight * td_error.mean()
-        fraction = mean.square() / policy.weight.square().mean()
+            parts["td loss"] = self.settings.td_weight * (sample_weight * td_error).mean()
+        fraction = policy.weight.mean().square() / policy.weight.square().mean()
         return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
 
     def _learn(self, events: Events, batch: Batch) -> Learnt:
-        common = events, self.policy_table, self.objective, self.settings
+        common = events, self.policy_table, sampled(self.objective), self.settings
         if self.head == "q":
             first = int(torch.randint(len(self.q_heads), ()))
             chooser = cast(QHead, self.q_heads[first])

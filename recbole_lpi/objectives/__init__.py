@@ -8,7 +8,7 @@ A row of ``OBJECTIVES`` says which weight w, and which auxiliary head learns the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from recbole_lpi.objectives import weights
 from recbole_lpi.objectives.estimates import Estimates
 from recbole_lpi.objectives.settings import ObjectiveSettings
 
-__all__ = ["OBJECTIVES", "Estimates", "Objective", "ObjectiveSettings"]
+__all__ = ["OBJECTIVES", "Estimates", "Objective", "ObjectiveSettings", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,16 @@ class Objective:
 
     weight: Callable[[Estimates, ObjectiveSettings], Tensor]
     head: Callable[[ObjectiveSettings], str | None]
+
+
+def sampled(objective: Objective) -> Objective:
+    """The objective over a weighted sample: its policy weight times the event's sample weight."""
+    return replace(
+        objective,
+        weight=lambda estimates, settings: (
+            objective.weight(estimates, settings) * estimates.need("sample_weight")
+        ),
+    )
 
 
 def _lpi_weight(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:

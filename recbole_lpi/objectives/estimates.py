@@ -21,6 +21,7 @@ class Estimates:
         q: Q(x_t, a_t) of the logged action.
         v: the baseline V(x_t) that the advantage subtracts.
         v_tp1: V(x_{t+1}); ignored where ``discount`` is 0.
+        sample_weight: factor that ``sampled`` puts on the policy weight; the weight is blind to it.
     """
 
     reward: Tensor
@@ -31,6 +32,7 @@ class Estimates:
     q: Tensor | None = None
     v: Tensor | None = None
     v_tp1: Tensor | None = None
+    sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.reward.dim() != 1:

@@ -47,6 +47,7 @@ def batch():
                              [True, True, True, False]]),
         place=torch.zeros(3, 4, dtype=torch.int64),
         session=torch.arange(3),
+        sample_weight=torch.ones(3, 4, dtype=torch.float64),
     )  # fmt: skip
 
 
