@@ -60,6 +60,13 @@ def test_the_logging_policy_is_trained_on_every_session(log):
         assert torch.equal(states[1][name], value), name
 
 
+@pytest.mark.parametrize("correct", [True, False])
+def test_a_logging_policy_that_was_drawn_towards_rewards_is_told(log, correct):
+    train("runs/mu", "LoggingPolicy", reward_sampling={"correct": correct})
+    said = train("runs/a", logging_policy="runs/mu").folder.log.read_text()
+    assert ("drawn towards rewards" in said) is not correct
+
+
 def test_data_that_cannot_be_drawn_from_is_refused_before_any_work(log):
     log.write_text(log.read_text().replace("\t0.2\n", "\t0.0\n"))
     given = {"unit": "event", "epsilon": 0, "correct": True}
