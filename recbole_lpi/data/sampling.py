@@ -4,9 +4,10 @@ A unit of reward r is drawn with probability proportional to (ε + r)^α. Drawn 
 factor c, which keeps that distribution, or c / E[c], whose mean is 1: then the expected gradient is
 that of uniform sampling, exactly, because E[c] is known exactly:
 
-    with replacement      n p            multinomial (Hansen & Hurwitz 1943)
-    without               min(1, a p)    systematic over a random order (Madow 1949), a such that
-                                         they sum to n (Horvitz & Thompson 1952)
+    with replacement      n p            multinomial draws (Hansen & Hurwitz 1943)
+    without               min(1, a p)    systematic draws (Madow 1949; Horvitz & Thompson 1952)
+
+n is the number of draws, and a such that the probabilities of inclusion sum to n.
 """
 
 from __future__ import annotations
