@@ -48,6 +48,23 @@ def test_a_sampled_run_goes_on_to_the_same_bits(log, monkeypatch, sampling):
     assert "sampling" not in plain.folder.log.read_text()
 
 
+def test_a_step_learns_from_what_was_drawn_at_its_weight(log, monkeypatch):
+    """The plain mean over the draws: means of the sample weights over each batch average to 1."""
+    seen, step = {}, PolicyTrainer._step
+
+    def watched(trainer, batch, epoch, *rest):
+        seen.setdefault(epoch, []).append(batch.sample_weight[batch.counts])
+        return step(trainer, batch, epoch, *rest)
+
+    monkeypatch.setattr(PolicyTrainer, "_step", watched)
+    train("runs/a", "LoggingPolicy", reward_sampling={"unit": "event", "alpha": 0})
+    for weights in seen.values():
+        assert len(weights) > 1
+        assert sum(float(w.mean()) for w in weights) / len(weights) == pytest.approx(1)
+        undrawn = float((torch.cat(weights) == 0).float().mean())
+        assert undrawn == pytest.approx(0.35, abs=0.1)  # 1/e of all, less sessions left out
+
+
 def test_the_logging_policy_is_trained_on_every_session(log):
     """It is the estimate of what made the logs, whatever the policy learns from."""
     train("runs/a", logging_policy_dir="runs/mu_a")

@@ -131,7 +131,7 @@ def test_uncorrected_uniform_weights_estimate_the_reward_weighted_objective():
 
 def test_diagnostics_are_of_the_policy_weights_and_of_both_together():
     sampled = batch()._replace(sample_weight=torch.tensor(
-        [[9.0, 2, 0, 1], [0, 3, 9, 9], [1, 1, 0, 9]], dtype=torch.float64
+        [[9.0, 2, 0, 1], [0, 4, 9, 9], [1, 1, 0, 9]], dtype=torch.float64
     ))  # fmt: skip
     s = sampled.sample_weight[sampled.counts]
     found = make(LoggingPolicy).losses(sampled).diagnostics
