@@ -46,6 +46,7 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
         torch.rand(events),
         torch.full((events,), 0.5),
         torch.zeros(events),
+        torch.ones(events),
     )
     parameters = [embedding]
     if model == "LPIRL":

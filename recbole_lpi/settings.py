@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import types
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too.
 
     Of type ``Any`` is what a run folder keeps: plain values, lists and mappings from text to them.
+    A mapping becomes the dataclass it is to be, as ``read`` does.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -69,6 +71,8 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     elif origin is dict and isinstance(value, Mapping):
         of_key, of_value = arguments
         return {coerce(key, k, of_key): coerce(key, v, of_value) for k, v in value.items()}
+    elif is_dataclass(hint) and isinstance(value, Mapping):
+        return _within(key, value, hint)
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isnan(value):
             raise SettingError(f"{key} must be a number, got {value!r}")
@@ -78,6 +82,27 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     elif isinstance(hint, type) and isinstance(value, hint):
         return value
     raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}")
+
+
+def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
+    """A mapping as the dataclass ``cls``; its errors begin with ``key``."""
+    known = {field.name: None for field in fields(cls)}
+    for name in value:
+        if name not in known:
+            near = suggest(str(name), known)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+            raise SettingError(f"{key}: unknown setting '{name}'; {hint}")
+    try:
+        return read(cls, {**known, **value})
+    except SettingError as error:
+        raise SettingError(f"{key}: {error}") from None
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest of ``known``, quoted, or nothing."""
+    by_lower = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 2, 0.6)
+    return " or ".join(f"'{by_lower[n]}'" for n in near)
 
 
 def _spelled(hint: Any) -> str:

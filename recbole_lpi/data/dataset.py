@@ -238,11 +238,12 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         """What opens a session where its first event is predicted: the row after the items."""
         return int(self.item_num)
 
-    def batch(self, windows: Windows) -> Batch:
-        """Windows of this part, collated."""
+    def batch(self, windows: Windows, sample_weight: np.ndarray | None = None) -> Batch:
+        """Windows of this part, collated; ``sample_weight`` as ``collate`` takes it."""
         return sequences.collate(
-            self.sessions, windows, self.settings.gamma, self._returns, self.start_token
-        )
+            self.sessions, windows, self.settings.gamma, self._returns, self.start_token,
+            sample_weight,
+        )  # fmt: skip
 
     @property
     def summary(self) -> str:

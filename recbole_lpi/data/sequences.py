@@ -197,6 +197,7 @@ class Batch(NamedTuple):
         counts: bool, which positions carry loss or are evaluated.
         place: int64, where the action stands in the flat store.
         session: int64 [B].
+        sample_weight: float32, factor on the losses of that action; 1 unless sampled by reward.
     """
 
     item_seq: Tensor
@@ -208,6 +209,7 @@ class Batch(NamedTuple):
     counts: Tensor
     place: Tensor
     session: Tensor
+    sample_weight: Tensor
 
 
 def collate(
@@ -216,8 +218,12 @@ def collate(
     gamma: float,
     returns: np.ndarray | None = None,
     start_token: int = 0,
+    sample_weight: np.ndarray | None = None,
 ) -> Batch:
-    """Pad windows to a batch; ``returns`` is ``returns_to_go`` of the part, or None for zeros."""
+    """Pad windows to a batch; ``returns`` is ``returns_to_go`` of the part, or None for zeros.
+
+    ``sample_weight`` is float32 [E], by place in the flat store, or None for ones.
+    """
     length = int(windows.inputs.max())
     position = np.arange(length)
     # Position j of a window predicts event target[j] and has read the event before it.
@@ -240,6 +246,9 @@ def collate(
         "counts": real & (safe >= windows.first_target[:, None]),
         "place": np.where(real, safe, -1),
         "session": windows.session,
+        "sample_weight": np.ones(safe.shape, np.float32)
+        if sample_weight is None
+        else np.where(real, sample_weight[safe], 0),
     }
     return Batch(**{name: torch.from_numpy(value) for name, value in values.items()})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import sys
@@ -28,7 +27,7 @@ from recbole_lpi.models import FLOORS
 from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, suggest
 
 # Of RecBole's programs and its distributed runs; no property file names them.
 OF_PROGRAMS = {
@@ -149,6 +148,8 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     DataSettings.of(config)
     TrainingSettings.of(config)
     settings.read(RunSettings, config)
+    if model not in OBJECTIVES and values.get("reward_sampling"):
+        raise SettingError(f"reward_sampling draws sessions for policies; {model} trains on none")
     if model in OBJECTIVES:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
@@ -183,13 +184,6 @@ def refuse_unknown(
             near = suggest(key, preferred) or suggest(key, known)
             hint = f"; did you mean {near}?" if near else ""
             raise SettingError(f"{where}unknown setting '{key}'{hint}")
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest of ``known``, quoted, or nothing."""
-    by_lower = {other.lower(): other for other in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, 2, 0.6)
-    return " or ".join(f"'{by_lower[n]}'" for n in near)
 
 
 def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:

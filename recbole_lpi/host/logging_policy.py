@@ -106,6 +106,11 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
             f"{path} was trained on other events or another split of {train.dataset_name}: it may "
             "have seen what this run is tested on"
         )
+    if not (config["reward_sampling"] or {"correct": True}).get("correct"):
+        logging.getLogger().warning(
+            f"{path} was trained with reward_sampling, uncorrected: it is drawn towards rewards, "
+            "and no estimate of the policy that made the logs"
+        )
     policy = LoggingPolicy(config, train)
     policy.load_state_dict(state["state_dict"])
     policy.requires_grad_(False).eval()

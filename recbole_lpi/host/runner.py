@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host import checkpoints, configuration
-from recbole_lpi.host.configuration import known_models, suggest
+from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.rivals import REFUSED, make_model
@@ -19,7 +19,7 @@ from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, suggest
 
 
 class DatasetMissing(SettingError):

@@ -19,6 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.data.sampling import RewardSampler
 from recbole_lpi.data.sequences import Batch, training_batches
 from recbole_lpi.evaluation.events import EventTable, event_table
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
@@ -65,6 +66,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.best_valid_score = -np.inf
         self.best_valid_result: OrderedDict[str, float] = OrderedDict()
         self._best_state: dict[str, Tensor] | None = None
+        self._sampler: RewardSampler | None = None
+        self._weights: np.ndarray | None = None  # of the epoch's sample
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self._saved = False
@@ -94,6 +97,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
+        if self.settings.reward_sampling is not None:
+            self._sampler = RewardSampler(
+                train.sessions, train.training_windows, self.settings.reward_sampling
+            )
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
         with self._recording():
@@ -167,7 +174,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     def _train_epoch(
         self, train: PolicyDataset, epoch: int, verbose: bool, show_progress: bool
     ) -> dict[str, float]:
-        """One pass over the training sessions; means over its batches of each named number."""
+        """One pass over the training sessions, or a draw of them; means over batches, by name."""
         began = time.time()
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
@@ -196,10 +203,16 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     def _batches(self, train: PolicyDataset, rng: np.random.Generator) -> list[np.ndarray]:
         """What each step of an epoch is taken on."""
-        return training_batches(train.training_windows, self.settings.train_batch_size, rng)
+        sample = self._sampler.draw(rng) if self._sampler else None
+        self._windows = sample.windows if sample else train.training_windows
+        batches = training_batches(self._windows, self.settings.train_batch_size, rng)
+        if self._sampler and sample:
+            self._weights = sample.weights(batches)
+            self.logger.info(f"sampling [{self._sampler.describe(sample)}]")
+        return batches
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
-        batch = train.batch(train.training_windows.take(index))
+        batch = train.batch(self._windows.take(index), self._weights)
         return Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
 
     def _losses(self, batch: Any) -> Losses:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recbole_lpi import settings
+from recbole_lpi.data.sampling import SamplingSettings
 from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
 from recbole_lpi.settings import Config
 
@@ -28,6 +29,7 @@ class TrainingSettings:
 
     Attributes:
         train_batch_size: sessions per step, on average.
+        reward_sampling: what an epoch learns from is drawn by reward; None: every session.
         eval_batch_size: windows per evaluation pass.
         learner, learning_rate, weight_decay: the optimiser, by RecBole's names.
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
@@ -40,6 +42,7 @@ class TrainingSettings:
 
     epochs: int = 20
     train_batch_size: int = 256
+    reward_sampling: SamplingSettings | None = None
     eval_batch_size: int = 1024
     learner: str = "adam"
     learning_rate: float = 0.001

@@ -34,7 +34,8 @@ OVER_CATALOGUE = (None, "double_q", "expected_sarsa")  # value estimators
 class Events(NamedTuple):
     """The events of a batch that carry loss: state [N, D] and, [N] each, what was logged there.
 
-    ``action`` is 0 … A−1, without padding; ``max_reward`` is that of the training data.
+    ``action`` is 0 … A−1, without padding; ``max_reward`` is that of the training data;
+    ``sample_weight`` multiplies every loss of an event, 1 unless it was sampled by reward.
     """
 
     state: Tensor
@@ -43,6 +44,7 @@ class Events(NamedTuple):
     discount: Tensor
     return_: Tensor
     max_reward: Tensor
+    sample_weight: Tensor
 
 
 class Heads(NamedTuple):
@@ -72,7 +74,7 @@ class Learnt(NamedTuple):
     """What one batch teaches.
 
     Attributes:
-        policy: the policy's loss, weights and statistics.
+        policy: the policy's loss, weights and statistics; sample weights are part of the weights.
         td_errors: of the heads that learn values, per event [N]: ``td loss``, ``value loss``.
         propensity: of the head that learns μ̂, −log μ̂ per event on average; a scalar, or None.
     """
@@ -115,10 +117,12 @@ def learn(
             seen["log_mu"] = catalogue.log_mu
         if baseline is not None:
             seen["v"] = getattr(catalogue, baseline)
-        return objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
+        weight = objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
+        return weight * events.sample_weight[part]
 
     learnt = catalogue_pass(events.state, events.action, policy, weigh, rows, logging)
     errors = _td_errors(events, settings, values, heads, learnt.statistics)
+    errors = {name: events.sample_weight * error for name, error in errors.items()}
     return Learnt(learnt, errors, None if propensity is None else propensity.loss)
 
 
@@ -167,10 +171,10 @@ def _known(events: Events, settings: ObjectiveSettings, values: Values) -> dict[
 def _propensity(events: Events, head: PropensityHead) -> PolicyLoss:
     """Maximum likelihood of the head, the encoder left alone."""
 
-    def equally(part: slice, catalogue: CatalogueStatistics) -> Tensor:
-        return torch.ones_like(catalogue.log_pi)
+    def as_sampled(part: slice, catalogue: CatalogueStatistics) -> Tensor:
+        return events.sample_weight[part]
 
-    return catalogue_pass(events.state.detach(), events.action, head.table, equally)
+    return catalogue_pass(events.state.detach(), events.action, head.table, as_sampled)
 
 
 def _td_errors(

@@ -30,8 +30,9 @@ class Losses(NamedTuple):
     Attributes:
         parts: ``policy loss`` and, by auxiliary head, ``td loss`` and ``value loss`` (λ included)
             and ``propensity loss``; scalars.
-        diagnostics: ``mean weight``, and ``effective fraction``, (Σ|w|)² / (N Σw²): the share of
-            the events that the policy weights leave to speak.
+        diagnostics: ``mean weight`` of the policy, Σsw / Σs with sample weights s; and
+            ``effective fraction``, (Σs|w|)² / (N Σ(sw)²): the share of the events that both
+            weights together leave to speak.
     """
 
     parts: dict[str, Tensor]
@@ -123,6 +124,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         if not counts.any():
             raise ValueError("no event of this batch counts")
         state, reward = self.forward(batch.item_seq)[counts], batch.reward[counts]
+        sample_weight = batch.sample_weight[counts]
         events = Events(
             state,
             batch.action[counts] - 1,
@@ -130,21 +132,23 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             batch.discount[counts],
             batch.return_[counts],
             torch.full_like(reward, self.max_reward),
+            sample_weight,
         )
         learnt = learn(
             events, self.policy_table, self._objective_now(), self.settings, self._heads(),
             self._logging_of(batch),
         )  # fmt: skip
-        weight = learnt.policy.weight
-        size = weight.abs().mean()
+        weight, drawn = learnt.policy.weight, sample_weight.sum()
+        size = weight.abs().sum() / drawn
         scale = 1 / size.clamp_min(TINY) if self.settings.weight_normalize else 1.0
         parts = {"policy loss": learnt.policy.loss * scale}
         for name, error in learnt.td_errors.items():
             parts[name] = self.settings.td_weight * error.mean()
         if learnt.propensity is not None:
             parts["propensity loss"] = learnt.propensity
-        fraction = size.square() / weight.square().mean().clamp_min(TINY)
-        return Losses(parts, {"mean weight": weight.mean(), "effective fraction": fraction})
+        fraction = weight.abs().mean().square() / weight.square().mean().clamp_min(TINY)
+        mean = weight.sum() / drawn
+        return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
 
     def _objective_now(self) -> Objective:
         """The objective, or until the warm-up is over the same with uniform weights."""

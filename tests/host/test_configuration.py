@@ -73,6 +73,11 @@ def test_every_policy_has_a_properties_file():
         ({"benchmark_filename": ["a", "b"]}, "benchmark_filename is not offered"),
         ({"log_wandb": True}, "log_wandb is not offered"),
         ({"advantage_baseline": "max"}, "set advantage_estimator: analytic too"),
+        ({"reward_sampling": {"alfa": 1}}, "reward_sampling: unknown setting 'alfa'; did you mean"),
+        ({"reward_sampling": {"zz": 1}}, "unknown setting 'zz'; known: unit, alpha, epsilon"),
+        ({"reward_sampling": {"alpha": "x"}}, "reward_sampling: alpha must be a number, got 'x'"),
+        ({"reward_sampling": {"unit": "user"}}, "reward_sampling: unit must be one of session"),
+        ({"reward_sampling": True}, "reward_sampling must be a mapping, got True"),
         ({"overwrite": "maybe"}, "overwrite must be true or false, got 'maybe'"),
     ],
 )

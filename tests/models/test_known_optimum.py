@@ -97,7 +97,7 @@ def logged(sessions, gamma):
     none = torch.zeros(shape, dtype=torch.int64)
     return Batch(
         item_seq, action, reward, gamma * last.double(), torch.zeros(shape).double(), none, counts,
-        none, none[:, 0],
+        none, none[:, 0], torch.ones(shape).double(),
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def batch(gamma=GAMMA):
                              [True, True, True, False]]),
         place=torch.zeros(3, 4, dtype=torch.int64),
         session=torch.arange(3),
+        sample_weight=torch.ones(3, 4, dtype=torch.float64),
     )  # fmt: skip
 
 
@@ -310,7 +311,7 @@ def learn_on_logits(name, logits, **changes):
     reward = torch.tensor([0.2, 1.0, 0.2, 0.5], dtype=torch.float64)
     discount = torch.tensor([1.0, 1.0, 0, 0], dtype=torch.float64) * s.gamma
     events = estimation.Events(
-        logits, torch.arange(n), reward, discount, 2 * reward, torch.full_like(reward, 1.0)
+        logits, torch.arange(n), reward, discount, 2 * reward, reward * 0 + 1, reward * 0 + 1
     )
     table = estimation.Table(torch.eye(a, dtype=torch.float64))
     return estimation.learn(events, table, objective, s, heads), (*q, value, mu)
