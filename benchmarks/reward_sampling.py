@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from policies import read_metrics
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler, SamplingSettings
@@ -133,7 +132,7 @@ def print_metrics(runs: dict[str, list[RunFolder]]) -> None:
     print("| training data | " + " | ".join(METRICS) + " | best epochs |")
     print("| - |" + " - |" * (len(METRICS) + 1))
     for name, folders in runs.items():
-        written = [read_metrics(folder) for folder in folders]
+        written = [folder.read_metrics() for folder in folders]
         cells = []
         for metric in METRICS:
             means, stderrs = (

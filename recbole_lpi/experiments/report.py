@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +102,7 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     folder, score = sweep.folder(row, settings, 1), sweep.score(row, settings)
     if score is None or not folder.finished:
         return f"{'not run' if score is None else 'diverged'} |  |  | "
-    found = json.loads(folder.metrics.read_text(encoding="utf-8"))
+    found = folder.read_metrics()
     means = [found["valid"][name]["mean"] for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
     return " | ".join([*cells, str(found["best_epoch"])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,11 +84,8 @@ def load(path: str | Path) -> FinishedRun:
         raise SettingError(f"{folder.config} names no model or no dataset")
     try:
         data = DataSettings.of(defaultdict(lambda: None, config))
-        metrics = dict(json.loads(folder.metrics.read_text(encoding="utf-8")))
     except SettingError as error:
         raise SettingError(f"{folder.config}: {error}") from None
-    except (ValueError, TypeError):
-        raise SettingError(f"{folder.metrics} is not the JSON of a run's metrics") from None
     protocol = {
         key: empty if config.get(key) is None else config[key] for key, empty in FILTERS.items()
     }
@@ -100,7 +96,7 @@ def load(path: str | Path) -> FinishedRun:
         protocol["split_ratio"] = data.split_ratio
     if data.split == "random":
         protocol["split_seed"] = data.seed if data.split_seed is None else data.split_seed
-    protocol["data"] = metrics.get("data")
+    protocol["data"] = folder.read_metrics().get("data")
     return FinishedRun(folder, config, protocol, Kinds(data.purchase_events, data.click_events))
 
 

@@ -6,7 +6,6 @@ started twice, the two processes share the work.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +114,7 @@ class Sweep:
             return float("-inf")
         if not folder.finished:
             return None
-        found = json.loads(folder.metrics.read_text())["valid"][self.plan.criterion]["mean"]
+        found = folder.read_metrics()["valid"][self.plan.criterion]["mean"]
         return float("-inf") if found is None else float(found)
 
     def best(self, row: Row) -> Settings | None:

@@ -93,6 +93,13 @@ class RunFolder:
         text = json.dumps({"schema": SCHEMA, **_null_for_nan(metrics)}, indent=1, allow_nan=False)
         self._write(self.metrics, text.encode())
 
+    def read_metrics(self) -> dict[str, Any]:
+        """What ``write_metrics`` wrote; SettingError if it is something else."""
+        try:
+            return dict(json.loads(self.metrics.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise SettingError(f"{self.metrics} is not the JSON of a run's metrics") from None
+
     def write_tensors(self, path: Path, state: Mapping[str, Any]) -> None:
         """Tensors and plain values, loadable with ``weights_only=True``."""
         buffer = io.BytesIO()
