@@ -35,9 +35,11 @@ def test_the_stronger_setting_wins(log, tmp_path):
     assert [found[name] for name in ("inner_size", "beta", "gamma")] == [3, 0.6, 0.3]
 
 
-def test_every_policy_has_a_properties_file():
+def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
     for model in OBJECTIVES:
         assert (properties_folder() / f"{model}.yaml").is_file()
+        assert f"\n## {model}\n" in page and f"| `{model}` |" in page
 
 
 @pytest.mark.parametrize(
