@@ -1,4 +1,4 @@
-"""The command line: ``recbole-lpi run``, ``recbole-lpi compare`` and ``recbole-lpi prepare``."""
+"""The command line: ``recbole-lpi run``, ``compare``, ``sweep`` and ``prepare``."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def sweep(
 ) -> None:
     """Tune every row of a plan on validation, train more seeds of the best, report.
 
-    What has run is not run again: stopped, it goes on; started twice, it shares the work. Any
-    setting of all runs can follow as --setting=value.
+    What has run is not run again: stopped, it goes on; started twice, it shares the work. Settings
+    of all runs can follow as --setting=value; what a row of the plan says of itself stays.
     """
     with one_line_errors():
         given = settings_of(context.args)

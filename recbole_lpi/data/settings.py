@@ -24,7 +24,7 @@ class DataSettings:
         max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
         evaluate_first_event: also predict a session's first event, from no history.
-        gamma: discount γ, in [0, 1).
+        gamma: discount γ, in [0, 1].
         seed: of the order of batches, and of the random split unless ``split_seed`` is set.
         split_seed: of the random split alone, so that several seeds share one split.
     """
@@ -54,7 +54,7 @@ class DataSettings:
         _require(self.max_length > 0, "MAX_ITEM_LIST_LENGTH", self.max_length, "> 0")
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
-        _require(0 <= self.gamma < 1, "gamma", self.gamma, "in [0, 1)")
+        _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
 

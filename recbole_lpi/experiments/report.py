@@ -42,7 +42,7 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
 
 def search_table(sweep: Sweep) -> str:
     """Every try of every row on validation, the best in bold."""
-    names = (sweep.plan.criterion, *TESTED)
+    names = (sweep.criterion, *TESTED)
     lines = [f"| policy | tried | {' | '.join(names)} | best epoch |", "| - | - | - | - | - | - |"]
     for row in sweep.rows:
         best = sweep.best(row)
@@ -83,17 +83,19 @@ def tests_against(sweep: Sweep, against: str) -> str:
 
 
 def trade_off(sweep: Sweep, along: str) -> Figure:
-    """The table's rows as points, and all tries of the row ``along`` joined along β."""
+    """The table's rows as points; the tries of ``along``, if they differ in β alone, joined."""
     from recbole_lpi.experiments import figures  # matplotlib takes a second to import
 
     paths: list[Path] = []
     names: dict[Path, str] = {}
     for row in sweep.rows:
-        tries = [sweep.folder(row, settings, 1) for settings in row.tries]
-        folders = [f for f in tries if f.finished] if row.name == along else sweep.runs(row)
+        name, folders = row.name, sweep.runs(row)
+        if row.name == along and {key for settings in row.tries for key in settings} == {"beta"}:
+            tries = [sweep.folder(row, settings, 1) for settings in row.tries]
+            name, folders = f"{name}, seed 1 of each β", [f for f in tries if f.finished]
         for folder in folders:
             paths.append(folder.path)
-            names[folder.path] = row.name
+            names[folder.path] = name
     comparison = compare(paths, figures.trade_off_metrics(K), names)
     return figures.trade_off(comparison, K)
 
@@ -103,7 +105,7 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     if score is None or not folder.finished:
         return f"{'not run' if score is None else 'diverged'} |  |  | "
     found = folder.read_metrics()
-    means = [found["valid"][name]["mean"] for name in names]
+    means = [found["valid"].get(name, {}).get("mean") for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
     return " | ".join([*cells, str(found["best_epoch"])])
 

@@ -13,12 +13,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from recbole_lpi.host import checkpoints
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
 
 Settings = Mapping[str, Any]
+OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
+INCIDENTAL = frozenset({"data_path", "show_progress", "gpu_id", "use_gpu", "download"})
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,12 @@ class Plan:
     """What to run.
 
     Attributes:
-        shared: settings of every run.
-        criterion: the validation metric that picks among the tries.
+        shared: settings of every run; its ``valid_metric`` also picks among the tries.
         reference: name of the row whose best run is the logging policy of all others.
         rows: in the order of the table.
     """
 
     shared: Settings
-    criterion: str
     reference: str
     rows: tuple[Row, ...]
 
@@ -61,27 +63,34 @@ def read_plan(name: str) -> Plan:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise SettingError(f"there is no plan '{name}': give a YAML file or one of {known}")
     content = read_file(path)
-    try:
-        rows = tuple(
-            Row(row, given.get("model", row), given.get("fixed") or {},
-                tuple(given.get("tries") or ({},)), given.get("seeded", True))
-            for row, given in content["rows"].items()
-        )  # fmt: skip
-        plan = Plan(content["shared"], content["criterion"], content["reference"], rows)
-    except (KeyError, AttributeError, TypeError) as error:
-        raise SettingError(
-            f"{path}: not a plan of shared, criterion, reference, rows: {error}"
-        ) from None
+    if set(content) != {"shared", "reference", "rows"} or not isinstance(content["rows"], Mapping):
+        raise SettingError(f"{path}: not a plan, which has the keys shared, reference and rows")
+    rows = tuple(_row(path, name, given or {}) for name, given in content["rows"].items())
+    plan = Plan(content["shared"] or {}, content["reference"], rows)
     if plan.reference not in {row.name for row in rows}:
         raise SettingError(f"{path}: reference is {plan.reference}, which is not one of its rows")
     return plan
+
+
+def _row(path: Path, name: str, given: Any) -> Row:
+    known = ("model", "fixed", "tries", "seeded")
+    try:
+        unknown = [key for key in given if key not in known]
+        fixed, tries = dict(given.get("fixed") or {}), [dict(t) for t in given.get("tries") or [{}]]
+    except (AttributeError, TypeError, ValueError):
+        raise SettingError(f"{path}: row {name} is no mapping of {', '.join(known)}") from None
+    if unknown:
+        raise SettingError(
+            f"{path}: row {name} has {', '.join(unknown)}; known are {', '.join(known)}"
+        )
+    return Row(name, given.get("model", name), fixed, tuple(tries), given.get("seeded", True))
 
 
 class Sweep:
     """The runs of a plan on one data set, under one folder.
 
     Args:
-        given: settings of every run, stronger than the plan's.
+        given: settings of every run, stronger than those the plan gives to all rows.
         seeds: how many seeds the best settings are trained with, 1 … seeds; tries use seed 1.
         only: names of the rows to run; empty: all.
     """
@@ -97,6 +106,9 @@ class Sweep:
     ) -> None:
         self.plan, self.dataset, self.root, self.seeds = plan, dataset, root, seeds
         self.given = {**plan.shared, **given}
+        for name in OF_ONE_RUN.intersection(self.given):
+            raise SettingError(f"{name} is for one run; a sweep sets it for each of its own")
+        self.criterion = str(self.given.get("valid_metric", TrainingSettings.valid_metric)).lower()
         unknown = set(only) - {row.name for row in plan.rows}
         if unknown:
             raise SettingError(f"the plan has no row {', '.join(sorted(unknown))}")
@@ -114,14 +126,14 @@ class Sweep:
             return float("-inf")
         if not folder.finished:
             return None
-        found = folder.read_metrics()["valid"][self.plan.criterion]["mean"]
+        found = folder.read_metrics()["valid"][self.criterion]["mean"]
         return float("-inf") if found is None else float(found)
 
     def best(self, row: Row) -> Settings | None:
-        """The try that ranked best on validation; None until every one has run."""
+        """The try that ranked best on validation; None until all have run, or if all diverged."""
         scores = [self.score(row, settings) for settings in row.tries]
         known = [score for score in scores if score is not None]
-        if len(known) < len(scores):
+        if len(known) < len(scores) or max(known) == float("-inf"):
             return None
         return row.tries[known.index(max(known))]
 
@@ -137,8 +149,33 @@ class Sweep:
         """How many seeds the best settings of a row are trained with."""
         return self.seeds if row.seeded else 1
 
+    def check(self) -> None:
+        """SettingError for a try that cannot be run, or a folder made with other settings."""
+        from recbole_lpi.host.runner import make_config
+
+        for row in self.rows:
+            for settings in row.tries:
+                given = {**self.given, **row.fixed, **settings}
+                try:
+                    made = checkpoints.plain_config(make_config(row.model, self.dataset, (), given))
+                except SettingError as error:
+                    raise SettingError(f"row {row.name}, {dict(settings)}: {error}") from None
+                for seed in range(1, self.seeds_of(row) + 1):
+                    self._refuse_other(self.folder(row, settings, seed), made, given)
+
+    def _refuse_other(self, folder: RunFolder, made: Settings, given: Settings) -> None:
+        """SettingError if the run in ``folder`` was given something else."""
+        kept = folder.read_config() if folder.begun else made
+        for name in given:
+            if name not in INCIDENTAL and kept.get(name) != made.get(name):
+                raise SettingError(
+                    f"{folder.path} was run with {name} {kept.get(name)!r}, and this sweep asks "
+                    f"for {made.get(name)!r}: give another --runs, or remove that folder"
+                )
+
     def work(self) -> None:
         """Run whatever is missing and nobody else is at; returns when nothing is left to begin."""
+        self.check()
         reference = next(row for row in self.plan.rows if row.name == self.plan.reference)
         while self.best(reference) is None:
             if not any(self._make(reference, s, 1, wait=True) for s in reference.tries):
@@ -163,7 +200,7 @@ class Sweep:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder.path.with_suffix(".lock"), timeout=-1 if wait else 0):
-                if folder.finished:
+                if folder.finished or diverged(folder).is_file():
                     return True
                 print(f"-- {folder.path}", flush=True)
                 self._run(row, settings, seed, folder)

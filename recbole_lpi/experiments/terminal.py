@@ -20,7 +20,9 @@ GAP = 2  # characters between columns
 def show(comparison: Comparison, metrics: Sequence[str], console: Console) -> None:
     """Print a table, or as many below one another as the width of ``console`` asks for."""
     policies = comparison.policies
-    stars = max(len(cell.stars) for policy in policies for cell in policy.cells.values())
+    stars = max(
+        (len(cell.stars) for policy in policies for cell in policy.cells.values()), default=0
+    )
     texts = {m: [plain(policy.cells.get(m), stars) for policy in policies] for m in metrics}
     widths = {m: max(map(len, [*texts[m], *heading(m)])) + GAP for m in metrics}
     several = len({len(policy.seeds) for policy in policies}) > 1  # else the caption tells

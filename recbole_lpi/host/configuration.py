@@ -149,15 +149,12 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     TrainingSettings.of(config)
     settings.read(RunSettings, config)
     if model not in OBJECTIVES and values.get("reward_sampling"):
-        raise SettingError(f"reward_sampling draws sessions for policies; {model} trains on none")
+        raise SettingError(f"reward_sampling is for policies; {model} learns from every event")
     if model in OBJECTIVES:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
             make_encoder(network, DataSettings.of(config).max_length)
-        try:
-            OBJECTIVES[model].check(model, settings.read(ObjectiveSettings, config))
-        except ValueError as error:
-            raise SettingError(str(error)) from None
+        _check_objective(model, config)
     elif model in FLOORS:
         for kind in FLOORS[model].read:
             settings.read(kind, config)
@@ -165,6 +162,25 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         raise SettingError(
             f"evaluate_first_event: {model} of RecBole cannot predict from an empty history; "
             "policies and floors can"
+        )
+
+
+def _check_objective(model: str, config: _Known) -> None:
+    given, objective = settings.read(ObjectiveSettings, config), OBJECTIVES[model]
+    try:
+        objective.check(model, given)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+    training = TrainingSettings.of(config)
+    if training.logging_policy == "none" and objective.needs_logging_policy(given):
+        asked = "propensity: checkpoint" if objective.learns == "propensity" else (
+            "advantage_baseline: logging"
+        )  # fmt: skip
+        raise SettingError(f"{asked} needs a logging policy, and logging_policy is none")
+    if given.warmup_epochs >= training.epochs:
+        raise SettingError(
+            f"warmup_epochs {given.warmup_epochs} leaves no epoch of {training.epochs} to "
+            f"{model}'s own weight: lower it, or raise epochs"
         )
 
 
@@ -195,7 +211,9 @@ def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any
     named = [key for key in sorted(given) if given[key] != internal.get(key)]
     readers = [(model, [key for key in named if key not in read], ": for other models")]
     if model in OBJECTIVES:
-        of_others, encoder = OBJECTIVES[model].unread(), {**internal, **given}["encoder"]
+        merged = _Known({**internal, **given})
+        of_others = OBJECTIVES[model].unread(settings.read(ObjectiveSettings, merged))
+        encoder = merged["encoder"]
         readers += [
             (model, [key for key in named if key in of_others], ": for other policies"),
             (f"encoder {encoder}", [k for k in named if k in unread_settings(encoder)], ""),

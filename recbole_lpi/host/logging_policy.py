@@ -52,7 +52,6 @@ def resolve(
 def identity(config: Any, train: PolicyDataset) -> str:
     """Hash of what a logging policy is an estimate of: events, split, inputs and encoder."""
     network = asdict(settings.read(NetworkSettings, config))
-    del network["double_q"]
     network["code"] = code_hash(network["encoder"])
     s = train.settings
     inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
@@ -63,7 +62,7 @@ def identity(config: Any, train: PolicyDataset) -> str:
 def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
     """Give ``policy`` its logging policy, on the device where it is."""
     if mu is None and policy.needs_logging_policy:
-        raise SettingError("advantage_baseline: logging needs a logging policy, not none")
+        raise SettingError("this policy needs a logging policy, and logging_policy is none")
     device = next(policy.parameters()).device
     policy.compare_with(None if mu is None else mu.to(device))
 
@@ -123,9 +122,7 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
     A policy is compared with one of its own encoder, any other model with the default one.
     """
     given, s = checkpoints.plain_config(config), train.settings
-    names = _shared() | (
-        _names(NetworkSettings) - {"double_q"} if config["model"] in MODELS else set()
-    )
+    names = _shared() | (_names(NetworkSettings) if config["model"] in MODELS else set())
     data = {key: given[key] for key in names if key in given}
     data |= {
         "split_seed": s.seed if s.split_seed is None else s.split_seed,

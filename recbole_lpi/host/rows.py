@@ -13,6 +13,7 @@ from recbole.sampler import RepeatableSampler
 from torch import Tensor
 
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.data.sequences import target_places
 from recbole_lpi.evaluation.events import EventTable, by_rows, rank_events
 from recbole_lpi.host.rivals import GIVE_PROBABILITIES
 from recbole_lpi.host.trainer import Bar, PolicyTrainer
@@ -48,8 +49,12 @@ class RowTrainer(PolicyTrainer):
         # What masks items and samples negatives draws from these: like the order, by the epoch.
         random.seed(int(rng.integers(2**32)))
         np.random.seed(int(rng.integers(2**32)))
-        order = rng.permutation(len(train))
+        order = rng.permutation(self._learnt_from(train))
         return np.array_split(order, -(-len(order) // self._loader.step))
+
+    def _learnt_from(self, train: PolicyDataset) -> np.ndarray:
+        """Rows of the events that carry a policy's loss: the last of each session (Figure 1a)."""
+        return np.flatnonzero(np.isin(train.places, target_places(train.training_windows)))
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
         assert self._loader is not None

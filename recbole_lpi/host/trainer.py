@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
-from recbole_lpi.data.sequences import Batch, training_batches
+from recbole_lpi.data.sequences import Batch, Windows, training_batches
 from recbole_lpi.evaluation.events import EventTable, event_table
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.host import checkpoints, logging_policy
@@ -67,7 +67,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.best_valid_result: OrderedDict[str, float] = OrderedDict()
         self._best_state: dict[str, Tensor] | None = None
         self._sampler: RewardSampler | None = None
-        self._weights: np.ndarray | None = None  # of the epoch's sample
+        self._windows: Windows | None = None  # of the epoch's sample, and its weights
+        self._weights: np.ndarray | None = None
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self._saved = False
@@ -177,6 +178,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """One pass over the training sessions, or a draw of them; means over batches, by name."""
         began = time.time()
         self.model.train()
+        self.model.epoch = epoch
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
         batches = self._batches(train, rng)
         totals: dict[str, Tensor] = {}
@@ -212,6 +214,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         return batches
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
+        assert self._windows is not None
         batch = train.batch(self._windows.take(index), self._weights)
         return Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
 
@@ -255,7 +258,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         _, estimates = self._measure(part_of(valid_data), show_progress, divergence=False)
         found = OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
         score = found[self.settings.valid_metric.lower()]
-        if score > self.best_valid_score:
+        if getattr(self.model, "warming_up", False):
+            pass  # not yet the policy it is to be: neither the best epoch nor one without progress
+        elif score > self.best_valid_score:
             self.best_valid_score, self.waited = score, 0
             self.best_valid_result = found
             self._keep(epoch)

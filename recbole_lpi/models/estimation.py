@@ -28,7 +28,7 @@ from recbole_lpi.objectives.td import (
 )
 
 OF_CATALOGUE = {"policy": "expected_q", "logging": "logging_q", "max": "max_q"}  # baselines
-OVER_CATALOGUE = (None, "double_q", "expected_sarsa")  # value estimators
+OVER_CATALOGUE = (None, "double_q", "q_learning", "expected_sarsa")  # value estimators
 
 
 class Events(NamedTuple):

@@ -79,8 +79,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                 for name in self.objective.heads(self.settings)
             }
         )
-        if self.settings.warmup_steps:
-            self.register_buffer("steps_taken", torch.zeros((), dtype=torch.int64))
+        self.epoch = 0  # which the trainer sets
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
 
     def _make_head(self, name: str, network: NetworkSettings) -> nn.Module:
@@ -89,8 +88,8 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             return ValueHead(size)
         if name == "propensity":
             return PropensityHead(items, size, std)
-        # A second Q head values what the first one chose; only double Q-learning chooses.
-        double = network.double_q and self.settings.value_estimator in (None, "double_q")
+        # A second Q head values what the first one chose.
+        double = self.settings.value_estimator in (None, "double_q")
         return nn.ModuleList(QHead(items, size, std) for _ in range(1 + double))
 
     @property
@@ -150,14 +149,14 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         mean = weight.sum() / drawn
         return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
 
+    @property
+    def warming_up(self) -> bool:
+        """Whether the weights of this epoch are still uniform."""
+        return self.epoch < self.settings.warmup_epochs
+
     def _objective_now(self) -> Objective:
         """The objective, or until the warm-up is over the same with uniform weights."""
-        if not self.settings.warmup_steps:
-            return self.objective
-        warm = self.steps_taken >= self.settings.warmup_steps
-        if self.training:
-            self.steps_taken += 1
-        return self.objective if warm else replace(self.objective, weight=uniform)
+        return replace(self.objective, weight=uniform) if self.warming_up else self.objective
 
     def _heads(self) -> Heads:
         """The heads of a step: of two Q heads, which one chooses is drawn anew."""

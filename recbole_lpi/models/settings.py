@@ -20,7 +20,6 @@ class NetworkSettings:
         hidden_act: gelu, relu or swish.
         layer_norm_eps: ε of the layer norms.
         initializer_range: standard deviation of the initial weights.
-        double_q: two Q heads that swap, at random, choosing the next action and valuing it.
     """
 
     encoder: str = "sasrec"
@@ -34,7 +33,6 @@ class NetworkSettings:
     hidden_act: str = "gelu"
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
-    double_q: bool = True
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):

@@ -12,7 +12,7 @@ from recbole_lpi.objectives.estimates import Estimates
 from recbole_lpi.objectives.settings import ObjectiveSettings
 
 # What each kind of learning reads of ObjectiveSettings, beyond what the row itself reads.
-OF_WEIGHT = ("weight_clip", "weight_normalize", "warmup_steps")
+OF_WEIGHT = ("weight_clip", "weight_normalize", "warmup_epochs")
 OF_VALUES = ("gamma", "td_weight", "value_estimator", "negative_samples", "expectile")
 OF_ADVANTAGE = ("advantage_estimator", "advantage_baseline", "gae_lambda")
 READS = {
@@ -57,56 +57,53 @@ class Objective:
             return settings.propensity == "checkpoint"
         return "q" in self.heads(settings) and settings.advantage_baseline == "logging"
 
-    def unread(self) -> set[str]:
+    def unread(self, settings: ObjectiveSettings) -> set[str]:
         """Settings of objectives that make no difference to this one."""
         read = {*self.reads, *READS[self.learns]}
+        if settings.advantage_estimator != "gae":
+            read.discard("gae_lambda")
         if self.weight is not weights.uniform:
             read |= set(OF_WEIGHT)
         return {field.name for field in fields(ObjectiveSettings)} - read
 
     def check(self, name: str, settings: ObjectiveSettings) -> None:
         """ValueError, with the reason, for settings that make no sense in the policy ``name``."""
-        refuse = _Refusal(name, settings)
-        heads, estimator = self.heads(settings), settings.value_estimator
+        heads, estimator = self.heads(settings), settings.advantage_estimator
+        values = ("value_estimator", *OF_ADVANTAGE[:2], "negative_samples", "expectile")
         if self.learns in (None, "propensity"):
-            for setting in ("value_estimator", *OF_ADVANTAGE[:2], "negative_samples", "expectile"):
-                refuse.unless_default(setting, "it learns no values")
-        elif self.learns == "q":
-            for setting in OF_ADVANTAGE[:2]:
-                refuse.unless_default(setting, "its weight is not an advantage")
+            _only(name, settings, "it learns no values", **_defaults(*values))
+        if self.learns == "q":
+            _only(name, settings, "its weight is not an advantage", **_defaults(*OF_ADVANTAGE[:2]))
         if self.learns != "propensity":
-            refuse.unless_default("propensity", "it has no importance ratio")
+            _only(name, settings, "it has no importance ratio", **_defaults("propensity"))
         if heads == ("value",):
-            if estimator not in (None, "sarsa", "monte_carlo"):
-                refuse(
-                    "value_estimator",
-                    f"{settings.advantage_estimator} learns V(x) alone; it may be sarsa (TD(0)) "
-                    "or monte_carlo, or set advantage_estimator: analytic",
-                )
-            why = f"{settings.advantage_estimator} subtracts its value head, and learns no Q"
-            for setting in ("advantage_baseline", "negative_samples"):
-                refuse.unless_default(setting, f"{why}; set advantage_estimator: analytic too")
-        if heads != ("q", "value"):
-            refuse.unless_default(
-                "expectile",
-                "no value head is regressed on Q; set advantage_baseline: value too",
-            )
+            _only(
+                name, settings, f"{estimator} learns V(x) alone, and subtracts it",
+                value_estimator=(None, "sarsa", "monte_carlo"),
+                advantage_baseline=("policy", "value"),
+                negative_samples=(0,), expectile=(0.5,),
+            )  # fmt: skip
+        elif heads != ("q", "value"):
+            why = "no value head is regressed on Q, as by advantage_baseline: value"
+            _only(name, settings, why, **_defaults("expectile"))
         if settings.advantage_baseline == "negatives" and not settings.negative_samples:
-            refuse("advantage_baseline", "no negatives are drawn; set negative_samples too")
-        if self.bandit and settings.gamma:
-            refuse("gamma", "it is the contextual bandit, γ = 0 (section 3.1); LPIRL discounts")
+            _only(name, settings, "no negatives are drawn", negative_samples=(1, 10))
+        if self.bandit:
+            why = "it is the contextual bandit (section 3.1); LPIRL discounts"
+            _only(name, settings, why, gamma=(0.0,))
 
 
-@dataclass(frozen=True)
-class _Refusal:
-    name: str
-    settings: ObjectiveSettings
+def _only(name: str, settings: ObjectiveSettings, why: str, **allowed: tuple[object, ...]) -> None:
+    """ValueError that names all settings with a value not allowed, and what they may be."""
+    wrong = {key: may for key, may in allowed.items() if getattr(settings, key) not in may}
+    if wrong:
+        found = " and ".join(f"{key} cannot be {getattr(settings, key)!r}" for key in wrong)
+        cures = ", ".join(
+            f"{key}: {' or '.join('~' if value is None else str(value) for value in may)}"
+            for key, may in wrong.items()
+        )
+        raise ValueError(f"{found} for {name}: {why}; set {cures}")
 
-    def __call__(self, setting: str, reason: str) -> None:
-        value = getattr(self.settings, setting)
-        raise ValueError(f"{setting} cannot be {value!r} for {self.name}: {reason}")
 
-    def unless_default(self, setting: str, reason: str) -> None:
-        default = ObjectiveSettings.__dataclass_fields__[setting].default
-        if getattr(self.settings, setting) != default:
-            self(setting, reason)
+def _defaults(*names: str) -> dict[str, tuple[object, ...]]:
+    return {name: (ObjectiveSettings.__dataclass_fields__[name].default,) for name in names}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VALUE_ESTIMATORS = ("double_q", "sarsa", "expected_sarsa", "monte_carlo", "state_value")
+VALUE_ESTIMATORS = (
+    "double_q", "q_learning", "sarsa", "expected_sarsa", "monte_carlo", "state_value",
+)  # fmt: skip
 ADVANTAGE_ESTIMATORS = ("analytic", "td_residual", "gae")
 ADVANTAGE_BASELINES = ("policy", "logging", "max", "value", "negatives")
 PROPENSITIES = ("head", "checkpoint")
@@ -17,18 +19,20 @@ class ObjectiveSettings:
     Which of them a policy reads, and which do not go together, its row of OBJECTIVES knows.
 
     Attributes:
-        gamma: discount γ, in [0, 1) (section 3.2); 0 is the contextual bandit.
+        gamma: discount γ, in [0, 1] (section 3.2, where it is below 1; sessions are finite); 0 is
+            the contextual bandit.
         beta: temperature β > 0 of exp(A/β), the price of moving away from μ (Eq. 7, 8).
         td_weight: λ ≥ 0, the weight of the TD loss (Eq. 10).
         value_estimator: what the TD target takes for the value of the next state, see
-            ``td.STATE_VALUES``. None: ``double_q`` for a Q head, ``sarsa`` for a value head.
+            ``objectives.td``. None: ``double_q`` for a Q head, ``sarsa`` for a value head.
         advantage_estimator: ``analytic``, A = Q(x, a) − baseline from a Q head (section 4.2);
             ``td_residual``, A = r + γ V(x') − V(x) from a value head; or ``gae``, the sum of
             those residuals to the end of the session, discounted by γ · gae_lambda.
         gae_lambda: λ of ``gae``, in [0, 1]; 0 is ``td_residual``, 1 is return − V(x).
         advantage_baseline: what the analytic advantage subtracts: ``policy`` E_π[Q], ``logging``
             E_μ̂[Q], ``max`` max_a Q, ``value`` a value head regressed on Q(x, a), or
-            ``negatives``, the mean of Q over the logged item and its sampled negatives.
+            ``negatives``, the mean of Q over the logged item and its sampled negatives. The other
+            two subtract their value head, so ``value`` may be said of them.
         expectile: of the value head's regression on Q(x, a), in (0, 1); 0.5 is the mean, towards
             1 it nears the best action in the data (Kostrikov et al. 2022).
         negative_samples: items drawn per event, whose Q is learnt as that of a wasted step with
@@ -37,7 +41,8 @@ class ObjectiveSettings:
             None: none (the paper states none but for the ratio, 30).
         weight_normalize: divide the weights of a batch by their mean size, so that β does not
             also act as a learning rate.
-        warmup_steps: steps of plain cross-entropy before the weights begin (Xin et al. 2020).
+        warmup_epochs: epochs of plain cross-entropy before the weights begin (Xin et al. 2020);
+            none of them can be the best.
         propensity: where the importance ratio has μ̂ from: ``head``, learnt on the detached state
             (section 4.1), or ``checkpoint``, the logging policy of the run.
         slate_size: K of the top-K correction, ≥ 1 (Chen et al. 2019).
@@ -54,17 +59,17 @@ class ObjectiveSettings:
     negative_samples: int = 0
     weight_clip: float | None = None
     weight_normalize: bool = False
-    warmup_steps: int = 0
+    warmup_epochs: int = 0
     propensity: str = "head"
     slate_size: int = 16
 
     def __post_init__(self) -> None:
-        _require(0 <= self.gamma < 1, "gamma", self.gamma, "in [0, 1)")
+        _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
         _require(0 < self.beta < float("inf"), "beta", self.beta, "> 0 and finite")
         _require(0 <= self.td_weight < float("inf"), "td_weight", self.td_weight, ">= 0 and finite")
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "in [0, 1]")
         _require(0 < self.expectile < 1, "expectile", self.expectile, "in (0, 1)")
-        for name, least in (("negative_samples", 0), ("warmup_steps", 0), ("slate_size", 1)):
+        for name, least in (("negative_samples", 0), ("warmup_epochs", 0), ("slate_size", 1)):
             value = getattr(self, name)
             _require(value >= least, name, value, f">= {least}")
         clip = self.weight_clip

@@ -3,6 +3,7 @@
 Every target is  y = r + γ · (value of the next state); a value estimator says what that value is:
 
     double_q        Q₂(x', argmax_a Q₁(x', a)): Eq. 11 without its maximisation bias (van Hasselt 2010)
+    q_learning      max_a Q(x', a): Eq. 11 itself, with one head
     sarsa           Q(x', a') of the action that was logged next, or V(x'): the value of μ
     expected_sarsa  E_{a~π}[Q(x', a)]: the value of the policy being trained
     monte_carlo     the return from x' on: no bootstrap

@@ -20,8 +20,7 @@ from recbole_lpi.settings import SettingError
 from .conftest import make_run
 
 PLAN = """
-shared: {split_seed: 2020, epochs: 1}
-criterion: ndcg@20
+shared: {split_seed: 2020, epochs: 1, valid_metric: ndcg@20}
 reference: LoggingPolicy
 rows:
   LPIRL:
@@ -54,7 +53,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         else:
             calls.append({"model": model, **given})
         tried = given.get("beta", given.get("learning_rate"))
-        if tried is not None and tried == given.get("fails"):
+        if tried is not None and tried == given.get("weight_clip"):
             RunFolder(given["run_dir"]).write_config(given)
             raise FloatingPointError("the loss is nan")
         folder = Path(given["run_dir"])
@@ -72,7 +71,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_the_reference_runs_first_and_is_the_logging_policy_of_all(plan, made, tmp_path):
-    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"extra": 7}, seeds=2)
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"topk": [7]}, seeds=2)
     work.work()
     tried = [call.get("beta", call.get("learning_rate")) for call in made]
     assert tried[:2] == [0.1, 0.2]  # whatever its place in the plan
@@ -84,7 +83,7 @@ def test_the_reference_runs_first_and_is_the_logging_policy_of_all(plan, made, t
     mu = tmp_path / "runs" / "LoggingPolicy" / "learning_rate=0.2" / "seed=1"
     for call in made:
         assert call["logging_policy"] == ("none" if call["model"] == "LoggingPolicy" else str(mu))
-        assert (call["extra"], call["split_seed"], call["epochs"]) == (7, 2020, 1)
+        assert (call["topk"], call["split_seed"], call["epochs"]) == ([7], 2020, 1)
         assert call.get("gamma") == (0.1 if call["model"] == "LPIRL" else None)
 
 
@@ -112,7 +111,7 @@ def test_what_another_process_is_at_is_left_to_it(plan, made, tmp_path):
 
 def test_a_try_that_diverges_is_not_the_best_and_not_tried_again(plan, made, tmp_path):
     for _ in range(2):
-        work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"fails": 0.5}, seeds=1)
+        work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"weight_clip": 0.5}, seeds=1)
         work.work()
     row = work.rows[0]
     assert work.best(row) == {"beta": 1.0}
@@ -147,24 +146,51 @@ def test_the_trade_off_joins_the_tries_along_beta(plan, made, tmp_path):
     figure = report.trade_off(work, "LPIRL")
     assert [text.get_text() for text in figure.axes[0].texts] == ["β = 0.5", "β = 1.0"]
     named = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert named == ["LPIRL", "LoggingPolicy", "Counted"]
+    assert named == ["LPIRL, seed 1 of each β", "LoggingPolicy", "Counted"]
+    assert not report.trade_off(work, "LoggingPolicy").axes[0].texts  # its tries differ in no β
 
 
 def test_the_command_reports_without_training(plan, made, tmp_path):
     arguments = ["sweep", str(plan), "--dataset=shop", f"--runs={tmp_path / 'runs'}", "--seeds=1"]
     done = CliRunner().invoke(app, [*arguments, "--no-train"])
     assert done.exit_code == 2 and "no row all of whose tries have finished" in done.stderr
-    done = CliRunner().invoke(app, [*arguments, "--extra=7"])
+    done = CliRunner().invoke(app, [*arguments, "--topk=7"])
     assert done.exit_code == 0 and "### Test part" in done.stdout
-    assert all(call["extra"] == 7 for call in made)
+    assert all(call["topk"] == 7 for call in made)
     done = CliRunner().invoke(app, [*arguments, "--only=Nobody"])
     assert done.exit_code == 2 and "the plan has no row Nobody" in done.stderr
+
+
+def test_runs_made_with_other_settings_are_not_taken_for_these(plan, made, tmp_path):
+    Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1).work()
+    number = len(made)
+    with pytest.raises(SettingError, match="was run with epochs 1, and this sweep asks for 3"):
+        Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"epochs": 3}, seeds=1).work()
+    assert len(made) == number
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"seed": 3}, "seed is for one run"),
+        ({"gama": 3}, "row LPIRL, .*unknown setting 'gama'"),
+        ({"valid_metric": "ndgc@20"}, "row LPIRL, .*unknown metric 'ndgc'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_runs(
+    given, reason, plan, made, tmp_path
+):
+    with pytest.raises(SettingError, match=reason):
+        Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", given).work()
+    assert not made
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("rows: {A: {}}", "not a plan of shared, criterion"),
+        ("rows: {A: {}}", "has the keys shared, reference and rows"),
+        (PLAN.replace("tries: [{beta", "trys: [{beta"), "row LPIRL has trys; known are model"),
+        (PLAN.replace("{beta: 1.0}", "1.0"), "row LPIRL is no mapping"),
         (PLAN.replace("reference: LoggingPolicy", "reference: Nobody"), "reference is Nobody"),
     ],
 )

@@ -16,6 +16,11 @@ SMALL = {
 }  # fmt: skip
 
 
+def small(model: str) -> dict[str, object]:
+    """SMALL, with a warm-up that leaves an epoch to the weights of those that have one."""
+    return SMALL | ({"warmup_epochs": 1} if model in ("SAC", "SA2C") else {})
+
+
 def write_log(folder: Path, sessions: int = 120, items: int = 25, seed: int = 0) -> Path:
     """``folder/shop/shop.inter``: sessions that walk up the items, and buy some."""
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ import torch
 from recbole_lpi.host import registration
 from recbole_lpi.models import MODELS
 
-from .conftest import SMALL, write_log
+from .conftest import SMALL, small, write_log
 
 
 def python(code: str) -> None:
@@ -81,7 +81,7 @@ def test_stock_run_recbole_and_load_data_and_model(log, model):
     from recbole.quick_start import load_data_and_model, run_recbole
     from recbole.utils import get_trainer
 
-    given = {**SMALL, "run_dir": f"runs/{model}"}
+    given = {**small(model), "run_dir": f"runs/{model}"}
     result = run_recbole(model=model, dataset="shop", config_dict=given)
     assert 0 < result["test_result"]["purchase_ndcg@10"] <= 1
     assert ("js_divergence" in result["test_result"]) == (model != "LoggingPolicy")
@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_catalogue_is_refused_everywhere(log):
 def test_the_objective_of_recboles_hyper_tuning(log, model):
     from recbole.quick_start import objective_function
 
-    found = objective_function({**SMALL, "model": model, "dataset": "shop"})
+    found = objective_function({**small(model), "model": model, "dataset": "shop"})
     assert found["model"] == model and found["valid_score_bigger"]
     assert found["best_valid_score"] == found["best_valid_result"]["reward_weighted_ndcg@20"]
 

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
 from recbole_lpi.evaluation.events import read_events
-from recbole_lpi.evaluation.metrics import Kinds, evaluate
+from recbole_lpi.evaluation.metrics import Estimate, Kinds, evaluate
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
@@ -51,7 +51,7 @@ def train(model="LoggingPolicy", run_dir="runs/a", **given):
         {
             "advantage_estimator": "analytic",
             "advantage_baseline": "max",
-            "double_q": False,
+            "value_estimator": "q_learning",
             "clip_grad_norm": {"max_norm": 1},
         },
         {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
@@ -164,7 +164,7 @@ def test_one_split_for_several_seeds(log):
 
 
 @pytest.mark.parametrize(("model", "own"), [
-    ("LoggingPolicy", {}), ("LPIRL", {"advantage_estimator": "analytic"}),
+    ("LoggingPolicy", {}), ("SAC", {"warmup_epochs": 2}),
 ])  # fmt: skip
 @pytest.mark.parametrize("moment", ["epoch 1 training", "epoch 2 evaluating", "mid epoch"])
 def test_a_killed_run_resumes_to_the_same_bits(log, model, own, moment):
@@ -193,6 +193,21 @@ def test_a_killed_run_resumes_to_the_same_bits(log, model, own, moment):
     for name, value in theirs["state_dict"].items():
         assert torch.equal(ours["state_dict"][name], value), name
     assert pl.read_parquet(killed.events).equals(pl.read_parquet(whole.folder.events))
+
+
+def test_no_epoch_of_a_warm_up_is_the_best_or_counts_for_patience(log, monkeypatch):
+    """Validation gets worse and worse: the first epoch would be the best, if it counted."""
+    calls = iter(range(1, 100))
+    monkeypatch.setattr(
+        "recbole_lpi.host.trainer.evaluate",
+        lambda *_: {"reward_weighted_ndcg@20": Estimate(1 / next(calls), 0.1, 9)},
+    )
+    given = {**SMALL, "epochs": 9, "stopping_step": 1, "logging_policy": "none"}
+    for model, own, best, last in (("SQN", {}, 0, 2), ("SAC", {"warmup_epochs": 4}, 4, 6)):
+        run(model, "shop", (), {**given, **own, "run_dir": model})
+        assert json.loads(Path(model, "metrics.json").read_text())["best_epoch"] == best
+        kept = torch.load(Path(model, "resume.pth"), weights_only=True)
+        assert kept["next_epoch"] == last + 1
 
 
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):

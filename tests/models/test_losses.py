@@ -1,6 +1,7 @@
 """Loss and gradient of each policy against plain loops over sessions and items, in float64."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,8 @@ from recbole_lpi.models import (
     RewardWeighted,
     estimation,
 )
+from recbole_lpi.models.estimation import sample_negatives
+from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
 from recbole_lpi.nn.heads import QHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 
@@ -43,7 +46,7 @@ def make(model, *parts, **settings):
         USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
         ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
         hidden_size=4, inner_size=6, hidden_dropout_prob=0.0, attn_dropout_prob=0.0,
-        initializer_range=0.5, beta=BETA, td_weight=LAMBDA, device="cpu", warmup_steps=0,
+        initializer_range=0.5, beta=BETA, td_weight=LAMBDA, device="cpu", warmup_epochs=0,
         gamma=0.0 if model.__name__ == "LPICB" else GAMMA,
     )  # fmt: skip
     own = read_file(properties_folder() / f"{model.__name__}.yaml") or {}
@@ -158,7 +161,7 @@ class Event:
             return every[self.action - 1] - baseline
         residual = self.reward - self.v().item()
         if self.next is not None:
-            residual += self.discount * float(self.next.v())
+            residual += self.discount * self.next.v().item()
             if self.s.advantage_estimator == "gae":
                 residual += self.discount * self.s.gae_lambda * self.next.advantage()
         return residual
@@ -242,10 +245,10 @@ VARIANTS = [
       for b in ("policy", "logging", "max", "value")),
     ("LPIRL", ANALYTIC | {"advantage_baseline": "negatives", "negative_samples": 3}),
     *((name, {"value_estimator": v}) for name in ("SQN", "SAC", "SNQN", "SA2C", "IQL")
-      for v in ("double_q", "sarsa", "expected_sarsa", "monte_carlo", "state_value")),
+      for v in ("double_q", "q_learning", "sarsa", "expected_sarsa", "monte_carlo", "state_value")),
     *(("LPIRL", {"advantage_estimator": a, "value_estimator": v})
       for a in ("td_residual", "gae") for v in (None, "sarsa", "monte_carlo")),
-    ("LPIRL", ANALYTIC | {"double_q": False}),
+    ("LPIRL", ANALYTIC | {"value_estimator": "q_learning"}),
     ("LPIRL", {"weight_clip": 1.1, "weight_normalize": False}),
     ("LPICB", ANALYTIC),
     ("IQL", {"expectile": 0.2}),
@@ -359,28 +362,43 @@ def test_a_gradient_through_targets_or_into_the_encoder_is_found(where, name, mo
         check_against_loops(name, {}, 0)
 
 
-def test_a_gradient_through_the_weight_is_found(monkeypatch):
-    """As if the weight of policy gradient were part of the graph: π · ∂w/∂logits comes in."""
+@pytest.mark.parametrize("name", ["IPS", "TopKIPS"])
+def test_a_gradient_through_the_weight_is_found(name, monkeypatch):
+    """The plain pass with its weight left in the graph: ∂w/∂logits log π comes in."""
 
-    def leaking(events, *rest):
-        loss = estimation_pass(events, *rest)
-        return loss._replace(loss=loss.loss * (loss.weight.mean() + events.sum() * 1e-3))
+    def leaking(state, action, policy, weigh, q=None, logging=None):
+        log_pi = policy.outputs(state).log_softmax(-1).gather(1, action[:, None]).squeeze(1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.Tensor, "detach", lambda tensor: tensor)
+            weight = weigh(slice(0, len(state)), CatalogueStatistics(log_pi))
+        return PolicyLoss(
+            -(weight * log_pi).mean(), weight.detach(), CatalogueStatistics(log_pi.detach())
+        )
 
-    estimation_pass = estimation.catalogue_pass
+    test_gradient_identity(name)
     monkeypatch.setattr(estimation, "catalogue_pass", leaking)
     with pytest.raises(AssertionError):
-        test_gradient_identity("PG")
+        test_gradient_identity(name)
 
 
-def test_warm_up_is_plain_cross_entropy_for_so_many_steps():
-    policy, b = make(SAC, warmup_steps=2), batch()
-    weights = [float(policy.losses(b).diagnostics["effective fraction"]) for _ in range(4)]
-    assert weights[:2] == [1, 1] and weights[2] < 1
-    assert int(policy.steps_taken) == 4
-    policy.eval()
-    policy.losses(b)
-    assert int(policy.steps_taken) == 4  # only training steps count
-    assert "steps_taken" in policy.state_dict() and "steps_taken" not in make(SAC).state_dict()
+def test_negatives_are_any_items_but_the_logged_one():
+    torch.manual_seed(0)
+    action = torch.tensor([0, 3, 5])
+    drawn = sample_negatives(action, 6, 4000)
+    assert drawn.shape == (3, 4000)
+    for row, item in zip(drawn, action.tolist(), strict=True):
+        share = torch.bincount(row, minlength=6) / 4000
+        assert share[item] == 0
+        others = torch.cat([share[:item], share[item + 1 :]])
+        torch.testing.assert_close(others, torch.full((5,), 0.2), atol=0.03, rtol=0)
+
+
+def test_warm_up_is_plain_cross_entropy_for_so_many_epochs():
+    policy, b = make(SAC, warmup_epochs=2), batch()
+    weights = []
+    for policy.epoch in range(4):
+        weights.append(float(policy.losses(b).diagnostics["effective fraction"]))
+    assert weights[:2] == [1, 1] and weights[2] == weights[3] < 1
 
 
 def test_rewards_that_are_all_zero_teach_nothing_and_break_nothing():
@@ -400,17 +418,28 @@ def test_rewards_that_are_all_zero_teach_nothing_and_break_nothing():
         ("IPS", {"negative_samples": 3}, "learns no values"),
         ("SQN", {"advantage_baseline": "max"}, "its weight is not an advantage"),
         ("LPIRL", {"value_estimator": "double_q"}, r"learns V\(x\) alone"),
-        ("LPIRL", {"advantage_baseline": "logging"}, "set advantage_estimator: analytic too"),
-        ("LPIRL", {"negative_samples": 2}, "learns no Q"),
-        ("LPIRL", ANALYTIC | {"advantage_baseline": "negatives"}, "set negative_samples too"),
-        ("LPIRL", ANALYTIC | {"expectile": 0.7}, "set advantage_baseline: value too"),
+        ("LPIRL", {"advantage_baseline": "logging"}, "set advantage_baseline: policy or value"),
+        ("SA2C", {"advantage_estimator": "gae"}, "and negative_samples cannot be 10 .*V.x. alone"),
+        ("IQL", {"advantage_estimator": "gae"}, "set value_estimator: ~ or sarsa or monte_carlo"),
+        ("LPIRL", {"negative_samples": 2}, "set negative_samples: 0"),
+        (
+            "LPIRL",
+            ANALYTIC | {"advantage_baseline": "negatives"},
+            "no negatives are drawn; set negative_samples",
+        ),
+        ("LPIRL", ANALYTIC | {"expectile": 0.7}, "as by advantage_baseline: value"),
         ("SQN", {"propensity": "checkpoint"}, "no importance ratio"),
         ("LPICB", {"gamma": 0.5}, "contextual bandit"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_with_the_reason(name, settings, reason):
-    with pytest.raises(ValueError, match=rf"cannot be .* for {name}: .*{reason}"):
+    with pytest.raises(ValueError, match=rf"cannot be .* for {name}: ") as refused:
         make(MODELS[name], **settings)
+    assert re.search(reason, str(refused.value))
+
+
+def test_a_value_head_subtracts_itself_and_may_say_so():
+    check_against_loops("LPIRL", {"advantage_baseline": "value"}, 0)
 
 
 def test_both_heads_take_both_roles():
