@@ -360,7 +360,7 @@ def test_refused_settings(log):
     assert "unknown model 'Zzz'" in refused("--model=Zzz")
     assert "DIN of RecBole cannot run on sessions alone" in refused("--model=DIN")
     assert "beta must be > 0" in refused(LPIRL, "--beta=0")
-    assert "gamma must be in [0, 1)" in refused(LPIRL, "--gamma=1")
+    assert "gamma must be in [0, 1]" in refused(LPIRL, "--gamma=1.5")
     assert "beta must be a number" in refused(LPIRL, "--beta=__import__('os').abort()")
     assert "--beta is given twice" in refused(LPIRL, "--beta=1", "--beta=2")
     assert "is not --setting=value" in refused(LPIRL, "--beta", "1")
