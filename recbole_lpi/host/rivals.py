@@ -12,7 +12,7 @@ _FEATURES = "reads features of items beside their ids"
 _GRAPH = "reads embeddings of a knowledge graph"
 _ONE_ITEM = "scores one item at a time from features of users and items, not the whole catalogue"
 # Sequential models of RecBole that a log of sessions cannot give what they need.
-REFUSED = {
+NEEDS_MORE = {
     "DIEN": _ONE_ITEM,
     "DIN": _ONE_ITEM,
     "FDSA": _FEATURES,

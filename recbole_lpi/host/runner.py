@@ -14,7 +14,7 @@ from recbole_lpi.host import checkpoints, configuration
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
-from recbole_lpi.host.rivals import REFUSED, make_model
+from recbole_lpi.host.rivals import NEEDS_MORE, make_model
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
@@ -134,9 +134,9 @@ def check_model(name: object) -> None:
     if name is None:
         raise SettingError(f"no model is named: give --model, one of {policies}")
     known = known_models()
-    if name in REFUSED:
+    if name in NEEDS_MORE:
         raise SettingError(
-            f"{name} of RecBole cannot run on sessions alone: it {REFUSED[str(name)]}"
+            f"{name} of RecBole cannot run on sessions alone: it {NEEDS_MORE[str(name)]}"
         )
     if name not in known:
         near = suggest(str(name), known)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from recbole_lpi.models.backbones import BACKBONES
-from recbole_lpi.models.refused import REFUSED
+from recbole_lpi.models.no_encoders import NO_ENCODER
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.nn.causality import check_causal
 from recbole_lpi.nn.encoder import SASRec
@@ -45,8 +45,8 @@ def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
         return BACKBONES[name](network, max_length)
     if name == "sasrec":
         return _sasrec(network, max_length)
-    if name.lower() in REFUSED:
-        raise SettingError(f"encoder cannot be {name}: {REFUSED[name.lower()]}")
+    if name.lower() in NO_ENCODER:
+        raise SettingError(f"encoder cannot be {name}: {NO_ENCODER[name.lower()]}")
     raise SettingError(
         f"encoder must be one of sasrec, {', '.join(BACKBONES)}, or the import path of a module of "
         f"your own, like package.module:Class; got {name!r}"
@@ -97,8 +97,8 @@ def _is_path(encoder: str) -> bool:
 def _class_at(path: str) -> type[nn.Module]:
     """The class at ``package.module:Class``, or with a dot; SettingError if there is none."""
     module, _, name = path.replace(":", ".").rpartition(".")
-    if module.startswith("recbole.") and name.lower() in REFUSED:
-        raise SettingError(f"encoder cannot be {path}: {REFUSED[name.lower()]}")
+    if module.startswith("recbole.") and name.lower() in NO_ENCODER:
+        raise SettingError(f"encoder cannot be {path}: {NO_ENCODER[name.lower()]}")
     try:
         found = getattr(importlib.import_module(module), name, None)
     except Exception as error:  # whatever a module of a user raises

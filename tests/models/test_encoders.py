@@ -16,7 +16,7 @@ from recbole_lpi.data.sequences import Batch
 from recbole_lpi.models import LPIRL
 from recbole_lpi.models.backbones import BACKBONES, NextItNetArguments
 from recbole_lpi.models.encoders import code_hash, make_encoder, unread_settings
-from recbole_lpi.models.refused import REFUSED
+from recbole_lpi.models.no_encoders import NO_ENCODER
 from recbole_lpi.models.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
 
@@ -256,18 +256,18 @@ def test_what_cannot_be_an_encoder_is_refused_in_one_line(name, arguments, said)
     assert "\n" not in str(caught.value) and "encoder" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
+@pytest.mark.parametrize("name", sorted(NO_ENCODER))
 def test_a_model_of_recbole_is_refused_with_the_reason(name):
     with pytest.raises(SettingError, match=f"encoder cannot be {name}: ") as caught:
         make(name)
-    assert str(caught.value).endswith(REFUSED[name]) and len(REFUSED[name]) > 30
+    assert str(caught.value).endswith(NO_ENCODER[name]) and len(NO_ENCODER[name]) > 30
 
 
 def test_every_sequential_model_of_recbole_is_an_encoder_or_refused():
     from recbole.model import sequential_recommender
 
     modules = {file.stem for file in Path(sequential_recommender.__file__).parent.glob("*.py")}
-    assert modules - {"__init__"} == {"sasrec", *BACKBONES, *REFUSED}
+    assert modules - {"__init__"} == {"sasrec", *BACKBONES, *NO_ENCODER}
 
 
 def test_the_trial_is_without_dropout_and_leaves_no_trace():

@@ -8,7 +8,7 @@ _FEATURES = "it reads item features, and an encoder gets item embeddings alone"
 _KNOWLEDGE = "it reads embeddings of a knowledge graph, and an encoder gets item embeddings alone"
 _LAST = "it knows the last item and the user's embedding: no state of a session"
 
-REFUSED: dict[str, str] = {
+NO_ENCODER: dict[str, str] = {
     "bert4rec": "its attention goes both ways, so every state has seen the later items",
     "caser": f"{_POOLED_USER}: its convolutions end in a maximum over all positions",
     "core": f"{_POOLED}: an average of item embeddings, weighted by a softmax over all positions",
