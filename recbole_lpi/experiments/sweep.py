@@ -6,6 +6,7 @@ started twice, the two processes share the work.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,13 @@ class Sweep:
         """How many seeds the best settings of a row are trained with."""
         return self.seeds if row.seeded else 1
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many runs are made, and how many there are to be."""
+        tried = [self.score(row, s) is not None for row in self.rows for s in row.tries]
+        more = [len(self.runs(row)) - 1 for row in self.rows if self.runs(row)]
+        return sum(tried) + sum(more), len(tried) + sum(self.seeds_of(r) - 1 for r in self.rows)
+
     def check(self) -> None:
         """SettingError for a try that cannot be run, or a folder made with other settings."""
         from recbole_lpi.host.runner import make_config
@@ -202,7 +210,8 @@ class Sweep:
             with FileLock(folder.path.with_suffix(".lock"), timeout=-1 if wait else 0):
                 if folder.finished or diverged(folder).is_file():
                     return True
-                print(f"-- {folder.path}", flush=True)
+                done, all_ = self.progress
+                print(f"run {done + 1} of {all_}: {folder.path}", file=sys.stderr, flush=True)
                 self._run(row, settings, seed, folder)
                 return True
         except Timeout:

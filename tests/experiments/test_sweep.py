@@ -87,6 +87,15 @@ def test_the_reference_runs_first_and_is_the_logging_policy_of_all(plan, made, t
         assert call.get("gamma") == (0.1 if call["model"] == "LPIRL" else None)
 
 
+def test_progress_counts_tries_and_the_seeds_of_the_best(plan, made, tmp_path, capsys):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
+    assert work.progress == (0, 7)
+    work.work()
+    assert work.progress == (7, 7)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == [f"run {n} of 7" for n in range(1, 8)]
+
+
 def test_nothing_is_run_twice_and_what_broke_off_goes_on(plan, made, tmp_path):
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     work.work()

@@ -105,7 +105,7 @@ class Event:
                 "policy": lambda: self.expected_q(self.logits),
                 "logging": lambda: self.expected_q(self.logits_mu),
                 "max": lambda: max(every),
-                "value": lambda: float(self.v()),
+                "value": lambda: self.v().item(),
                 "negatives": lambda: sum(sampled) / len(sampled),
             }[self.s.advantage_baseline]()
             return every[self.action - 1] - baseline
@@ -127,7 +127,7 @@ class Event:
         if how == "monte_carlo":
             return self.return_
         if how == "state_value" or "q" not in self.model.heads:
-            return float(self.v())
+            return self.v().item()
         if how == "sarsa":
             return float(self.q(self.valuer, self.action))
         if how == "expected_sarsa":
