@@ -34,10 +34,10 @@ def squared_error(value: Tensor, target: Tensor) -> Tensor:
 
 
 def expectile_error(value: Tensor, target: Tensor, expectile: float) -> Tensor:
-    """2 |τ − 1[target < value]| (value − target)², per event; τ = 0.5 is ``squared_error``. [N]
+    """2 s (value − target)², s = τ below the target and 1 − τ above, per event. [N]
 
-    Twice Eq. 5 of Kostrikov et al. (2022), whose minimum over the target's distribution is its
-    τ-expectile.
+    Twice Eq. 5 of Kostrikov et al. (2022): its minimum over the distribution of the target is the
+    τ-expectile, and τ = 0.5 is ``squared_error``.
     """
     error = squared_error(value, target)
     side = torch.where(target.detach() < value.detach(), 1 - expectile, expectile)
