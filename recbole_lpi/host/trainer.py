@@ -210,7 +210,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         batches = training_batches(self._windows, self.settings.train_batch_size, rng)
         if self._sampler and sample:
             self._weights = sample.weights(batches)
-            self.logger.info(f"sampling [{self._sampler.describe(sample)}]")
+            drawn = self._sampler.describe(sample)
+            self.logger.info(f"epoch {self.next_epoch} sampling [{drawn}]")
         return batches
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
