@@ -52,7 +52,8 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
         if not events:
             raise SettingError(f"no {kind} in the test part: there is no trade-off to draw")
     series = {fill(name, LEGEND): line for name, line in _series(comparison.policies).items()}
-    height = 4.2 + 0.2 * sum(name.count("\n") + 1 for name in series)
+    columns = 2 if len(series) > 8 and max(map(len, series)) < LEGEND // 2 else 1
+    height = 4.2 + 0.2 * sum(name.count("\n") + 1 for name in series) / columns
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(6, height), layout="constrained", dpi=150)
         axes = figure.add_subplot()
@@ -78,7 +79,7 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(f"{comparison.dataset}, test part; bars: one standard error over sessions")
         axes.grid(alpha=0.3)
-        figure.legend(loc="outside lower center", frameon=False)
+        figure.legend(loc="outside lower center", frameon=False, ncols=columns)
         figure.draw_without_rendering()  # where things are is known from here on
         _annotate(axes, lines)
     return figure

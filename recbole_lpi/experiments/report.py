@@ -11,7 +11,7 @@ from recbole_lpi.evaluation.significance import SessionScore, paired, pooled, se
 from recbole_lpi.experiments import tables
 from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.experiments.runs import load
-from recbole_lpi.experiments.sweep import Row, Settings, Sweep
+from recbole_lpi.experiments.sweep import INCIDENTAL, Row, Settings, Sweep
 from recbole_lpi.settings import SettingError
 
 if TYPE_CHECKING:
@@ -30,10 +30,13 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
     Args:
         against: the row that every other is tested against.
     """
-    parts = ["### Search on validation", search_table(sweep)]
     comparison = table(sweep, metrics)
-    parts += ["### Test part", tables.markdown(comparison, metrics)]
-    parts += [f"### {against} against every other policy", tests_against(sweep, against)]
+    shared = {k: v for k, v in sweep.given.items() if k not in INCIDENTAL}
+    parts = [f"# {comparison.dataset}: every policy, tuned with one budget"]
+    parts += [f"Settings of all runs: {_spelled(shared)}."]
+    parts += ["## Test part", tables.markdown(comparison, metrics)]
+    parts += [f"## {against} against every other policy", tests_against(sweep, against)]
+    parts += ["## Search on validation, seed 1", search_table(sweep)]
     missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
     if missing:
         parts.append(f"Not all of their runs have finished: {', '.join(missing)}.")

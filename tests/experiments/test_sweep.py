@@ -164,7 +164,7 @@ def test_the_command_reports_without_training(plan, made, tmp_path):
     done = CliRunner().invoke(app, [*arguments, "--no-train"])
     assert done.exit_code == 2 and "no row all of whose tries have finished" in done.stderr
     done = CliRunner().invoke(app, [*arguments, "--topk=7"])
-    assert done.exit_code == 0 and "### Test part" in done.stdout
+    assert done.exit_code == 0 and "## Test part" in done.stdout
     assert all(call["topk"] == 7 for call in made)
     done = CliRunner().invoke(app, [*arguments, "--only=Nobody"])
     assert done.exit_code == 2 and "the plan has no row Nobody" in done.stderr
