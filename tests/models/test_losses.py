@@ -92,7 +92,7 @@ class Event:
 
     def ratio(self):
         if self.s.propensity == "head":
-            log_mu = float(self.propensity())
+            log_mu = self.propensity().item()
         else:
             log_mu = float(torch.stack(self.logits_mu).log_softmax(0)[self.action - 1])
         return min(math.exp(self.log_pi - log_mu), self.s.weight_clip or math.inf)
