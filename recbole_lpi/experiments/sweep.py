@@ -207,7 +207,7 @@ class Sweep:
             return False
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder.path.with_suffix(".lock"), timeout=-1 if wait else 0):
+            with FileLock(lock_of(folder), timeout=-1 if wait else 0):
                 if folder.finished or diverged(folder).is_file():
                     return True
                 done, all_ = self.progress
@@ -240,6 +240,11 @@ class Sweep:
                 f"no run of {reference.name} has finished, the logging policy of all"
             )
         return str(self.folder(reference, best, 1).path)
+
+
+def lock_of(folder: RunFolder) -> Path:
+    """The file that the process which is at a run holds; hidden, so that ``seed=*`` means runs."""
+    return folder.path.with_name(f".{folder.path.name}.lock")
 
 
 def diverged(folder: RunFolder) -> Path:

@@ -111,7 +111,7 @@ def test_what_another_process_is_at_is_left_to_it(plan, made, tmp_path):
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     folder = work.folder(work.rows[0], {"beta": 1.0}, 1)
     folder.path.parent.mkdir(parents=True)
-    with sweep.FileLock(folder.path.with_suffix(".lock")):
+    with sweep.FileLock(sweep.lock_of(folder)):
         work.work()
         assert not folder.begun and len(made) == 4
     assert work.best(work.rows[0]) is None  # not all of its tries have run
