@@ -148,7 +148,9 @@ def one_line_errors() -> Iterator[None]:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted: go on with --resume=<the run folder>")
+        Console(stderr=True).print(
+            "interrupted: a run goes on with --resume=<its folder>, a sweep when it is started again"
+        )
         raise typer.Exit(130) from None
 
 
