@@ -149,7 +149,7 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         Console(stderr=True).print(
-            "interrupted: a run goes on with --resume=<its folder>, a sweep when it is started again"
+            "interrupted: a run goes on with --resume=<its folder>, a sweep when started again"
         )
         raise typer.Exit(130) from None
 
