@@ -32,6 +32,14 @@ def test_weights_from_the_logs():
     close(weights.return_to_go(e, S), 1.1, 0.2)
 
 
+def test_with_two_rewards_reward_weighting_is_lpi_at_one_temperature():
+    """1.0 and 0.2: exp((r − 1)/β) is r at β = 0.8 / log 5."""
+    e = estimates(max_reward=[1.0, 1.0])
+    beta = 0.8 / math.log(5)
+    assert beta == pytest.approx(0.497, abs=1e-3)
+    close(weights.exp_reward(e, replace(S, beta=beta)), *weights.reward(e, S).tolist())
+
+
 def test_weights_by_q_and_by_advantage():
     e = estimates(q=[0.7, 0.1], v=[0.4, 0.3])
     close(weights.q_value(e, S), 0.7, 0.1)
