@@ -115,6 +115,11 @@ class Sweep:
             raise SettingError(f"the plan has no row {', '.join(sorted(unknown))}")
         self.rows = [row for row in plan.rows if not only or row.name in only]
 
+    @property
+    def reference(self) -> Row:
+        """The row whose best run, of seed 1, is the logging policy of all others."""
+        return next(row for row in self.plan.rows if row.name == self.plan.reference)
+
     def folder(self, row: Row, settings: Settings, seed: int) -> RunFolder:
         """Where the run of ``row`` with ``settings`` and ``seed`` is or will be."""
         words = [f"{key}={value}" for key, value in sorted(settings.items())] or ["defaults"]
@@ -184,7 +189,7 @@ class Sweep:
     def work(self) -> None:
         """Run whatever is missing and nobody else is at; returns when nothing is left to begin."""
         self.check()
-        reference = next(row for row in self.plan.rows if row.name == self.plan.reference)
+        reference = self.reference
         while self.best(reference) is None:
             if not any(self._make(reference, s, 1, wait=True) for s in reference.tries):
                 break
@@ -231,9 +236,9 @@ class Sweep:
             diverged(folder).write_text(f"{error}\n")
 
     def _logging_policy(self, row: Row) -> str:
-        if row.name == self.plan.reference:
+        reference = self.reference
+        if row == reference:
             return "none"
-        reference = next(r for r in self.plan.rows if r.name == self.plan.reference)
         best = self.best(reference)
         if best is None:
             raise SettingError(

@@ -234,3 +234,33 @@ def test_models_that_embed_users_are_told_of(at_shop, caplog):
         caplog.clear()
         go("FPMC", "friends", split="leave_one_out", logging_policy="none")
         assert "has an embedding" not in caplog.text
+
+
+def test_a_rival_learns_from_the_events_that_carry_a_policys_loss(at_shop, monkeypatch):
+    """The last two of each training session, each once an epoch."""
+    seen: list[torch.Tensor] = []
+    batch = RowTrainer._batch
+
+    def watched(trainer, train, index):
+        seen.append(torch.as_tensor(index))
+        return batch(trainer, train, index)
+
+    monkeypatch.setattr(RowTrainer, "_batch", watched)
+    go("GRU4Rec", "last_two", loss_on_last=2)
+    config = make_config("GRU4Rec", "shop", (), {**PLAIN, "loss_on_last": 2})
+    train = PolicyDataset(config).build()[0]
+    heads = train.sessions.offsets[train.part.session]
+    last_two = [
+        place
+        for head, stop in zip(heads, train.part.stop, strict=True)
+        for place in range(max(head + 1, stop - 2), stop)
+    ]
+    assert sorted(train.places[torch.cat(seen).numpy()]) == last_two
+    assert len(last_two) < len(train)
+
+
+def test_the_largest_reward_is_that_of_the_part(at_shop):
+    parts = PolicyDataset(make_config("LPI", "shop", (), PLAIN)).build()
+    train, valid = parts[:2]
+    train.sessions.rewards[valid.places[0]] = 7.0
+    assert valid.max_reward == 7.0 and train.max_reward == 1.0

@@ -12,6 +12,8 @@ from recbole_lpi.models import LPICB, LPIRL, MODELS
 from recbole_lpi.nn.catalogue import Table, plain_pass
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights
 
+from .tiny import Config
+
 A = 4  # items; the state is the item seen last, and in the MDP item 3 ends a session
 BETA, GAMMA = 0.5, 0.8
 MU = torch.tensor(
@@ -21,11 +23,6 @@ REWARD = torch.tensor(
     [[0.0, 0.5, 0.2, 1.0], [0.9, 0.1, 0.3, 0.0], [0.2, 0.0, 0.6, 0.4]], dtype=torch.float64
 )
 STATES = len(MU)
-
-
-class Config(dict):
-    def __missing__(self, key):
-        return None
 
 
 class Items:
