@@ -152,6 +152,7 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
             frame[s.reward_field].to_numpy(np.float32),
             frame[s.event_field].to_numpy() - 1,
             names,
+            frame[s.RATING_FIELD].to_numpy() if s.RATING_FIELD in frame else None,
         )
         self._report(self.sessions)
         self.set_field_property(  # some of RecBole's models ask how long a list of items can be

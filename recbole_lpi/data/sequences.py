@@ -32,6 +32,7 @@ class Sessions:
         timestamps: float64 [E], seconds.
         offsets: int64 [S + 1]; session s is events offsets[s] … offsets[s+1] − 1.
         event_names: what the codes in ``events`` mean.
+        ratings: float32 [E], where the log has any.
     """
 
     items: np.ndarray
@@ -40,6 +41,7 @@ class Sessions:
     timestamps: np.ndarray
     offsets: Ints
     event_names: tuple[str, ...]
+    ratings: np.ndarray | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -57,6 +59,7 @@ def flat_sessions(
     reward: ArrayLike,
     event: ArrayLike,
     event_names: tuple[str, ...],
+    rating: ArrayLike | None = None,
 ) -> Sessions:
     """Sort events by session and time, ties in the order given.
 
@@ -75,6 +78,7 @@ def flat_sessions(
         timestamps=time[order],
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         event_names=event_names,
+        ratings=None if rating is None else np.asarray(rating)[order].astype(np.float32),
     )
 
 

@@ -52,7 +52,7 @@ class Held(Protocol):
 
 @dataclass(frozen=True)
 class EventTable:
-    """Held-out events in the order of the flat store; each column [N].
+    """Held-out events in the order of the flat store; each column [N] unless said.
 
     Attributes:
         session: dense id of the session; position: of the event in it, from 0.
@@ -61,6 +61,7 @@ class EventTable:
         rank: of the logged item among all, from 1; ties get the mean of best and worst.
         log_pi, log_mu: natural logarithms for the logged item.
         js, kl: divergence of π from μ̂ in nats. These and log_mu are NaN without a logging policy.
+        imputed_reward: r̂ of the first K choices [N, K]; None where no reward was imputed.
     """
 
     session: np.ndarray
@@ -74,6 +75,7 @@ class EventTable:
     log_mu: np.ndarray
     js: np.ndarray
     kl: np.ndarray
+    imputed_reward: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rank)
@@ -91,6 +93,8 @@ class EventTable:
         ):  # fmt: skip
             columns[name] = pl.Series(tokens.astype(str).tolist()).gather(columns[name])
         columns["event"] = pl.Series(self.event.tolist(), dtype=pl.String)
+        if self.imputed_reward is None:
+            del columns["imputed_reward"]
         frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})
         if not self.has_logging_policy:
             nothing = [pl.lit(None, dtype=pl.Float32).alias(n) for n in ("log_mu", "js", "kl")]
@@ -110,16 +114,17 @@ def read_events(path: Path) -> EventTable:
         "greedy_item": items[len(frame) :].astype(np.int64),
         "event": frame["event"].to_numpy(),
     }
-    for field in fields(EventTable):
-        if field.name not in columns:
-            columns[field.name] = (
-                frame[field.name].fill_null(float("nan")).to_numpy()
-                if (frame[field.name].dtype.is_float())
-                else frame[field.name].to_numpy()
-            )
+    for name in (field.name for field in fields(EventTable)):
+        if name in frame.columns and name not in columns:
+            column = frame[name]
+            columns[name] = (
+                column.fill_null(float("nan")) if column.dtype.is_float() else column
+            ).to_numpy()
     return EventTable(**columns)
 
 
+# Imputed rewards [n, k] of items [n, k], 1 … A, for sessions [n] of the store.
+Impute = Callable[[np.ndarray, Tensor], np.ndarray]
 Logits = Callable[[slice], Tensor]  # a chunk of a batch's events to logits [n, A]
 Ranker = Callable[[Batch], Logits]  # a batch of windows to logits of those events that count
 
@@ -151,11 +156,12 @@ def event_table(
     device: torch.device,
     logging: Policy | None = None,
     progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
+    imputed: tuple[Impute, int] | None = None,
 ) -> EventTable:
     """``rank_events`` of a policy; the caller sets eval mode."""
     with torch.no_grad():
         ranker = by_windows(policy, device)
-        return rank_events(ranker, held, batch_size, device, logging, progress)
+        return rank_events(ranker, held, batch_size, device, logging, progress, imputed)
 
 
 @torch.no_grad()
@@ -166,6 +172,7 @@ def rank_events(
     device: torch.device,
     logging: Policy | None = None,
     progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
+    imputed: tuple[Impute, int] | None = None,
 ) -> EventTable:
     """Rank every held-out event against the whole catalogue.
 
@@ -175,12 +182,14 @@ def rank_events(
             fewer where the catalogue is large, so that no [events, items] matrix grows with it.
         logging: the logging policy μ̂, for the divergences.
         progress: wraps the list of batches, to show a bar.
+        imputed: what imputes rewards, and of how many first choices.
 
     Raises:
         FloatingPointError: a logit is not finite where it must be.
     """
     windows, store = held.windows, held.sessions
     most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
+    top = min(imputed[1], held.item_num - 1) if imputed else 0
     places: list[Tensor] = []
     found: list[RankingStatistics] = []
     for index in progress(evaluation_batches(windows, batch_size)):
@@ -192,7 +201,7 @@ def rank_events(
         for i in range(0, len(action), most):
             part = slice(i, min(i + most, len(action)))
             mu = None if logits_mu is None else logits_mu(part)
-            found.append(ranking_of_logits(logits(part), action[part], mu))
+            found.append(ranking_of_logits(logits(part), action[part], mu, top))
             if not torch.isfinite(found[-1].log_pi).all():  # ranks would look like perfect ones
                 raise FloatingPointError("scores of held-out events are not finite")
     place = torch.cat(places).numpy()
@@ -206,6 +215,7 @@ def rank_events(
         return np.asarray(torch.cat(values).cpu().numpy()[order])
 
     session = np.searchsorted(store.offsets, place, side="right") - 1
+    rewards = imputed[0](session, torch.from_numpy(column("top_items")) + 1) if imputed else None
     return EventTable(
         session=session,
         position=place - store.offsets[session],
@@ -218,4 +228,5 @@ def rank_events(
         log_mu=column("log_mu"),
         js=column("js"),
         kl=column("kl"),
+        imputed_reward=None if rewards is None else rewards.astype(np.float32),
     )

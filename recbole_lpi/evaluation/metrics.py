@@ -55,22 +55,47 @@ def precision(table: EventTable, k: int) -> np.ndarray:
     return hit(table, k) / k
 
 
+def average_reward(table: EventTable, k: int) -> np.ndarray:
+    """Σ r · 1[the logged item is among the first k] / k: AR@k, [N]. The paper's is AR@1.
+
+    Nothing is known of the reward of what was not logged; here it counts as 0.
+    """
+    found = table.greedy_item == table.item_id if k == 1 else table.rank <= k
+    return np.asarray(table.reward * found / k, np.float64)
+
+
+def imputed_average_reward(table: EventTable, k: int) -> np.ndarray:
+    """Mean r̂ of the first k choices: iAR@k, [N]. ValueError if fewer were imputed."""
+    imputed = table.imputed_reward
+    if imputed is None or imputed.shape[1] < k:
+        held = 0 if imputed is None else imputed.shape[1]
+        raise ValueError(
+            f"imputed_average_reward@{k}: rewards of the first {held} choices were imputed; "
+            f"have {k} in topk when the run is measured"
+        )
+    return np.asarray(imputed[:, :k].mean(1, dtype=np.float64))
+
+
 # Per event, at a cut-off k. Recall of one relevant item is the hit rate.
 AT_K: dict[str, Callable[[EventTable, int], np.ndarray]] = {
     "hit": hit, "recall": hit, "ndcg": ndcg, "mrr": mrr, "precision": precision,
+}  # fmt: skip
+# Per event, the mean reward of the first k choices; over events of all kinds.
+OF_CHOICES: dict[str, Callable[[EventTable, int], np.ndarray]] = {
+    "average_reward": average_reward, "imputed_average_reward": imputed_average_reward,
 }  # fmt: skip
 # Per event, with no cut-off.
 PLAIN: dict[str, Callable[[EventTable], np.ndarray]] = {
     "js_divergence": lambda table: table.js.astype(np.float64),
     "kl_divergence": lambda table: table.kl.astype(np.float64),
-    "average_reward@1": lambda table: table.reward * (table.greedy_item == table.item_id),
 }
 KINDS = ("purchase", "click")
 NAMES = (
     *AT_K,
     *(f"{kind}_{name}" for kind in KINDS for name in AT_K),
     "reward_weighted_ndcg",
-    *(name.partition("@")[0] for name in PLAIN),
+    *OF_CHOICES,
+    *PLAIN,
 )
 SMALLER_IS_BETTER = frozenset({"js_divergence", "kl_divergence"})
 
@@ -78,15 +103,16 @@ SMALLER_IS_BETTER = frozenset({"js_divergence", "kl_divergence"})
 def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
     """Full names of RecBole's ``metrics`` at its ``topk``: hit@5, purchase_ndcg@20, js_divergence.
 
-    ValueError for a metric this evaluation does not have, with the nearest it has.
+    A mean reward is also taken of the first choice, as the paper's AR@1. ValueError for a metric
+    this evaluation does not have, with the nearest it has.
     """
     cuts = list(topk)
     full: list[str] = []
     for metric in metrics:
         name = metric.lower().partition("@")[0]
         refuse_unknown(name)
-        plain = [known for known in PLAIN if known.partition("@")[0] == name]
-        full += plain or [f"{name}@{k}" for k in cuts]
+        at = [1, *cuts] if name in OF_CHOICES else cuts
+        full += [name] if name in PLAIN else [f"{name}@{k}" for k in at]
     return list(dict.fromkeys(full))
 
 
@@ -102,21 +128,21 @@ def refuse_incomplete(name: str) -> None:
     """ValueError unless ``name`` is the full name of a metric, its cut-off included."""
     metric, _, cut = name.partition("@")
     refuse_unknown(metric)
-    plain = [known for known in PLAIN if known.partition("@")[0] == metric]
-    if plain and name not in plain:
-        raise ValueError(f"there is no metric '{name}', but {plain[0]}")
-    if not plain and not (cut.isdigit() and int(cut) > 0):
+    if metric in PLAIN and name != metric:
+        raise ValueError(f"there is no metric '{name}', but {metric}")
+    if metric not in PLAIN and not (cut.isdigit() and int(cut) > 0):
         raise ValueError(f"metric '{name}' needs a cut-off, such as {metric}@20")
 
 
 def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str, Estimate]:
     """Each metric of ``names`` (``purchase_ndcg@20``) with standard error and count.
 
-    Divergences are left out where there is no logging policy.
+    Divergences are left out where there is no logging policy, and imputed rewards where there are
+    none.
     """
     results = {}
     for name in names:
-        if name in SMALLER_IS_BETTER and not table.has_logging_policy:
+        if not measured(table, name):
             continue
         mean, influence, count = influence_of(table, name, kinds)
         clusters = np.bincount(table.session, influence)
@@ -126,6 +152,13 @@ def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str,
     return results
 
 
+def measured(table: EventTable, name: str) -> bool:
+    """Whether the table holds what the metric is of: a logging policy, imputed rewards."""
+    if name in SMALLER_IS_BETTER:
+        return table.has_logging_policy
+    return not name.startswith("imputed_") or table.imputed_reward is not None
+
+
 def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.ndarray, int]:
     """Mean of a metric, the pull of each event on it [N] (the pulls sum to 0), and the count."""
     metric, _, cut = name.partition("@")
@@ -133,6 +166,8 @@ def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.
         return _mean(PLAIN[name](table), np.ones(len(table), bool))
     refuse_incomplete(name)
     k = int(cut)
+    if metric in OF_CHOICES:
+        return _mean(OF_CHOICES[metric](table, k), np.ones(len(table), bool))
     if metric == "reward_weighted_ndcg":
         parts = [
             (PURCHASE_WEIGHT, np.isin(table.event, kinds.purchase)),

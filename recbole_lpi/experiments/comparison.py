@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from recbole_lpi.evaluation.events import read_events
-from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
+from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
 from recbole_lpi.evaluation.significance import (
     PairedDifference,
     paired,
@@ -118,7 +118,7 @@ def compare(
     """
     runs = load_comparable(paths)
     frame = _events(runs[0], EVENT)
-    kinds, measured, log_mus = runs[0].kinds, [], LoggingPolicies()
+    kinds, found, log_mus = runs[0].kinds, list[Measured](), LoggingPolicies()
     for run in runs:
         if not _events(run, EVENT).equals(frame):
             raise SettingError(
@@ -126,11 +126,11 @@ def compare(
                 "events: the data changed between the runs; train one of them anew"
             )
         table = read_events(run.folder.events)
-        names = [m for m in metrics if m not in SMALLER_IS_BETTER or table.has_logging_policy]
+        names = [name for name in metrics if measured(table, name)]
         scores = {name: session_score(table, name, kinds) for name in names}
         mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
-        measured.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
-    groups = grouped(measured)
+        found.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
+    groups = grouped(found)
     policies, measured_against = [], dict[str, tuple[str, ...]]()
     for group, cells in zip(groups, _cells(groups, metrics), strict=True):
         apart = set_apart(group, groups)
@@ -142,9 +142,9 @@ def compare(
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = log_mus.name(mu)
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
-    found = dict(frame["event"].value_counts().iter_rows())
+    number = dict(frame["event"].value_counts().iter_rows())
     events = {
-        kind: {name: found[name] for name in getattr(kinds, kind) if name in found}
+        kind: {name: number[name] for name in getattr(kinds, kind) if name in number}
         for kind in KINDS
     }
     dataset = str(runs[0].config["dataset"])

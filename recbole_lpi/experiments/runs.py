@@ -24,15 +24,19 @@ MEASURED = (
     "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD", "reward_field", "event_field",
     "rating_to_reward", "purchase_events", "click_events", "evaluate_first_event", "split",
 )  # fmt: skip
+HASHES = {
+    "data": "the data themselves or their split", "imputation": "what imputes their rewards",
+}  # fmt: skip
 # Neither data nor policy: where a run went, on what machine, what it printed. The logging policy
 # is told apart by what it says of the events, not by its path.
 INCIDENTAL = frozenset(
     [
         "seed", "split_seed", "split_ratio", "eval_args", "data_path", "logging_policy",
-        "logging_policy_dir", "gpu_id", "use_gpu", "worker", "show_progress", "state",
-        "reproducibility", "metrics", "topk", "eval_batch_size", "metric_decimal_place",
-        "loss_decimal_place", "log_wandb", "wandb_project", "checkpoint_dir", "save_dataset",
-        "dataset_save_path", "save_dataloaders", "dataloaders_save_path",
+        "logging_policy_dir", "imputation", "imputation_model", "imputation_dir", "gpu_id",
+        "use_gpu", "worker", "show_progress", "state", "reproducibility", "metrics", "topk",
+        "eval_batch_size", "metric_decimal_place", "loss_decimal_place", "log_wandb",
+        "wandb_project", "checkpoint_dir", "save_dataset", "dataset_save_path", "save_dataloaders",
+        "dataloaders_save_path",
     ]
 )  # fmt: skip
 
@@ -96,7 +100,8 @@ def load(path: str | Path) -> FinishedRun:
         protocol["split_ratio"] = data.split_ratio
     if data.split == "random":
         protocol["split_seed"] = data.seed if data.split_seed is None else data.split_seed
-    protocol["data"] = folder.read_metrics().get("data")
+    metrics = folder.read_metrics()
+    protocol |= {key: metrics.get(key) for key in HASHES}
     return FinishedRun(folder, config, protocol, Kinds(data.purchase_events, data.click_events))
 
 
@@ -131,7 +136,7 @@ def refuse_incomparable(a: FinishedRun, b: FinishedRun) -> None:
 
 
 def _agree(key: str, one: Any, other: Any) -> bool:
-    if key == "data" and None in (one, other):  # runs from before it was kept
+    if key in HASHES and None in (one, other):  # not kept, or nothing to keep
         return True
     if isinstance(one, str) and isinstance(other, str):  # [5,inf) is [5, inf)
         return "".join(one.split()) == "".join(other.split())
@@ -140,8 +145,8 @@ def _agree(key: str, one: Any, other: Any) -> bool:
 
 def _difference(key: str, a: FinishedRun, b: FinishedRun) -> str:
     one, other = (_spelled(run.protocol.get(key)) for run in (a, b))
-    if key == "data":
-        return f"the data themselves or their split (hash {one} and {other})"
+    if key in HASHES:
+        return f"{HASHES[key]} (hash {one} and {other})"
     said = f"{key} is {one} and {other}"
     followers = [run for run in (a, b) if run.config.get("split_seed") is None]
     if key == "split_seed" and followers:

@@ -14,8 +14,8 @@ from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 MEASURES = {"hit": "HR", "ndcg": "nDCG", "recall": "Recall", "mrr": "MRR", "precision": "Precision"}
 OTHERS = {
     "js_divergence": ("divergence", "JS"), "kl_divergence": ("divergence", "KL"),
-    "average_reward@1": ("reward", "AR@1"),
 }  # fmt: skip
+REWARDS = {"average_reward": "AR", "imputed_average_reward": "iAR"}
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 
@@ -24,6 +24,9 @@ def heading(metric: str) -> tuple[str, str]:
     """``purchase_hit@5`` as (``purchase``, ``HR@5``)."""
     if metric in OTHERS:
         return OTHERS[metric]
+    reward, _, cut = metric.partition("@")
+    if reward in REWARDS:
+        return "reward", f"{REWARDS[reward]}@{cut}"
     kind, _, rest = metric.partition("_")
     kind, rest = (kind, rest) if kind in KINDS else ("all", metric)
     measure, _, cut = rest.partition("@")

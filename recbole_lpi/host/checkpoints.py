@@ -43,10 +43,9 @@ def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[st
         for key, value in config.final_config_dict.items()
         if _is_plain(value) and key not in OF_THE_CALL | left_out
     }
-    if values.get("logging_policy") not in (None, "auto", "none"):
-        values["logging_policy"] = os.path.abspath(values["logging_policy"])
-    if values.get("logging_policy_dir"):
-        values["logging_policy_dir"] = os.path.abspath(values["logging_policy_dir"])
+    for name in ("logging_policy", "logging_policy_dir", "imputation_model", "imputation_dir"):
+        if values.get(name) not in (None, "auto", "none"):
+            values[name] = os.path.abspath(values[name])
     # RecBole appended the data set's name; given back, it would append it again.
     values["data_path"] = os.path.abspath(os.path.dirname(os.path.normpath(config["data_path"])))
     for derived in DERIVED:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration
+from recbole_lpi.host.locks import alone
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
@@ -43,7 +41,10 @@ def resolve(
     root = Path(config["logging_policy_dir"] or "runs/logging_policy")
     own = _own_config(config, train)
     folder = RunFolder(root / identity(own, train))
-    with _alone(folder.path), torch.random.fork_rng():  # trained or found, the run is the same
+    with (
+        alone(folder.path, "logging policy"),
+        torch.random.fork_rng(),
+    ):  # trained or found, the run is the same
         if not folder.finished:
             _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
     return _load(folder.path, train)
@@ -65,22 +66,6 @@ def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
         raise SettingError("this policy needs a logging policy, and logging_policy is none")
     device = next(policy.parameters()).device
     policy.compare_with(None if mu is None else mu.to(device))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """A lock on a logging policy: of several runs that start together, one trains it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logging.getLogger().info(f"logging policy: waiting for the run that trains {folder}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:

@@ -15,7 +15,7 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.events import EventTable
 from recbole_lpi.evaluation.metrics import (
     NAMES,
-    PLAIN,
+    OF_CHOICES,
     SMALLER_IS_BETTER,
     Kinds,
     evaluate,
@@ -26,6 +26,10 @@ from recbole_lpi.settings import SettingError
 KIND_OF_EVENT = "data.kind"  # 0 other, 1 purchase, 2 click
 REWARD = "data.reward"
 KINDS = ("other", "purchase", "click")
+NEEDS_MORE = dict.fromkeys(SMALLER_IS_BETTER, "the whole of two policies")
+NEEDS_MORE |= dict.fromkeys(
+    ("imputed_average_reward", "imputed_average_reward@1"), "rewards imputed from ratings"
+)
 
 
 class EventMetric(AbstractMetric):  # type: ignore[misc]
@@ -41,10 +45,10 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
 
     def calculate_metric(self, dataobject: Any) -> dict[str, float]:
         """RecBole's call: the metric at every cut-off, rounded as RecBole rounds."""
-        if self.name in SMALLER_IS_BETTER:
+        if self.name in NEEDS_MORE:
             raise SettingError(
-                f"{self.name} compares whole policies, and RecBole's evaluation keeps top-k lists "
-                "only: it is measured for the policies of recbole_lpi"
+                f"{self.name} needs {NEEDS_MORE[self.name]}, and RecBole's evaluation keeps top-k "
+                "lists only: it is measured by run_recbole_lpi.py"
             )
         top = dataobject.get("rec.topk")[:, :-1].bool().numpy()
         kind, reward = (dataobject.get(name).numpy() for name in (KIND_OF_EVENT, REWARD))
@@ -78,7 +82,7 @@ def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable
 
 def add_to(register: ModuleType) -> None:
     """Add our metrics to RecBole's register of them, under the names it does not have yet."""
-    for name in (*NAMES, *PLAIN):  # average_reward, and average_reward@1
+    for name in (*NAMES, *(f"{name}@1" for name in OF_CHOICES)):
         if name not in register.metrics_dict:
             register.metrics_dict[name] = type(name, (EventMetric,), {"name": name})
             register.metric_information[name] = EventMetric.metric_need

@@ -19,6 +19,7 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print(rankings(f"{model} on {dataset}: test part", test, run.kinds))
     for name, words in (
         ("average_reward@1", "AR@1, the reward collected by first choices"),
+        ("imputed_average_reward@1", "iAR@1, the imputed reward of first choices"),
         ("js_divergence", "JS divergence from the logging policy (at most 0.693)"),
         ("kl_divergence", "KL divergence from the logging policy"),
     ):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sequences import target_places
-from recbole_lpi.evaluation.events import EventTable, by_rows, rank_events
+from recbole_lpi.evaluation.events import EventTable, Impute, by_rows, rank_events
 from recbole_lpi.host.rivals import GIVE_PROBABILITIES
 from recbole_lpi.host.trainer import Bar, PolicyTrainer
 from recbole_lpi.models import LoggingPolicy
@@ -66,7 +66,9 @@ class RowTrainer(PolicyTrainer):
             return Losses({"loss": losses}, {})
         return Losses({f"loss {i}": loss for i, loss in enumerate(losses, 1)}, {})
 
-    def _table(self, held: PolicyDataset, divergence: bool, bar: Bar) -> EventTable:
+    def _table(
+        self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
+    ) -> EventTable:
         transform = construct_transform(self.config)
 
         def logits(rows: np.ndarray) -> Tensor:
@@ -78,7 +80,7 @@ class RowTrainer(PolicyTrainer):
 
         mu = self._mu if divergence else None
         size = self.settings.eval_batch_size
-        return rank_events(by_rows(logits, held), held, size, self.device, mu, bar)
+        return rank_events(by_rows(logits, held), held, size, self.device, mu, bar, imputed)
 
 
 def training_loader(config: Any, train: PolicyDataset) -> TrainDataLoader:

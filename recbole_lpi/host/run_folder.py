@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -10,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
+from recbole_lpi.host.files import write_bytes, write_json
 from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
 
@@ -77,7 +76,7 @@ class RunFolder:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Settings as plain YAML."""
-        self._write(self.config, yaml.safe_dump(dict(config), sort_keys=True).encode())
+        write_bytes(self.config, yaml.safe_dump(dict(config), sort_keys=True).encode())
 
     def read_config(self) -> dict[str, Any]:
         """The settings; SettingError if this is no run folder, or the file is no YAML."""
@@ -90,8 +89,7 @@ class RunFolder:
 
         ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``
         """
-        text = json.dumps({"schema": SCHEMA, **_null_for_nan(metrics)}, indent=1, allow_nan=False)
-        self._write(self.metrics, text.encode())
+        write_json(self.metrics, {"schema": SCHEMA, **metrics})
 
     def read_metrics(self) -> dict[str, Any]:
         """What ``write_metrics`` wrote; SettingError if it is something else."""
@@ -99,21 +97,6 @@ class RunFolder:
             return dict(json.loads(self.metrics.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise SettingError(f"{self.metrics} is not the JSON of a run's metrics") from None
-
-    def write_tensors(self, path: Path, state: Mapping[str, Any]) -> None:
-        """Tensors and plain values, loadable with ``weights_only=True``."""
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        self._write(path, buffer.getvalue())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
 
 
 def new_run_folder(model: str, dataset: str, root: str = "runs") -> RunFolder:
@@ -127,9 +110,3 @@ def new_run_folder(model: str, dataset: str, root: str = "runs") -> RunFolder:
         except FileExistsError:
             continue
     raise SettingError(f"no free run folder under {Path(root) / dataset}; give --run_dir")
-
-
-def _null_for_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _null_for_nan(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and value != value else value

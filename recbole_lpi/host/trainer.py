@@ -21,9 +21,11 @@ from tqdm import tqdm
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
 from recbole_lpi.data.sequences import Batch, Windows, training_batches
-from recbole_lpi.evaluation.events import EventTable, event_table
+from recbole_lpi.evaluation.events import EventTable, Impute, event_table
+from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
-from recbole_lpi.host import checkpoints, logging_policy
+from recbole_lpi.host import checkpoints, imputation, logging_policy
+from recbole_lpi.host.files import write_tensors
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
@@ -71,6 +73,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self._weights: np.ndarray | None = None
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
+        self._imputation: Imputation | None = None
+        self._imputation_hash: str | None = None
         self._saved = False
         self._data = ""
 
@@ -105,6 +109,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
         with self._recording():
+            if valid_data is not None and self.settings.imputes:
+                self._imputation, self._imputation_hash = imputation.resolve(
+                    self.settings, train, part_of(valid_data), self.device, show_progress
+                )
             mu = logging_policy.resolve(
                 self.settings.logging_policy, self.config, train, valid_data
             )
@@ -139,7 +147,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self.model.load_state_dict(state["state_dict"])
         elif load_best_model and self._best_state is not None:
             self.model.load_state_dict(self._best_state)
-        table, estimates = self._measure(held, show_progress, divergence=True)
+        table, estimates = self._measure(held, show_progress, whole=True)
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
             self.events = table
@@ -157,6 +165,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     "dataset": self.config["dataset"],
                     "data": self._data,
                     "seed": self.settings.seed,
+                    "imputation": self._imputation_hash,
                     "best_epoch": self.best_epoch,
                     **{
                         part: {name: asdict(estimate) for name, estimate in estimates.items()}
@@ -256,7 +265,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if self.next_epoch % self.settings.eval_step and self.next_epoch < self.settings.epochs:
             return OrderedDict()
         began = time.time()
-        _, estimates = self._measure(part_of(valid_data), show_progress, divergence=False)
+        _, estimates = self._measure(part_of(valid_data), show_progress, whole=False)
         found = OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
         score = found[self.settings.valid_metric.lower()]
         if getattr(self.model, "warming_up", False):
@@ -279,19 +288,26 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     @torch.no_grad()
     def _measure(
-        self, held: PolicyDataset, show_progress: bool, divergence: bool
+        self, held: PolicyDataset, show_progress: bool, whole: bool
     ) -> tuple[EventTable, dict[str, Estimate]]:
+        """Event table and metrics; ``whole`` with divergences and imputed rewards."""
         self.model.eval()
 
         def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
             return _bar(batches, "Evaluate   ", show_progress)
 
-        table = self._table(held, divergence, bar)
+        imputed: tuple[Impute, int] | None = None
+        if whole and self._imputation is not None:
+            rewards = ImputedRewards(self._imputation, held.sessions, held.part, held.item_num)
+            imputed = rewards, max(self.settings.topk)
+        table = self._table(held, whole, bar, imputed)
         return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
 
-    def _table(self, held: PolicyDataset, divergence: bool, bar: Bar) -> EventTable:
-        mu = self.model.logging_policy if divergence else None
-        return event_table(self.model, held, self.settings.eval_batch_size, self.device, mu, bar)
+    def _table(
+        self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
+    ) -> EventTable:
+        mu, size = self.model.logging_policy if divergence else None, self.settings.eval_batch_size
+        return event_table(self.model, held, size, self.device, mu, bar, imputed)
 
     def _check_criterion(self, valid: PolicyDataset) -> None:
         """SettingError if the metric that picks the epoch would be over nothing."""
@@ -341,7 +357,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if not self._saved or self.folder is None:
             return
         self._write_tensorboard(epoch, losses, found)
-        self.folder.write_tensors(
+        write_tensors(
             self.folder.resume,
             {
                 "data": self._data_hash(train),
@@ -368,7 +384,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     def _write_best(self, train: PolicyDataset) -> None:
         assert self.folder is not None
-        self.folder.write_tensors(
+        write_tensors(
             self.folder.model,
             {
                 "format": checkpoints.FORMAT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sampling import SamplingSettings
+from recbole_lpi.evaluation.imputation import ImputationSettings
 from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
 from recbole_lpi.settings import Config
 
@@ -38,6 +39,9 @@ class TrainingSettings:
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
+        imputation_model: ``auto``, or the file or folder of one that was fitted.
+        imputation_dir: where ``auto`` keeps those it fitted.
     """
 
     epochs: int = 20
@@ -59,6 +63,9 @@ class TrainingSettings:
     click_events: tuple[str, ...] = ("click", "rated")
     logging_policy: str = "auto"
     logging_policy_dir: str = "runs/logging_policy"
+    imputation: ImputationSettings = field(default_factory=ImputationSettings)
+    imputation_model: str = "auto"
+    imputation_dir: str = "runs/imputation"
     seed: int = 2020
 
     def __post_init__(self) -> None:
@@ -78,6 +85,11 @@ class TrainingSettings:
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
                 "and the logging policy is compared with the best one"
             )
+        if self.valid_metric.lower().startswith("imputed_"):
+            raise ValueError(
+                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by what was "
+                "logged; take average_reward@1"
+            )
         if self.clip_grad_norm is not None:
             known = {"max_norm", "norm_type"}
             if "max_norm" not in self.clip_grad_norm or not known >= set(self.clip_grad_norm):
@@ -96,6 +108,11 @@ class TrainingSettings:
         """Every metric at every cut-off, the validation metric among them."""
         names = names_at(self.metrics, self.topk)
         return list(dict.fromkeys([*names, self.valid_metric.lower()]))
+
+    @property
+    def imputes(self) -> bool:
+        """Whether a metric is of imputed rewards."""
+        return any(name.startswith("imputed_") for name in self.metric_names)
 
     @property
     def kinds(self) -> Kinds:

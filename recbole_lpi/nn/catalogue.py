@@ -205,6 +205,7 @@ class RankingStatistics(NamedTuple):
         log_mu: the same under the logging policy, None without one; so are ``js`` and ``kl``.
         js: Jensen-Shannon divergence of π and μ̂ over the catalogue (Eq. 12), in [0, log 2].
         kl: KL(π ‖ μ̂) (Eq. 7), in nats.
+        top_items: the first choices of π, int64 [N, top], None unless asked for.
     """
 
     rank: Tensor
@@ -213,16 +214,18 @@ class RankingStatistics(NamedTuple):
     log_mu: Tensor | None = None
     js: Tensor | None = None
     kl: Tensor | None = None
+    top_items: Tensor | None = None
 
 
 @torch.no_grad()
 def ranking_of_logits(
-    logits: Tensor, action: Tensor, logging_logits: Tensor | None = None
+    logits: Tensor, action: Tensor, logging_logits: Tensor | None = None, top: int = 0
 ) -> RankingStatistics:
     """Rank of the logged item in the whole catalogue, and how far π stands from μ̂ there.
 
-    Args: logits [N, A] of π and, if there is one, of μ̂; ``action`` [N], from 0. Logits are compared
-    as they are; divergences are taken in float32 at least.
+    Args: logits [N, A] of π and, if there is one, of μ̂; ``action`` [N], from 0; how many of the
+    first choices to tell. Logits are compared as they are; divergences are taken in float32 at
+    least.
     """
     logged = logits.gather(1, action[:, None])
     greater = (logits > logged).sum(-1)
@@ -231,12 +234,14 @@ def ranking_of_logits(
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     log_pi = log_p.gather(1, action[:, None]).squeeze(1)
     greedy = logits.argmax(-1)
+    best = logits.topk(top, -1).indices if top else None
     if logging_logits is None:
-        return RankingStatistics(rank, greedy, log_pi)
+        return RankingStatistics(rank, greedy, log_pi, top_items=best)
     log_m = logging_logits.to(log_p.dtype).log_softmax(-1)
     p, m = log_p.exp(), log_m.exp()
     mixture = torch.logaddexp(log_p, log_m) - LOG_2
     js = 0.5 * ((p * (log_p - mixture)).sum(-1) + (m * (log_m - mixture)).sum(-1))
     kl = (p * (log_p - log_m)).sum(-1)
     log_mu = log_m.gather(1, action[:, None]).squeeze(1)
-    return RankingStatistics(rank, greedy, log_pi, log_mu, js.clamp(0, LOG_2), kl.clamp(min=0))
+    js, kl = js.clamp(0, LOG_2), kl.clamp(min=0)
+    return RankingStatistics(rank, greedy, log_pi, log_mu, js, kl, best)

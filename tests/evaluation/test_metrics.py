@@ -1,6 +1,7 @@
 """Metrics against sums worked by hand, standard errors against the textbook and the bootstrap."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -55,6 +56,31 @@ def test_average_reward_counts_the_logged_reward_where_the_greedy_item_is_the_lo
     assert evaluate(t, ["average_reward@1"], KINDS)["average_reward@1"].mean == pytest.approx(0.4)
 
 
+def test_average_reward_of_more_choices_is_the_mean_over_them():
+    t = table([1, 2, 5.5], reward=[1.0, 0.5, 0.2], greedy=[1, 1, 1])
+    got = evaluate(t, ["average_reward@2", "average_reward@6"], KINDS)
+    assert got["average_reward@2"].mean == pytest.approx((1.0 + 0.5) / 2 / 3)
+    assert got["average_reward@6"].mean == pytest.approx((1.0 + 0.5 + 0.2) / 6 / 3)
+
+
+def test_imputed_average_reward_is_the_mean_of_what_was_imputed(tmp_path):
+    imputed = np.array([[1.0, 0.0, 0.5], [0.2, 0.6, 0.4]], np.float32)
+    t = replace(table([1, 2], session=[0, 1]), imputed_reward=imputed)
+    got = evaluate(t, ["imputed_average_reward@1", "imputed_average_reward@3"], KINDS)
+    assert got["imputed_average_reward@1"].mean == pytest.approx((1.0 + 0.2) / 2)
+    assert got["imputed_average_reward@3"].mean == pytest.approx((0.5 + 0.4) / 2)
+    assert got["imputed_average_reward@1"].stderr == pytest.approx(
+        np.std([1.0, 0.2], ddof=1) / 2**0.5
+    )
+    with pytest.raises(ValueError, match=r"first 3 choices were imputed; have 5 in topk"):
+        evaluate(t, ["imputed_average_reward@5"], KINDS)
+    assert evaluate(table([1, 2]), ["imputed_average_reward@1"], KINDS) == {}
+
+    tokens = np.array(["", "a", "b"])
+    t.write(tmp_path / "events.parquet", np.array(["x", "y"]), tokens)
+    np.testing.assert_array_equal(read_events(tmp_path / "events.parquet").imputed_reward, imputed)
+
+
 def test_standard_error_of_sessions_of_one_event_is_the_textbook_one():
     rank = np.random.default_rng(0).integers(1, 40, 200)
     got = evaluate(table(rank), ["hit@20"], KINDS)["hit@20"]
@@ -96,7 +122,8 @@ def test_divergence_is_left_out_without_a_logging_policy():
 
 def test_names_at_cut_offs_and_the_nearest_of_a_misspelt_one():
     assert names_at(["Hit", "js_divergence", "average_reward"], [5, 10]) == [
-        "hit@5", "hit@10", "js_divergence", "average_reward@1",
+        "hit@5", "hit@10", "js_divergence", "average_reward@1", "average_reward@5",
+        "average_reward@10",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="'purchase_ndgc'; did you mean 'purchase_ndcg'"):
         names_at(["purchase_ndgc"], [5])

@@ -66,10 +66,9 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ({"clip_grad_norm": {"norm": 5}}, "clip_grad_norm must be like {max_norm: 5}"),
         ({"valid_metric": "purchase_ndcg"}, "'purchase_ndcg' needs a cut-off, such as"),
         ({"valid_metric": "ndcg@0"}, "'ndcg@0' needs a cut-off"),
-        (
-            {"valid_metric": "average_reward@5"},
-            "no metric 'average_reward@5', but average_reward@1",
-        ),
+        ({"valid_metric": "average_reward"}, "'average_reward' needs a cut-off"),
+        ({"valid_metric": "imputed_average_reward@1"}, "picked by what was logged"),
+        ({"imputation": {"rank": 0}}, r"imputation: rank must be > 0, got \[0\]"),
         ({"valid_metric": "js_divergence"}, "valid_metric cannot be js_divergence"),
         ({"eval_args": {"mode": "uni100"}}, "ranked in mode full, got mode uni100"),
         ({"benchmark_filename": ["a", "b"]}, "benchmark_filename is not offered"),

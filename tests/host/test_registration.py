@@ -196,7 +196,7 @@ def test_divergence_is_refused_where_only_top_k_lists_are_kept(log):
                      "valid_metric": "js_divergence"},
     )  # fmt: skip
     assert config["valid_metric_bigger"] is False
-    with pytest.raises(SettingError, match="js_divergence compares whole policies"):
+    with pytest.raises(SettingError, match="js_divergence needs the whole of two policies"):
         Evaluator(config).evaluate({})
 
 

@@ -291,7 +291,7 @@ def test_of_two_runs_that_start_together_one_trains_the_logging_policy(log, capl
     with caplog.at_level(logging.INFO):
         train("LPIRL", "runs/b")
     other.join()
-    assert "waiting for the run that trains" in caplog.text
+    assert "waiting for the run that makes" in caplog.text
 
 
 def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_named(log, caplog):
