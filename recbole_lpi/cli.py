@@ -1,4 +1,4 @@
-"""The command line: ``recbole-lpi run``, ``compare``, ``sweep`` and ``prepare``."""
+"""The command line: ``recbole-lpi run``, ``compare``, ``sweep``, ``table1`` and ``prepare``."""
 
 from __future__ import annotations
 
@@ -113,6 +113,28 @@ def sweep(
             plan, dataset, runs, seeds, [row for row in only.split(",") if row], given,
             against, threads, output, figure, train,
         )  # fmt: skip
+
+
+@app.command(context_settings=EXTRA)
+def table1(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Option(help="A data set with ratings: its folder's name")],
+    output: Annotated[Path, typer.Option(help="Folder for the table and its figures")],
+    runs: Annotated[Path, typer.Option(help="Folder to keep the runs in")] = Path("runs/table1"),
+    seeds: Annotated[int, typer.Option(min=1, help="Of each row")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
+    train: Annotated[bool, typer.Option(help="Run what is missing before reporting")] = True,
+) -> None:
+    """The paper's Table 1: LPI-CB over β, by logged and imputed reward and by divergence.
+
+    Writes table1.md, table1.csv, the curve over β and the imputation's distribution. What has run
+    is not run again. Settings of all runs can follow as --setting=value.
+    """
+    with one_line_errors():
+        given = settings_of(context.args)
+        from recbole_lpi.experiments import command
+
+        command.table1(dataset, output, runs, seeds, given, threads, train)
 
 
 def settings_of(arguments: Sequence[str]) -> dict[str, Any]:

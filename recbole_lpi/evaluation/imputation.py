@@ -41,8 +41,8 @@ class ImputationSettings:
         seed: of the initial factors and of which validation ratings are held out.
     """
 
-    rank: tuple[int, ...] = (50,)
-    regularization: tuple[float, ...] = (0.04,)
+    rank: tuple[int, ...] = (10, 20, 50)
+    regularization: tuple[float, ...] = (0.05, 0.1)
     missing_rating: float = 2.0
     missing_weight: float = 0.005
     sweeps: int = 10

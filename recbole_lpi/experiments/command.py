@@ -1,4 +1,4 @@
-"""``recbole-lpi compare`` and ``sweep``: from run folders to a table and a figure."""
+"""``recbole-lpi compare``, ``sweep`` and ``table1``: from run folders to tables and figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -14,6 +14,9 @@ from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.settings import SettingError
+
+if TYPE_CHECKING:
+    from recbole_lpi.experiments.sweep import Sweep
 
 WIDTH = 160  # of a table for the terminal that goes to a file
 
@@ -76,14 +79,7 @@ def sweep(
         figures.check_suffix(figure)
     work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, only)
     if train:
-        import torch
-
-        from recbole_lpi.host.memory import keep_freed_memory
-
-        keep_freed_memory()
-        if threads:
-            torch.set_num_threads(threads)
-        work.work()
+        _work(work, threads)
     text = report.markdown(work, against)
     if output is None:
         sys.stdout.write(text)
@@ -94,6 +90,46 @@ def sweep(
     for path in (figure, output):
         if path is not None:
             Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+
+
+def table1(
+    dataset: str,
+    folder: Path,
+    runs: Path,
+    seeds: int,
+    given: Mapping[str, Any],
+    threads: int | None,
+    train: bool,
+) -> None:
+    """Run what Table 1 lacks, then fill ``folder`` with the table and its figures."""
+    from recbole_lpi.experiments import figures, table1
+    from recbole_lpi.experiments.sweep import Sweep, read_plan
+
+    work = Sweep(read_plan(table1.PLAN), dataset, runs / dataset, given, seeds)
+    if train:
+        _work(work, threads)
+    comparison, fit = table1.table(work), table1.fit_of(work)
+    text = table1.markdown(work)
+    write_text(folder / "table1.md", text)
+    write_text(folder / "table1.csv", tables.to_csv(comparison, table1.COLUMNS))
+    for name, figure in (
+        ("curve", table1.curve(comparison)), ("imputation", table1.distribution(fit)),
+    ):  # fmt: skip
+        for suffix in (".png", ".svg"):
+            figures.write(figure, folder / f"{name}{suffix}")
+    sys.stdout.write(text)
+    Console(stderr=True).print(f"wrote {folder}", markup=False, highlight=False)
+
+
+def _work(sweep: Sweep, threads: int | None) -> None:
+    import torch
+
+    from recbole_lpi.host.memory import keep_freed_memory
+
+    keep_freed_memory()
+    if threads:
+        torch.set_num_threads(threads)
+    sweep.work()
 
 
 def as_text(comparison: Comparison, names: Sequence[str], format_: str) -> str:

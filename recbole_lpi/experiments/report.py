@@ -31,16 +31,25 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
         against: the row that every other is tested against.
     """
     comparison = table(sweep, metrics)
-    shared = {k: v for k, v in sweep.given.items() if k not in INCIDENTAL}
     parts = [f"# {comparison.dataset}: every policy, tuned with one budget"]
-    parts += [f"Settings of all runs: {_spelled(shared)}."]
+    parts += [settings_line(sweep)]
     parts += ["## Test part", tables.markdown(comparison, metrics)]
     parts += [f"## {against} against every other policy", tests_against(sweep, against)]
     parts += ["## Search on validation, seed 1", search_table(sweep)]
-    missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
-    if missing:
-        parts.append(f"Not all of their runs have finished: {', '.join(missing)}.")
+    parts += missing_line(sweep)
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def settings_line(sweep: Sweep) -> str:
+    """What all runs were given."""
+    shared = {k: v for k, v in sweep.given.items() if k not in INCIDENTAL}
+    return f"Settings of all runs: {_spelled(shared)}."
+
+
+def missing_line(sweep: Sweep) -> list[str]:
+    """Rows that are not what they are to be; none if all are."""
+    missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
+    return [f"Not all of their runs have finished: {', '.join(missing)}."] if missing else []
 
 
 def search_table(sweep: Sweep) -> str:
@@ -56,8 +65,11 @@ def search_table(sweep: Sweep) -> str:
     return "\n".join(lines)
 
 
-def table(sweep: Sweep, metrics: Sequence[str]) -> Comparison:
-    """The finished rows, each by its best settings and all seeds; SettingError if there is none."""
+def table(sweep: Sweep, metrics: Sequence[str], named: bool = True) -> Comparison:
+    """The finished rows, each by its best settings and all seeds; SettingError if there is none.
+
+    They are called what the plan calls them, or else by model and what sets them apart.
+    """
     paths, names = [], {}
     for row in sweep.rows:
         for folder in sweep.runs(row):
@@ -65,20 +77,27 @@ def table(sweep: Sweep, metrics: Sequence[str]) -> Comparison:
             names[folder.path] = row.name
     if not paths:
         raise SettingError(f"{sweep.root} has no row all of whose tries have finished")
-    return compare(paths, metrics, names)
+    return compare(paths, metrics, names if named else None)
 
 
-def tests_against(sweep: Sweep, against: str) -> str:
-    """Paired t-tests over sessions of one row against each other one, seeds averaged first."""
-    scores = {row.name: _scores(sweep, row) for row in sweep.rows if sweep.runs(row)}
+def tests_against(
+    sweep: Sweep, against: str, metrics: Sequence[str] = TESTED, turned: bool = False
+) -> str:
+    """Paired t-tests over sessions of one row against each other one, seeds averaged first.
+
+    The differences are of that row less the others, or ``turned``, of the others less that row.
+    """
+    scores = {row.name: _scores(sweep, row, metrics) for row in sweep.rows if sweep.runs(row)}
     if against not in scores:
         return f"No run of {against} has finished."
-    lines = [f"| {against} minus | {' | '.join(TESTED)} |", "| - | - | - |"]
+    head = f"minus {against}" if turned else f"{against} minus"
+    lines = [f"| {head} | {' | '.join(metrics)} |", f"| - |{' - |' * len(metrics)}"]
     for name, other in scores.items():
         if name != against:
             cells = []
-            for metric in TESTED:
-                found = paired(other[metric], scores[against][metric])
+            for metric in metrics:
+                pair = (other[metric], scores[against][metric])
+                found = paired(*(pair[::-1] if turned else pair))
                 stars = "\\*" * len(found.stars)
                 cells.append(f"{found.difference:+.4f} ± {found.stderr:.4f} {stars}".strip())
             lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -113,12 +132,12 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     return " | ".join([*cells, str(found["best_epoch"])])
 
 
-def _scores(sweep: Sweep, row: Row) -> dict[str, SessionScore]:
+def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, SessionScore]:
     runs = [load(folder.path) for folder in sweep.runs(row)]
     events = [(read_events(run.folder.events), run.kinds) for run in runs]
     return {
         metric: pooled([session_score(table, metric, kinds) for table, kinds in events])
-        for metric in TESTED
+        for metric in metrics
     }
 
 

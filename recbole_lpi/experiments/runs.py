@@ -101,7 +101,8 @@ def load(path: str | Path) -> FinishedRun:
     if data.split == "random":
         protocol["split_seed"] = data.seed if data.split_seed is None else data.split_seed
     metrics = folder.read_metrics()
-    protocol |= {key: metrics.get(key) for key in HASHES}
+    protocol["data"] = metrics.get("data")
+    protocol["imputation"] = (metrics.get("imputation") or {}).get("model")
     return FinishedRun(folder, config, protocol, Kinds(data.purchase_events, data.click_events))
 
 

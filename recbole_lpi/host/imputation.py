@@ -43,8 +43,8 @@ def resolve(
     valid: PolicyDataset,
     device: torch.device,
     show_progress: bool,
-) -> tuple[Imputation, str]:
-    """The imputation that ``imputation_model`` names, on the CPU, and its hash.
+) -> Imputation:
+    """The imputation that ``imputation_model`` names, on the CPU.
 
     ``auto`` finds the one that was fitted to these training ratings with these settings, or fits
     it. Raises SettingError where there are no ratings, for a file that is none of ours, and for one
@@ -61,8 +61,8 @@ def resolve(
     return load(folder, train)
 
 
-def load(path: Path, train: PolicyDataset) -> tuple[Imputation, str]:
-    """An imputation from its file or folder, and its hash."""
+def load(path: Path, train: PolicyDataset) -> Imputation:
+    """An imputation from its file or folder."""
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise SettingError(f"no imputation model at {file}")
@@ -77,8 +77,7 @@ def load(path: Path, train: PolicyDataset) -> tuple[Imputation, str]:
         )
     settings = read(ImputationSettings, state["settings"])
     scale = RewardScale(*(np.array(state[name]) for name in ("ratings", "rewards")))
-    digest = hashlib.sha256(state["items"].numpy().tobytes()).hexdigest()[:16]
-    return Imputation(state["items"], settings, scale, state["report"]), digest
+    return Imputation(state["items"], settings, scale, state["report"])
 
 
 def _scale(train: PolicyDataset) -> RewardScale:
@@ -137,6 +136,7 @@ def _fit(
     imputation, error = min(tried, key=lambda one: one[1]["rmse"])
     _, logged = ranges(train.sessions.offsets[train.part.session], train.part.stop)
     report = {
+        "model": folder.name,
         **asdict(imputation.settings),
         **error,
         **fit_report(imputation, ratings, train.sessions.rewards[logged]),

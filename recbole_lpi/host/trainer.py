@@ -74,7 +74,6 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self._imputation: Imputation | None = None
-        self._imputation_hash: str | None = None
         self._saved = False
         self._data = ""
 
@@ -110,7 +109,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self._check_criterion(part_of(valid_data))
         with self._recording():
             if valid_data is not None and self.settings.imputes:
-                self._imputation, self._imputation_hash = imputation.resolve(
+                self._imputation = imputation.resolve(
                     self.settings, train, part_of(valid_data), self.device, show_progress
                 )
             mu = logging_policy.resolve(
@@ -165,7 +164,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     "dataset": self.config["dataset"],
                     "data": self._data,
                     "seed": self.settings.seed,
-                    "imputation": self._imputation_hash,
+                    "imputation": None if self._imputation is None else self._imputation.report,
                     "best_epoch": self.best_epoch,
                     **{
                         part: {name: asdict(estimate) for name, estimate in estimates.items()}

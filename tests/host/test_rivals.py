@@ -105,7 +105,7 @@ def test_the_policy_of_a_model_that_gives_probabilities(at_shop):
     train, _, test = PolicyDataset(config).build()
     model = make_model(config, train).eval()
     trainer = RowTrainer(config, model)
-    table = trainer._table(test, False, iter)
+    table = trainer._table(test, False, iter, None)
     with torch.no_grad():
         p = model.full_sort_predict(test[np.arange(len(test))])[:, 1:] + 1e-8
     wanted = (p / p.sum(1, keepdim=True)).log().numpy()

@@ -1,0 +1,98 @@
+"""Table 1: the paper's columns, tests against the logging policy, and what is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from recbole_lpi.cli import app
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.experiments import table1
+from recbole_lpi.experiments.sweep import Sweep, read_plan
+from recbole_lpi.host import runner
+from recbole_lpi.host.run_folder import RunFolder
+
+from .conftest import make_run
+
+FIT = {
+    "model": "abc", "rank": [8], "regularization": [0.1], "missing_rating": 2.0,
+    "missing_weight": 0.005, "sweeps": 10, "ratings": 1234, "rmse": 0.91, "mae": 0.7,
+    "rmse_of_mean": 1.1, "positive_from": 0.5, "observed_positive": 0.8, "imputed_positive": 0.3,
+    "observed_mean": 0.7, "imputed_mean": 0.35, "edges": [0.0, 0.5, 1.0], "imputed": [0.7, 0.3],
+    "observed": [0.2, 0.8],
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Runs that leave their files without training; the imputed reward falls with β."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(model=None, dataset=None, config_files=(), config_dict=None):
+        given = dict(config_dict)
+        beta, folder = given.get("beta"), RunFolder(given["run_dir"])
+        mu = None if model == "LoggingPolicy" else -1.0
+        make_run(folder.path, [1, 2, 3, 4], model, mu=mu, **{
+            k: v for k, v in given.items() if k not in ("logging_policy", "run_dir")
+        })  # fmt: skip
+        events = read_events(folder.events)
+        imputed = np.array([[0.9], [0.7], [0.6], [0.6]]) - (
+            0 if beta is None else 0.1 * (beta > 0.1)
+        )
+        tokens = np.array([f"t{number}" for number in range(5)])
+        replace(events, imputed_reward=imputed.astype(np.float32)).write(
+            folder.events, tokens, tokens
+        )
+        score = {"average_reward@1": {"mean": 0.1, "stderr": 0.1, "count": 4}}
+        folder.write_metrics({"best_epoch": 0, "valid": score, "test": score, "imputation": FIT})
+
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(Sweep, "check", lambda self: None)
+    return tmp_path
+
+
+def test_the_command_fills_a_folder(made):
+    arguments = ["table1", "--dataset=shop", "--output=out", "--seeds=2"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    text = Path("out/table1.md").read_text()
+    assert "| policy | seeds | reward AR@1 | reward iAR@1 | divergence JS |" in text
+    assert "| LoggingPolicy | 2 | **0.0500 ± 0.0000** | **0.7000 ± 0.0000** | – |" in text
+    assert (
+        "| LPICB (beta=1.0) | 2 | **0.0500 ± 0.0000** | 0.6000 ± 0.0000 | 0.1000 ± 0.0000 |" in text
+    )
+    assert "| LPICB-1 | +0.0000 ± 0.0000 | -0.1000 ± 0.0000 \\*\\*\\* |" in text
+    assert "1,234 validation ratings" in text and "80.0% of those logged" in text
+    assert "not have finished" not in text
+    names = {path.name for path in Path("out").iterdir()}
+    assert names == {
+        "table1.md", "table1.csv", "curve.png", "curve.svg", "imputation.png", "imputation.svg",
+    }  # fmt: skip
+    svg = Path("out/curve.svg").read_text()
+    assert all(word in svg for word in ("AR@1", "iAR@1", "divergence JS", "IPS", "β"))
+    assert CliRunner().invoke(app, [*arguments, "--no-train"]).exit_code == 0
+
+
+def test_the_plan_is_the_papers():
+    plan = read_plan(table1.PLAN)
+    assert [row.model for row in plan.rows[:3]] == ["LoggingPolicy", "RewardWeighted", "IPS"]
+    betas = [row.fixed["beta"] for row in plan.rows[3:]]
+    assert betas == sorted(betas) and {0.001, 0.1, 1.0, 1000.0} <= set(betas)
+    assert plan.shared["valid_metric"] == "average_reward@1" and plan.shared["loss_on_last"] == 50
+
+
+def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
+    work = Sweep(read_plan(table1.PLAN), "shop", made / "runs", {}, 1)
+    work.work()
+    figure = table1.curve(table1.table(work))
+    axes = figure.axes[1]  # iAR@1
+    betas, imputed = axes.lines[0].get_data()
+    assert betas.tolist() == [0.001, 0.03, 0.1, 0.3, 1.0, 1000.0]
+    np.testing.assert_allclose(imputed.astype(float), [0.7, 0.7, 0.7, 0.6, 0.6, 0.6], rtol=1e-6)
+    levels = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in levels] == pytest.approx([0.7, 0.7, 0.7])
+    assert len([line for line in figure.axes[2].lines if line.get_linestyle() == "--"]) == 2
