@@ -1,4 +1,4 @@
-"""A policy as a RecBole model: an encoder, a head tied to the item embedding, and an objective."""
+"""A policy as a RecBole model: an encoder, a head over the items, and an objective."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Losses(NamedTuple):
 
 
 class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
-    """π(a | x) = softmax of state(x) · embedding(a), trained by the row of OBJECTIVES of its name.
+    """π(a | x) = softmax of state(x) · row(a), trained by the row of OBJECTIVES of its name.
+
+    The rows are the item embedding, which the encoder reads, or with ``tie_weights: False`` a
+    matrix of their own.
 
     Args:
         config: RecBole's.
@@ -72,6 +75,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         )
         with torch.no_grad():
             self.item_embedding.weight[1:].normal_(std=network.initializer_range)
+        self.output_embedding: nn.Parameter | None = None
+        if not network.tie_weights:
+            rows = torch.empty(self.n_items - 1, network.hidden_size)
+            self.output_embedding = nn.Parameter(rows.normal_(std=network.initializer_range))
         self.encoder = encoder or make_encoder(network, self.max_seq_length)
         self.heads = nn.ModuleDict(
             {
@@ -110,7 +117,9 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
 
     @property
     def policy_table(self) -> Table:
-        """Rows of the A items: the embedding without padding and start token."""
+        """Rows of the A items: of the embedding, without padding and start token, or their own."""
+        if self.output_embedding is not None:
+            return Table(self.output_embedding)
         return Table(self.item_embedding.weight[1 : self.n_items])
 
     def forward(self, item_seq: Tensor) -> Tensor:
@@ -185,8 +194,9 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
 
     def predict(self, interaction: Any) -> Tensor:
         """Score of one item per row, [B]."""
-        item = interaction[self.ITEM_ID]
-        return (self._last_state(interaction) * self.item_embedding.weight[item]).sum(-1)
+        return self.policy_table.gather(
+            self._last_state(interaction), interaction[self.ITEM_ID] - 1
+        )
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores of all ids [B, n_items]; padding, id 0, gets −∞."""

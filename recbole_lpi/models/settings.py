@@ -20,6 +20,7 @@ class NetworkSettings:
         hidden_act: gelu, relu or swish.
         layer_norm_eps: ε of the layer norms.
         initializer_range: standard deviation of the initial weights.
+        tie_weights: whether the policy scores items by the embedding that the encoder reads.
     """
 
     encoder: str = "sasrec"
@@ -33,6 +34,7 @@ class NetworkSettings:
     hidden_act: str = "gelu"
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
+    tie_weights: bool = True
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):

@@ -464,3 +464,20 @@ def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
     for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
         state = policy.forward(torch.tensor([items]))[0, -1]
         torch.testing.assert_close(got[1:], policy.policy_table.outputs(state))
+
+
+def test_untied_rows_score_the_items_and_the_embedding_is_only_read():
+    policy = make(LPIRL, tie_weights=False).eval()
+    rows = {
+        "item_id_list": torch.tensor([[3, 1, 5, 0, 0]]), "item_length": torch.tensor([3]),
+        "item_id": torch.tensor([2]),
+    }  # fmt: skip
+    state = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1]
+    scores = policy.full_sort_predict(rows)
+    torch.testing.assert_close(scores[0, 1:], policy.output_embedding @ state)
+    torch.testing.assert_close(policy.predict(rows), scores[[0], rows["item_id"]])
+    found = gradients(policy, policy.losses(batch()).parts["policy loss"])
+    read = torch.unique(batch().item_seq)
+    touched = found["item_embedding.weight"].abs().sum(1).nonzero().squeeze(1)
+    assert set(touched.tolist()) <= set(read.tolist())  # no item as a mere target
+    assert found["output_embedding"].abs().sum(1).min() > 0  # every item, by the softmax
