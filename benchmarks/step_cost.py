@@ -20,10 +20,11 @@ from typing import Annotated
 
 import torch
 import typer
+from torch import Tensor
 from tqdm import tqdm
 
 from recbole_lpi.models import estimation
-from recbole_lpi.models.estimation import Events
+from recbole_lpi.models.estimation import Events, Heads
 from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
 from recbole_lpi.nn.heads import QHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
@@ -34,12 +35,11 @@ SIZES = ((17_834, 1_200), (17_834, 5_120), (70_852, 1_200), (70_852, 5_120))
 HIDDEN = 64
 
 
-def training_step(model: str, form: str, items: int, events: int) -> Callable[[], None]:
-    """One step of Adam on ``events`` states over ``items`` items, ready to be called."""
+def training_step(model: str, form: str, items: int, events: int) -> Callable[[], Tensor]:
+    """One step of Adam on ``events`` states over ``items`` items, ready to be called: its loss."""
     torch.manual_seed(0)
     state = torch.randn(events, HIDDEN, requires_grad=True)
     embedding = torch.nn.Parameter(0.1 * torch.randn(items, HIDDEN))
-    heads = QHead(items, HIDDEN), QHead(items, HIDDEN)
     logged = Events(
         state,
         torch.randint(items, (events,)),
@@ -47,26 +47,28 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
         torch.full((events,), 0.5),
         torch.zeros(events),
         torch.ones(events),
+        torch.ones(events),
     )
     parameters = [embedding]
+    heads = Heads()
     if model == "LPIRL":
-        parameters += [p for head in heads for p in head.parameters()]
+        pair = QHead(items, HIDDEN), QHead(items, HIDDEN)
+        parameters += [p for head in pair for p in head.parameters()]
+        heads = Heads(q=pair)
     optimiser = torch.optim.Adam(parameters)
-    common = logged, Table(embedding), OBJECTIVES[model], ObjectiveSettings()
+    common = logged, Table(embedding), OBJECTIVES[model], ObjectiveSettings(), heads
 
-    def step() -> None:
-        estimation.catalogue_pass = FORMS[form]  # type: ignore[assignment]
+    def step() -> Tensor:
+        estimation.catalogue_pass = FORMS[form]
         optimiser.zero_grad()
         state.grad = None
-        if model == "LPIRL":
-            learnt = estimation.with_q_head(*common, heads)
-        else:
-            learnt = estimation.without_head(*common)
+        learnt = estimation.learn(*common)
         loss = learnt.policy.loss
-        if learnt.td_error is not None:
-            loss = loss + learnt.td_error.mean()
+        for error in learnt.td_errors.values():
+            loss = loss + error.mean()
         loss.backward()
         optimiser.step()
+        return loss.detach()
 
     return step
 
