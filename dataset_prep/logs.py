@@ -75,7 +75,7 @@ def at_least(
 
 
 def in_order(log: pl.DataFrame | pl.LazyFrame, minimum: int = 0) -> Iterator[pl.DataFrame]:
-    """Sessions by first appearance in the raw log, each by time; equal times keep file order.
+    """Sessions by their first row in the log, each by time; equal times keep file order.
 
     Comes as frames of whole sessions and about ``BLOCK`` rows: a hundred million rows are never
     sorted at once. Sessions with fewer than ``minimum`` rows are left out.

@@ -66,7 +66,9 @@ def rating_to_reward(options: Sequence[str]) -> dict[float, float]:
         try:
             rating = float(name)
         except ValueError:
-            raise InputError(f"--reward {name}={value:g}: {name} is no rating") from None
+            rating = math.nan
+        if not math.isfinite(rating):
+            raise InputError(f"--reward {name}={value:g}: {name} is no rating such as 3 or 3.5")
         if rating in rewards:
             raise InputError(f"--reward names {rating:g} twice: keep one")
         rewards[rating] = value
