@@ -3,6 +3,7 @@
 import gzip
 import json
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import yaml
 from dataset_prep import movielens, ratings
 from dataset_prep.ratings import Preparation
 from dataset_prep.sources import InputError
+from recbole_lpi.data.atomic import read_atomic
 from recbole_lpi.data.rewards import events_of_rewards, rewards_of_ratings
+from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.host.values import read_file
 
 # User 7 has five ratings, two at one time; 9 has five; 8 has four.
 ROWS = """\
@@ -111,6 +115,17 @@ def test_rows_worked_by_hand(log: Path, tmp_path: Path) -> None:
         "purchase_events": ["liked"],
         "click_events": ["rated"],
     }
+
+
+def test_the_package_reads_what_is_written(log: Path, tmp_path: Path) -> None:
+    movielens.convert(log, tmp_path / "ml")
+    found = DataSettings.of(defaultdict(lambda: None, read_file(tmp_path / "ml" / "ml.yaml")))
+    assert found.rating_to_reward == {0: 0, 3: 0.5, 4: 1}
+    assert (found.purchase_events, found.click_events) == (("liked",), ("rated",))
+    frame = read_atomic(str(tmp_path / "ml" / "ml.inter"), "\t").frame
+    columns = [found.USER_ID_FIELD, found.ITEM_ID_FIELD, found.TIME_FIELD, found.RATING_FIELD]
+    assert list(frame) == [*columns, found.event_field, found.reward_field]
+    assert frame[found.reward_field].sum() == 0.5 + 0.5 + 1 + 1 + 0 + 1 + 1  # by hand, 7 then 9
 
 
 @pytest.mark.parametrize("pack", [plain, gzipped, zipped])
