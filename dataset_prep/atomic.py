@@ -6,13 +6,13 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from dataset_prep.logs import CLICK, PURCHASE, Counts, in_order
+from dataset_prep.logs import CLICK, PURCHASE, Counts, RatingCounts, in_order
 from dataset_prep.sources import InputError, Source
 
 SCHEMA = 1  # of summary.json
@@ -20,6 +20,7 @@ COLUMNS = {
     "session": "session_id:token",
     "item": "item_id:token",
     "timestamp": "timestamp:float",
+    "rating": "rating:float",  # of rating logs
     "event": "event:token",
     "reward": "reward:float",
 }
@@ -30,8 +31,8 @@ class Summary:
     """What a conversion read, dropped and wrote; ``summary.json`` holds it."""
 
     converter: str
-    raw: Counts
-    kept: Counts
+    raw: Counts | RatingCounts
+    kept: Counts | RatingCounts
     raw_events: Mapping[str, int]  # rows per event, by its name in the raw log
     dropped: Mapping[str, int]  # rows per filter
     bad_rows: Mapping[str, int]  # rows per reason, with on_error "skip"
@@ -41,6 +42,8 @@ class Summary:
     inputs: Sequence[Source]
     purchase_events: Sequence[str] = (PURCHASE,)
     click_events: Sequence[str] = (CLICK,)
+    rating_to_reward: Mapping[float, float] = field(default_factory=dict)  # of rating logs
+    rewards: Mapping[str, int] = field(default_factory=dict)  # of rating logs: rows kept per reward
 
     def as_json(self) -> dict[str, Any]:
         """Plain values only; of the inputs no more than base name and size in bytes."""
@@ -59,21 +62,33 @@ def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) ->
             "filtered out: mend the log or lower the --min_... options"
         )
     folder.mkdir()
-    rows = in_order(log).with_columns(reward=reward)
-    rows.select(pl.col(ours).alias(theirs) for ours, theirs in COLUMNS.items()).sink_csv(
-        folder / f"{folder.name}.inter",
-        separator="\t",
-        quote_style="never",
-        float_scientific=False,
-        engine="streaming",
-    )
+    columns = [pl.col(ours).alias(COLUMNS[ours]) for ours in columns_of(summary)]
+    with (folder / f"{folder.name}.inter").open("wb") as file:
+        for number, rows in enumerate(in_order(log)):
+            rows.with_columns(reward=reward).select(columns).write_csv(
+                file,
+                include_header=number == 0,
+                separator="\t",
+                quote_style="never",
+                float_scientific=False,
+            )
     (folder / f"{folder.name}.yaml").write_text(properties(summary), encoding="utf-8")
     text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
 
 
+def columns_of(summary: Summary) -> list[str]:
+    """Our names of the columns that are written; only a log of ratings has ``rating``."""
+    return [name for name in COLUMNS if name != "rating" or summary.rating_to_reward]
+
+
 def properties(summary: Summary) -> str:
     """RecBole's property file for the data set; JSON lists are YAML and need no quoting rules."""
+    names = [COLUMNS[name].partition(":")[0] for name in columns_of(summary)]
+    ratings = [
+        "RATING_FIELD: rating",
+        f"rating_to_reward: {dict(summary.rating_to_reward)}  # what the column reward was made by",
+    ]
     return "\n".join(
         [
             f"# Written by the {summary.converter} converter; summary.json says from what.",
@@ -81,7 +96,8 @@ def properties(summary: Summary) -> str:
             "ITEM_ID_FIELD: item_id",
             "TIME_FIELD: timestamp",
             "load_col:",
-            "  inter: [session_id, item_id, timestamp, event, reward]",
+            f"  inter: [{', '.join(names)}]",
+            *(ratings if summary.rating_to_reward else []),
             "reward_field: reward",
             "event_field: event",
             f"purchase_events: {json.dumps(list(summary.purchase_events), ensure_ascii=False)}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,23 @@ def run(main: Callable[..., None]) -> None:
     app()
 
 
+def rewards_from(options: Sequence[str]) -> dict[str, float]:
+    """``NAME=VALUE`` options as a dictionary."""
+    rewards: dict[str, float] = {}
+    for option in options:
+        name, equals, value = option.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (equals and name and math.isfinite(number)):
+            raise InputError(f"--reward {option} is not NAME=VALUE with a finite number")
+        if name in rewards:
+            raise InputError(f"--reward names {name} twice: keep one")
+        rewards[name] = number
+    return rewards
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What the user can cure ends the script with one line on stderr and exit status 2."""
@@ -59,13 +77,14 @@ def report(summary: Summary, output: Path) -> None:
     """Print what the paper's Table 2 shows, raw and kept, and what was dropped."""
     console = Console()
     table = Table(title=output.resolve().name)
-    for heading in ("", "sequences", "items", "clicks", "purchases"):
+    for heading in ("", *vars(summary.raw)):
         table.add_column(heading, justify="right" if heading else "left")
     for name, row in (("raw", summary.raw), ("kept", summary.kept)):
         table.add_row(name, *(f"{number:,}" for number in vars(row).values()))
     console.print(table)
     notes = {f"dropped: {rule.replace('_', ' ')}": n for rule, n in summary.dropped.items()}
     notes |= {f"bad rows skipped: {reason}": n for reason, n in summary.bad_rows.items()}
+    notes |= {f"kept with reward {reward}": n for reward, n in summary.rewards.items()}
     notes["sequences of one event"] = summary.single_event_sequences
     notes["longest sequence"] = summary.longest_sequence
     for note, number in notes.items():

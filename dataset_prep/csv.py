@@ -12,7 +12,6 @@ if __name__ == "__main__" and not __package__:
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ import polars as pl
 import typer
 
 from dataset_prep import atomic, command, logs, sources
+from dataset_prep.command import rewards_from
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError
 from dataset_prep.tables import Columns, Rewards, check, read
@@ -103,23 +103,6 @@ def purchase_events(
     else:
         means = dict(log.group_by("event").agg(pl.col("reward").mean()).sort("event").iter_rows())
     return [name for name, reward in means.items() if reward == max(means.values())]
-
-
-def rewards_from(options: Sequence[str]) -> dict[str, float]:
-    """``NAME=VALUE`` options as a dictionary."""
-    rewards: dict[str, float] = {}
-    for option in options:
-        name, equals, value = option.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (equals and name and math.isfinite(number)):
-            raise InputError(f"--reward {option} is not NAME=VALUE with a finite number")
-        if name in rewards:
-            raise InputError(f"--reward names {name} twice: keep one")
-        rewards[name] = number
-    return rewards
 
 
 def separator_from(option: str | None) -> str | None:

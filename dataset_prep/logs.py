@@ -1,11 +1,13 @@
 """A log in memory: what it counts, which rows are kept, and their order.
 
 It is a polars frame with the columns ``row`` (place in the raw file or files), ``session``,
-``item``, ``timestamp`` (Float64, Unix seconds), ``event``, and ``reward`` when it is written.
+``item``, ``timestamp`` (Unix seconds), ``event``, ``rating`` if it is a log of ratings, and
+``reward`` when it is written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,6 +15,7 @@ import polars as pl
 CLICK, PURCHASE = "click", "purchase"
 REWARDS = {CLICK: 0.2, PURCHASE: 1.0}  # paper, section 4.1
 EVENTS = pl.Enum([CLICK, PURCHASE])
+BLOCK = 4_000_000  # rows that are sorted at once
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,16 @@ class Counts:
     items: int
     clicks: int
     purchases: int
+
+
+@dataclass(frozen=True)
+class RatingCounts:
+    """The same of a log of ratings; the liked ones are among the ratings."""
+
+    sequences: int
+    items: int
+    ratings: int
+    liked: int
 
 
 def counts(log: pl.DataFrame, purchase: pl.Expr, click: pl.Expr) -> Counts:
@@ -36,7 +49,7 @@ def counts(log: pl.DataFrame, purchase: pl.Expr, click: pl.Expr) -> Counts:
     return Counts(**row.collect(engine="streaming").row(0, named=True))
 
 
-def events(log: pl.DataFrame, column: str = "event") -> dict[str, int]:
+def events(log: pl.DataFrame | pl.LazyFrame, column: str = "event") -> dict[str, int]:
     """Rows per event name, in the order of the names."""
     per_event = log.lazy().group_by(pl.col(column).cast(pl.String)).len().sort(column)
     return dict(per_event.collect(engine="streaming").iter_rows())
@@ -61,10 +74,31 @@ def at_least(
     return log.lazy().join(often, on=column, how="semi").collect(engine="streaming")
 
 
-def in_order(log: pl.DataFrame) -> pl.LazyFrame:
-    """Sessions by first appearance in the raw log, each by time; equal times keep file order."""
-    first = log.lazy().group_by("session").agg(first=pl.col("row").min())
-    return log.lazy().join(first, on="session", how="left").sort("first", "timestamp", "row")
+def in_order(log: pl.DataFrame | pl.LazyFrame, minimum: int = 0) -> Iterator[pl.DataFrame]:
+    """Sessions by their first row in the log, each by time; equal times keep file order.
+
+    Comes as frames of whole sessions and about ``BLOCK`` rows: a hundred million rows are never
+    sorted at once. Sessions with fewer than ``minimum`` rows are left out.
+    """
+    per_session = log.lazy().group_by("session").agg(first=pl.col("row").min(), size=pl.len())
+    long = per_session.filter(pl.col("size") >= minimum).sort("first")
+    block = pl.col("size").cast(pl.UInt64).cum_sum() // BLOCK
+    sessions = long.select("session", "first", block=block).collect(engine="streaming")
+    for chosen in sessions.partition_by("block", include_key=False):
+        rows = log.lazy().join(chosen.lazy(), on="session").sort("first", "timestamp", "row")
+        yield rows.drop("first").collect(engine="streaming")
+
+
+def most_recent(log: pl.LazyFrame, minimum: int, maximum: int) -> pl.DataFrame:
+    """The last ``maximum`` rows of each session that has ``minimum``; 0 keeps them all.
+
+    Of rows at one time the later in the file are the more recent.
+    """
+    blocks = in_order(log, minimum)
+    if maximum > 0:
+        blocks = (rows.group_by("session", maintain_order=True).tail(maximum) for rows in blocks)
+    kept = list(blocks)
+    return pl.concat(kept) if kept else log.head(0).collect()
 
 
 def binary_reward() -> pl.Expr:

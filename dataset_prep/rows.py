@@ -123,48 +123,49 @@ def sound(
         pl.when(test).then(pl.lit(code, pl.UInt8)) for code, test in enumerate(problems.values())
     ]
     parsed = rows.with_columns(**values).select("row", *values, problem=pl.coalesce(codes))
-    try:
-        frame = parsed.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise _unreadable(source, error) from error
+    frame = collect(parsed, source)
     bad = frame.lazy().filter(pl.col("problem").is_not_null()).group_by("problem")
     found = bad.agg(count=pl.len(), row=pl.col("row").min()).sort("row").collect()
     reasons = list(problems)
     if len(found) and on_error == "stop":
         first = found.row(0, named=True)
-        raise _bad_row(source, first["row"], reasons[first["problem"]])
+        raise bad_row(source, first["row"], reasons[first["problem"]])
     counts = {reasons[row["problem"]]: row["count"] for row in found.iter_rows(named=True)}
     return frame.filter(pl.col("problem").is_null()).drop("problem"), counts
 
 
-def _bad_row(source: Source, row: int, reason: str) -> InputError:
+def collect(rows: pl.LazyFrame, source: Source) -> pl.DataFrame:
+    """Rows of ``source`` in memory; InputError names the line that is no text."""
+    try:
+        return rows.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(source, error) from error
+
+
+def bad_row(
+    source: Source, row: int, reason: str, cure: str = "fix it or pass --on_error=skip"
+) -> InputError:
+    """The error that names a row (0-based), shows it, and says what is wrong and what to do."""
     if source.parquet:
         cells = pl.scan_parquet(source.rows, glob=False).slice(row, 1).collect().row(0)
-        place, text = "row", ",".join("" if cell is None else str(cell) for cell in cells)
+        text = ",".join("" if cell is None else str(cell) for cell in cells)
     else:
         with source.rows.open("rb") as file:
             text = next(islice(file, row, None)).decode(errors="replace").rstrip("\r\n")
-        place = "line"
     shown = repr(text[:LONGEST_SHOWN]) + ("..." if len(text) > LONGEST_SHOWN else "")
-    return InputError(
-        f"{source.label}, {place} {row + 1}: {reason}: {shown}: fix it or pass --on_error=skip"
-    )
+    return InputError(f"{source.place(row)}: {reason}: {shown}: {cure}")
 
 
 def _unreadable(source: Source, error: Exception) -> InputError:
     """polars does not say where: look for the first line that is not text."""
     if not source.parquet:
         with source.rows.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for row, line in enumerate(file):
                 if NO_FIELD.encode() in line:
-                    return InputError(
-                        f"{source.label}, line {number} holds a control character: remove it"
-                    )
+                    return InputError(f"{source.place(row)} holds a control character: remove it")
                 try:
                     line.decode()
                 except UnicodeDecodeError:
-                    return InputError(
-                        f"{source.label}, line {number} is not UTF-8: re-encode it with iconv"
-                    )
+                    return InputError(f"{source.place(row)} is not UTF-8: re-encode it with iconv")
     reason = " ".join(str(error).split())[:LONGEST_SHOWN]
     return InputError(f"{source.label} cannot be read ({reason}): download or export it again")

@@ -6,10 +6,12 @@ import gzip
 import importlib
 import lzma
 import shutil
+import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -17,7 +19,9 @@ from typing import IO, BinaryIO, cast
 from rich.console import Console
 from rich.progress import Progress
 
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
+DAMAGED = (
+    EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError,
+)  # fmt: skip
 
 
 class InputError(ValueError):
@@ -33,6 +37,12 @@ class Source:
     rows: Path
     label: str  # how messages call it
     parquet: bool = False
+    parts: Sequence[tuple[int, str]] = ()  # of files joined into one: first row and label of each
+
+    def place(self, row: int) -> str:
+        """What messages call a row, which counts from 0: its file and line."""
+        start, label = max((part for part in self.parts if part[0] <= row), default=(0, self.label))
+        return f"{label}, {'row' if self.parquet else 'line'} {row - start + 1}"
 
 
 def unpack(path: Path, member: str | None, folder: Path) -> Source:
@@ -49,21 +59,37 @@ def unpack(path: Path, member: str | None, folder: Path) -> Source:
     folder = Path(tempfile.mkdtemp(prefix="unpacked.", dir=folder))  # two logs may share a name
     with path.open("rb") as file:
         start = file.read(6)
-    try:
+    with sound_archive(str(path)):
         if start.startswith(b"\x1f\x8b"):
             source = replace(source, rows=_gunzip(path, folder))
         elif start.startswith(b"PK\x03\x04"):
             source = _unzip(source, member, folder)
         elif start == b"7z\xbc\xaf\x27\x1c":
             source = _un7z(source, member, folder)
-    except DAMAGED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is cut off or damaged ({reason}): download it again") from error
     with source.rows.open("rb") as file:
         start = file.read(4)
     if not start:
         raise InputError(f"{source.label} is empty: download it again")
     return replace(source, parquet=start == b"PAR1")
+
+
+@contextmanager
+def sound_archive(label: str) -> Iterator[None]:
+    """InputError for an archive that turns out to be cut off or damaged."""
+    try:
+        yield
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{label} is cut off or damaged ({reason}): download it again") from error
+
+
+def zipped_names(path: Path) -> list[str]:
+    """Base names of the files in a zip archive; none where ``path`` is no such archive."""
+    with sound_archive(str(path)):
+        if not zipfile.is_zipfile(path):
+            return []
+        with zipfile.ZipFile(path) as archive:
+            return [Path(name).name for name in archive.namelist() if not name.endswith("/")]
 
 
 def _copy(stream: IO[bytes], target: Path) -> Path:

@@ -20,7 +20,8 @@ class DataSettings:
         rating_to_reward: reward of each rating; a rating between two keys takes the lower one's.
         purchase_events, click_events: the kinds that count as purchases and as clicks.
         split: ``random``, ``time`` or ``leave_one_out``; None reads RecBole's ``eval_args``.
-        split_ratio: shares of training, validation and test sessions.
+        split_ratio: shares of training, validation and test sessions; or, after a null, how many
+            sessions validate and test, of which the others train.
         max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
         evaluate_first_event: also predict a session's first event, from no history.
@@ -39,7 +40,7 @@ class DataSettings:
     purchase_events: tuple[str, ...] = ("purchase", "liked")
     click_events: tuple[str, ...] = ("click", "rated")
     split: str = "random"
-    split_ratio: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_ratio: tuple[float | None, float, float] = (0.8, 0.1, 0.1)
     max_length: int = 20
     loss_on_last: int | None = None
     evaluate_first_event: bool = False
@@ -49,8 +50,13 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, "split", self.split, f"one of {', '.join(SPLITS)}")
-        ratio = self.split_ratio
-        _require(min(ratio) > 0, "split_ratio", list(ratio), "three shares > 0")
+        training, *held_out = self.split_ratio
+        if training is None:
+            sound = all(number >= 1 and number % 1 == 0 for number in held_out)
+        else:
+            sound = min(training, *held_out) > 0 and not training < 1 < max(held_out)
+        rule = "three shares > 0, or ~ and whole numbers of validation and test sessions"
+        _require(sound, "split_ratio", list(self.split_ratio), rule)
         _require(self.max_length > 0, "MAX_ITEM_LIST_LENGTH", self.max_length, "> 0")
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")

@@ -1,16 +1,61 @@
 """Parts share no session, and are what they are called."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
 from recbole_lpi.data.sequences import flat_sessions
+from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.split import split_sessions
+from recbole_lpi.host.values import parse
+from recbole_lpi.settings import SettingError
 
 
 def store(lengths):
     session = np.repeat(np.arange(len(lengths)), lengths)
     time = 1000.0 * (7 * session % len(lengths)) + np.arange(len(session))
     return flat_sessions(session, session + 1, time, 0 * time, 0 * session, ("click",))
+
+
+@pytest.mark.parametrize("how", ["random", "time"])
+def test_numbers_of_sessions_after_a_null(how):
+    sessions = store([3] * 100)
+    parts = split_sessions(sessions, how, (None, 7, 4), seed=1)
+    assert [len(part) for part in parts] == [89, 7, 4]
+    assert sorted(np.concatenate([part.session for part in parts])) == list(range(100))
+    shares = split_sessions(
+        sessions, how, (89, 7, 4), seed=1
+    )  # the same order of sessions, cut alike
+    for part, same in zip(parts, shares, strict=True):
+        assert np.array_equal(part.session, same.session)
+    assert len(split_sessions(sessions, how, (None, 50, 49), seed=1)[0]) == 1
+    message = r"\[~, 50, 50\] leaves no session to train on: it holds 100 .* and the data have 100"
+    with pytest.raises(ValueError, match=message):
+        split_sessions(sessions, how, (None, 50, 50), seed=1)
+
+
+def settings(**given):
+    names = {"USER_ID_FIELD": "u", "ITEM_ID_FIELD": "i", "TIME_FIELD": "t"}
+    return DataSettings.of(defaultdict(lambda: None, {**names, **given}))
+
+
+@pytest.mark.parametrize("text", ["[~, 20000, 10]", "[null, 20000, 10]"])
+def test_numbers_of_sessions_are_read_from_yaml_and_from_eval_args(text):
+    assert settings(split_ratio=parse(text)).split_ratio == (None, 20000, 10)
+    args = parse(f"{{split: {{RS: {text}}}, order: TO}}")
+    assert settings(eval_args=args).split_ratio == (None, 20000, 10)
+    assert settings(split_ratio=[8, 1, 1]).split_ratio == (8, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [[None, 0.1, 0.1], [None, 5, 0], [None, 5, 2.5], [0.8, 200, 200], [0.8, 0.2, 0], [None, 5, -1]],
+)
+def test_mixtures_are_refused(wrong):
+    message = r"split_ratio must be three shares > 0, or ~ and whole numbers of .*, got \["
+    with pytest.raises(SettingError, match=message):
+        settings(split_ratio=wrong)
 
 
 @pytest.mark.parametrize("how", ["random", "time"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_prep import retailrocket, yoochoose
+from dataset_prep import movielens, retailrocket, yoochoose
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 PURCHASES = {
@@ -119,3 +119,43 @@ def test_rows_exactly_as_in_the_original_file(tmp_path: Path) -> None:
     )
     assert sum(summary.raw_events.values()) == len(log.read_text().splitlines()) - 1
     assert ("79", "450209", 1437927001.434, "click") in converted(tmp_path / "rr")
+
+
+def test_movielens_latest_small(tmp_path: Path) -> None:
+    """Section 4.1 in a few lines of Python, against the whole file."""
+    log = sample("ml-latest-small", "ratings.csv.gz")
+    summary = movielens.convert(log, tmp_path / "ml")
+    assert vars(summary.raw) == {
+        "sequences": 671,
+        "items": 9_066,
+        "ratings": 100_004,
+        "liked": 51_568,
+    }
+    by_user: dict[str, list[dict[str, str]]] = {}
+    for row in raw_rows(log):
+        by_user.setdefault(row["userId"], []).append(row)
+    expected = [
+        (user, row["movieId"], float(row["timestamp"]), float(row["rating"]))
+        for user, ratings in by_user.items()
+        if len(ratings) >= 5
+        for row in sorted(ratings, key=lambda row: int(row["timestamp"]))[-200:]
+    ]
+    with (tmp_path / "ml" / "ml.inter").open() as file:
+        cells = [line.rstrip("\n").split("\t") for line in file][1:]
+    found = [(user, item, float(time), float(rating)) for user, item, time, rating, *_ in cells]
+    assert sorted(found) == sorted(expected)
+    assert per_user(found) == per_user(expected)
+    worth = {rating: 0.0 if rating < 3 else 0.5 if rating < 4 else 1.0 for *_, rating in expected}
+    assert [float(reward) for *_, reward in cells] == [worth[rating] for *_, rating in found]
+    assert {(event, float(reward)) for *_, event, reward in cells} == {
+        ("rated", 0.0),
+        ("rated", 0.5),
+        ("liked", 1.0),
+    }
+
+
+def per_user(rows: list[tuple[str, str, float, float]]) -> dict[str, list[str]]:
+    items: dict[str, list[str]] = {}
+    for user, item, *_ in rows:
+        items.setdefault(user, []).append(item)
+    return items

@@ -1,6 +1,7 @@
 """The converters as a user runs them: by their path, from another folder."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ def run(cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:
     [
         ("yoochoose", ["--clicks", "--buys", "--min_clicks", "--on_error", "--on-error"]),
         ("retailrocket", ["--events", "--purchase_event", "--min_item_interactions"]),
+        ("netflix", ["--ratings", "--max_ratings", "--reward RATING=VALUE", "--on-error"]),
+        ("movielens", ["--ratings", "--min_ratings", "--min_item_ratings", "--max-ratings"]),
         ("csv", ["--reward NAME=VALUE", "--default_reward", "--min_item_interactions"]),
     ],
 )
@@ -125,6 +128,31 @@ def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
     yoochoose.convert(log, buys, tmp_path / "yc2")
     assert settings(tmp_path / "yc") == settings(tmp_path / "yc2")
     assert CliRunner().invoke(prepare, ["csv", "--help"]).exit_code == 0
+
+
+def test_ratings_by_the_command_line(tmp_path: Path) -> None:
+    """Files may be repeated, rewards too; the table counts ratings, not clicks."""
+    for movie in (1, 2):
+        (tmp_path / f"{movie}.txt").write_text(f"{movie}:\n7,2,2005-09-06\n8,4,2005-09-07\n")
+    options = ["--ratings", "1.txt", "--ratings", "2.txt", "--min_ratings=2", "--reward", "1=0.25"]
+    options += ["--reward", "4=1", "--output", "dataset/nf"]
+    done = run(tmp_path, str(FOLDER / "netflix.py"), *options)
+    assert done.returncode == 0, done.stderr
+    table = [re.findall(r"\w+", line) for line in done.stdout.splitlines()]
+    assert ["sequences", "items", "ratings", "liked"] in table
+    assert ["kept", "2", "2", "4", "2"] in table
+    assert "kept with reward 0.25: 2\nkept with reward 1.0: 2\n" in done.stdout
+    done = run(
+        tmp_path, str(FOLDER / "netflix.py"), *options[:-2], "--reward", "x=1", *options[-2:]
+    )
+    assert (done.returncode, done.stderr) == (
+        2, "error: --reward x=1: x is no rating such as 3 or 3.5\n",
+    )  # fmt: skip
+    (tmp_path / "u.data").write_text("7\t1\t3\t1000\n" * 5)
+    options = ["--ratings", "u.data", "--max-ratings=4", "--output", "dataset/ml"]
+    done = run(tmp_path, str(FOLDER / "movielens.py"), *options)
+    assert done.returncode == 0, done.stderr
+    assert "dropped: older ratings: 1\n" in done.stdout
 
 
 def test_run_as_modules() -> None:

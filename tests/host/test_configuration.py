@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import configuration
 from recbole_lpi.host.configuration import hidden_argv, known_models
 from recbole_lpi.host.properties import properties_folder
@@ -33,6 +34,26 @@ def test_the_stronger_setting_wins(log, tmp_path):
     (tmp_path / "mine.yaml").write_text("beta: 0.6\ngamma: 0.2\n")
     found = config(files=[str(tmp_path / "mine.yaml")], gamma=0.3)
     assert [found[name] for name in ("inner_size", "beta", "gamma")] == [3, 0.6, 0.3]
+
+
+@pytest.mark.parametrize(
+    "file", sorted((properties_folder() / "dataset").glob("*.yaml")), ids=lambda file: file.stem
+)
+def test_the_settings_of_every_data_set_are_known_and_sound(file):
+    known = {*configuration.known_settings(), *read_file(properties_folder() / "policy.yaml")}
+    assert set(read_file(file)) <= known
+    for model in ("LPICB", "GRU4Rec", "Popularity"):
+        configuration.make(model, file.stem, {})  # checks every setting
+
+
+def test_netflix_is_the_papers_experiment():
+    """Section 4.1: architecture, lengths, batches of 128, 30 epochs, 20,000 sequences each."""
+    found = configuration.make("LPICB", "netflix", {})
+    names = ("n_layers", "n_heads", "hidden_size", "MAX_ITEM_LIST_LENGTH", "loss_on_last")
+    assert [found[name] for name in names] == [2, 8, 200, 200, 50]
+    assert [found[name] for name in ("train_batch_size", "epochs")] == [128, 30]
+    assert found["valid_metric"] == "average_reward@1"
+    assert DataSettings.of(found).split_ratio == (None, 20_000, 20_000)
 
 
 def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
