@@ -48,7 +48,8 @@ def named(sampling: dict[str, Any] | None) -> str:
 def gradient_of(model: LoggingPolicy, train: PolicyDataset, windows: Any, weights: Any) -> Any:
     """Gradient of the loss of ``windows`` in one batch, over all parameters, flat."""
     model.zero_grad()
-    torch.stack(list(model.losses(train.batch(windows, weights)).parts.values())).sum().backward()
+    loss = torch.stack(list(model.losses(train.batch(windows, weights)).parts.values())).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
@@ -106,7 +107,7 @@ def stderr_of_bias(gradients: torch.Tensor, full: torch.Tensor) -> float:
         spread = float(squares.sum() - squares[i]) - (n - 1) * float(mean.square().sum())
         values.append(float((mean - full).square().sum()) - spread / (n - 2) / (n - 1))
     scale = float(full.square().sum())
-    return float(np.std(values)) * (n - 1) ** 0.5 / scale
+    return float(np.std(values) * (n - 1) ** 0.5 / scale)
 
 
 # ---------------------------------------------------------------------- metrics

@@ -59,14 +59,14 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
     common = logged, Table(embedding), OBJECTIVES[model], ObjectiveSettings(), heads
 
     def step() -> Tensor:
-        estimation.catalogue_pass = FORMS[form]
+        estimation.catalogue_pass = FORMS[form]  # type: ignore
         optimiser.zero_grad()
         state.grad = None
         learnt = estimation.learn(*common)
         loss = learnt.policy.loss
         for error in learnt.td_errors.values():
             loss = loss + error.mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         return loss.detach()
 
