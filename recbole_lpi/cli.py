@@ -177,14 +177,10 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _mount_converters() -> None:
-    from dataset_prep import csv, retailrocket, yoochoose
+    from dataset_prep import csv, movielens, netflix, retailrocket, yoochoose
 
-    for name, converter in {
-        "retailrocket": retailrocket,
-        "yoochoose": yoochoose,
-        "csv": csv,
-    }.items():
-        prepare.command(name)(converter.main)
+    for converter in (retailrocket, yoochoose, netflix, movielens, csv):
+        prepare.command(converter.__name__.rpartition(".")[2])(converter.main)
 
 
 _mount_converters()

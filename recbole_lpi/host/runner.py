@@ -26,7 +26,7 @@ class DatasetMissing(SettingError):
     """The data set's files are not where they were looked for; says how to get them."""
 
     def __init__(self, dataset: str, path: Path) -> None:
-        converter = CONVERTER.get(dataset, CONVERTER[""])
+        converter = next(way for name, way in CONVERTER.items() if dataset.startswith(name))
         if not Path("dataset_prep").is_dir():  # installed, and not in a checkout
             converter = re.sub(
                 r"python dataset_prep/(\w+)\.py", r"recbole-lpi prepare \1", converter
@@ -42,12 +42,14 @@ class DatasetMissing(SettingError):
         self.dataset, self.path = dataset, path
 
 
-# How each raw log becomes a data set; any other log goes through the last.
+# How each raw log becomes a data set, by how its name begins; any other log goes through the last.
 CONVERTER = {
     "retailrocket": "python dataset_prep/retailrocket.py --events events.csv",
     "yoochoose": (
         "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys yoochoose-buys.dat"
     ),
+    "netflix": "python dataset_prep/netflix.py --ratings FOLDER",
+    "ml-": "python dataset_prep/movielens.py --ratings FILE",
     "": (
         "python dataset_prep/csv.py --input FILE --session COLUMN --item COLUMN --time COLUMN "
         "--event COLUMN --reward NAME=VALUE"
