@@ -4,7 +4,7 @@ What tells them apart is their row of ``OBJECTIVES`` and their file in ``propert
 stand the floors, which learn nothing but counts.
 """
 
-from recbole_lpi.models.floors import FLOORS, Popularity, SessionKNN
+from recbole_lpi.models.floors import FLOORS, Popularity, SessionKNN, SessionPopularity
 from recbole_lpi.models.policy import PolicyRecommender
 
 
@@ -72,4 +72,12 @@ MODELS: dict[str, type[PolicyRecommender]] = {
     )
 }  # fmt: skip
 
-__all__ = ["FLOORS", "MODELS", "PolicyRecommender", "Popularity", "SessionKNN", *MODELS]
+__all__ = [
+    "FLOORS",
+    "MODELS",
+    "PolicyRecommender",
+    "Popularity",
+    "SessionKNN",
+    "SessionPopularity",
+    *MODELS,
+]

@@ -1,4 +1,4 @@
-"""Two floors that train nothing: popularity, and session-kNN. Each is fitted in one pass."""
+"""Floors that train nothing, each fitted in one pass: two popularities, and session-kNN."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ class PopularitySettings:
     def __post_init__(self) -> None:
         if not 0 < self.pseudo_count < float("inf"):
             raise ValueError(f"pseudo_count must be > 0, got {self.pseudo_count}")
+
+
+@dataclass(frozen=True)
+class SessionPopularitySettings:
+    """Of what a session has seen. ValueError names the setting and what it may be.
+
+    Attributes:
+        decay: in (0, 1], what an event counts for each later one; 1: all alike.
+        smoothing: α in (0, 1), the share of the popularity over all sessions.
+    """
+
+    decay: float = 1.0
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be in (0, 1], got {self.decay}")
+        if not 0 < self.smoothing < 1:
+            raise ValueError(f"smoothing must be in (0, 1), got {self.smoothing}")
 
 
 def popularity(store: Sessions, part: Part, n_items: int, pseudo_count: float) -> np.ndarray:
@@ -64,6 +83,32 @@ class Popularity(SequentialRecommender):  # type: ignore[misc]
         return torch.nn.functional.pad(found, (1, 0), value=float("-inf"))
 
 
+class SessionPopularity(Popularity):
+    """π(a | x) ∝ events of a in the session so far: S-POP (Hidasi et al. 2016, section 4).
+
+    The share α of the popularity over all sessions ranks what the session has not seen, and parts
+    items with equal counts.
+    """
+
+    read = (PopularitySettings, SessionPopularitySettings)
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.given = settings.read(SessionPopularitySettings, config)
+
+    def policy(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """π [N, A]; popularity alone for an empty history."""
+        later = length[:, None] - 1 - np.arange(items.shape[1])  # events after each
+        weight = np.where(later >= 0, self.given.decay ** np.maximum(later, 0), 0.0)
+        counts = np.zeros((len(items), len(self.popularity) + 1))
+        np.add.at(counts, (np.arange(len(items))[:, None], items), weight)
+        counts = counts[:, 1:]
+        total = counts.sum(1, keepdims=True)
+        own = np.divide(counts, total, where=total > 0, out=np.zeros_like(counts))
+        share = np.where(total > 0, self.given.smoothing, 1.0)
+        return np.asarray((1 - share) * own + share * self.popularity)
+
+
 class SessionKNN(Popularity):
     """π(a | x) = (1 − α) score(a | x) / Σ score + α popularity(a), scores by V-SkNN.
 
@@ -87,4 +132,6 @@ class SessionKNN(Popularity):
         return np.asarray(scores.toarray() * known + share * self.popularity)
 
 
-FLOORS: dict[str, type[Popularity]] = {floor.__name__: floor for floor in (Popularity, SessionKNN)}
+FLOORS: dict[str, type[Popularity]] = {
+    floor.__name__: floor for floor in (Popularity, SessionPopularity, SessionKNN)
+}

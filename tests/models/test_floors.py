@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recbole_lpi.data.sequences import Part, Sessions, flat_sessions
-from recbole_lpi.models.floors import popularity
+from recbole_lpi.models.floors import SessionPopularity, SessionPopularitySettings, popularity
 from recbole_lpi.models.session_knn import DECAYS, Neighbours, NeighbourSettings
 
 ITEMS = 7
@@ -106,3 +106,37 @@ def test_only_the_training_part_is_looked_at():
 def test_wrong_settings(given, said):
     with pytest.raises(ValueError, match=said):
         NeighbourSettings(**given)
+
+
+def session_popularity(**given):
+    """S-POP over 7 items of the planted log, without RecBole."""
+    floor = SessionPopularity.__new__(SessionPopularity)
+    store, part = log([[1, 2, 3], [2, 4], [1, 5], [6, 7]], [10, 20, 30, 40])
+    floor.popularity = popularity(store, part, ITEMS, 1.0)
+    floor.given = SessionPopularitySettings(**given)
+    return floor
+
+
+def test_session_popularity_by_hand():
+    items = np.array([[2, 5, 2, 0], [4, 0, 0, 0], [0, 0, 0, 0]])
+    floor = session_popularity(decay=0.5, smoothing=0.2)
+    got = floor.policy(items, np.array([3, 1, 0]))
+    twice, once = 1 + 0.25, 0.5
+    assert got[0, 1] == pytest.approx(0.8 * twice / (twice + once) + 0.2 * floor.popularity[1])
+    assert got[0, 4] == pytest.approx(0.8 * once / (twice + once) + 0.2 * floor.popularity[4])
+    assert got[0, 0] == pytest.approx(0.2 * floor.popularity[0])
+    assert got[1, 3] == pytest.approx(0.8 + 0.2 * floor.popularity[3])
+    np.testing.assert_allclose(got[2], floor.popularity)
+    np.testing.assert_allclose(got.sum(1), 1)
+
+
+def test_session_popularity_without_decay_counts():
+    got = session_popularity().policy(np.array([[3, 3, 6, 0, 0]]), np.array([3]))
+    ranked = np.argsort(-got[0]) + 1
+    assert ranked[:2].tolist() == [3, 6] and set(ranked[2:4].tolist()) == {1, 2}
+
+
+@pytest.mark.parametrize("given", [{"decay": 0.0}, {"decay": 1.1}, {"smoothing": 1.0}])
+def test_session_popularities_that_are_none(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} must be in"):
+        SessionPopularitySettings(**given)
