@@ -31,7 +31,7 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
         against: the row that every other is tested against.
     """
     comparison = table(sweep, metrics)
-    parts = [f"# {comparison.dataset}: every policy, tuned with one budget"]
+    parts = [f"# {comparison.dataset}: {sweep.plan.title}"]
     parts += [settings_line(sweep)]
     parts += ["## Test part", tables.markdown(comparison, metrics)]
     parts += [f"## {against} against every other policy", tests_against(sweep, against)]

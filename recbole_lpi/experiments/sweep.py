@@ -45,11 +45,13 @@ class Plan:
         shared: settings of every run; its ``valid_metric`` also picks among the tries.
         reference: name of the row whose best run is the logging policy of all others.
         rows: in the order of the table.
+        title: what the table is of; the name of the plan's file if it does not say.
     """
 
     shared: Settings
     reference: str
     rows: tuple[Row, ...]
+    title: str
 
 
 def read_plan(name: str) -> Plan:
@@ -64,10 +66,14 @@ def read_plan(name: str) -> Plan:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise SettingError(f"there is no plan '{name}': give a YAML file or one of {known}")
     content = read_file(path)
-    if set(content) != {"shared", "reference", "rows"} or not isinstance(content["rows"], Mapping):
-        raise SettingError(f"{path}: not a plan, which has the keys shared, reference and rows")
+    needed = {"shared", "reference", "rows"}
+    if set(content) - {"title"} != needed or not isinstance(content["rows"], Mapping):
+        raise SettingError(
+            f"{path}: not a plan, which has the keys shared, reference, rows and perhaps title"
+        )
     rows = tuple(_row(path, name, given or {}) for name, given in content["rows"].items())
-    plan = Plan(content["shared"] or {}, content["reference"], rows)
+    title = str(content.get("title") or path.stem)
+    plan = Plan(content["shared"] or {}, content["reference"], rows, title)
     if plan.reference not in {row.name for row in rows}:
         raise SettingError(f"{path}: reference is {plan.reference}, which is not one of its rows")
     return plan

@@ -20,6 +20,7 @@ from recbole_lpi.settings import SettingError
 from .conftest import make_run
 
 PLAN = """
+title: every β
 shared: {split_seed: 2020, epochs: 1, valid_metric: ndcg@20}
 reference: LoggingPolicy
 rows:
@@ -133,6 +134,7 @@ def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_p
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
     work.work()
     text = report.markdown(work, "LPIRL")
+    assert text.startswith("# shop_1%: every β\n")
     assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 0 |" in text
     assert "| LPIRL | beta 1.0 | 0.2000 |" in text
     assert "| LPIRL | 2 |" in text and "| Counted | 1 |" in text
@@ -197,7 +199,8 @@ def test_settings_that_cannot_be_are_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("rows: {A: {}}", "has the keys shared, reference and rows"),
+        ("rows: {A: {}}", "has the keys shared, reference, rows and perhaps title"),
+        (PLAN + "titel: all\n", "has the keys shared, reference, rows and perhaps title"),
         (PLAN.replace("tries: [{beta", "trys: [{beta"), "row LPIRL has trys; known are model"),
         (PLAN.replace("{beta: 1.0}", "1.0"), "row LPIRL is no mapping"),
         (PLAN.replace("reference: LoggingPolicy", "reference: Nobody"), "reference is Nobody"),
