@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 
 import recbole_lpi  # noqa: F401  (registers the policies)
 from recbole_lpi.host import imputation
+from recbole_lpi.host.report import show
 from recbole_lpi.host.runner import run
 from recbole_lpi.settings import SettingError
 
@@ -73,6 +76,13 @@ def test_imputed_reward_of_a_run_is_that_of_a_direct_solution(films):
     rewards = np.interp(predicted, [2, 4, 5], [0, 1, 1])
     greedy = [tokens.index(token) for token in one["greedy_item"]]
     np.testing.assert_allclose(one["imputed_reward"].to_numpy()[:, 0], rewards[greedy], rtol=1e-5)
+
+
+def test_a_run_without_rankings_ends_without_an_empty_table(films):
+    console = Console(file=io.StringIO(), width=100)
+    show(go(), console)
+    text = console.file.getvalue()
+    assert text.startswith("LoggingPolicy on films: test part\nAR@1, the reward collected")
 
 
 def catalogue(config) -> list[str]:
