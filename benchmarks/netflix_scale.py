@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -89,6 +90,7 @@ def impute(work: Path) -> dict[str, float]:
 
     train, valid, _ = _parts(work)
     settings = TrainingSettings.of(train.config)
+    shutil.rmtree(settings.imputation_dir, ignore_errors=True)  # or an earlier fit would be found
     began = time.perf_counter()
     imputation.resolve(settings, train, valid, torch.device("cpu"), False)
     return {"seconds": time.perf_counter() - began}

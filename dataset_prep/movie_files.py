@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from dataset_prep import sources
 from dataset_prep.sources import InputError, Source
 
 COMBINED = re.compile(r"combined_data_\d+\.txt(\.gz)?")
-MOVIE = re.compile(r"mv_\d+\.txt")
+MOVIE = re.compile(r"mv_\d+\.txt(\.gz)?")
 TRAINING_SET = "training_set.tar"  # within nf_prize_dataset.tar.gz
 HEADER = re.compile(rb"\d+:\s*")
 BATCH = 64 << 20  # bytes of movies' files that are read as one
@@ -36,10 +38,13 @@ def opened(paths: Sequence[Path], scratch: Path) -> Iterator[Source]:
         if path.is_dir():
             yield from _in_folder(path, scratch)
             continue
-        held = [name for name in sources.zipped_names(path) if COMBINED.fullmatch(name)]
-        for name in sorted(held):
+        names = sources.zipped_names(path)
+        combined = sorted(filter(COMBINED.fullmatch, names))
+        for name in combined:
             yield sources.unpack(path, name, scratch)
-        if not held:
+        if any(map(MOVIE.fullmatch, names)):
+            yield from _in_zip(path, scratch)
+        elif not combined:
             source = sources.unpack(path, None, scratch)
             is_tar = tarfile.is_tarfile(source.rows)
             yield from _in_tar(source, scratch) if is_tar else [source]
@@ -62,6 +67,15 @@ def _in_folder(folder: Path, scratch: Path) -> Iterator[Source]:
         yield sources.unpack(file, None, scratch)
     movies = ((str(file), file.read_bytes()) for file in files if file not in combined)
     yield from _joined(named(folder), movies, scratch)
+
+
+def _in_zip(path: Path, scratch: Path) -> Iterator[Source]:
+    """Movies in the order of their names; nothing else that the archive holds is read."""
+    with sources.sound_archive(str(path)), zipfile.ZipFile(path) as archive:
+        files = {Path(name).name: name for name in archive.namelist()}
+        names = sorted(filter(MOVIE.fullmatch, files))
+        movies = ((f"{path} ({name})", archive.read(files[name])) for name in names)
+        yield from _joined(named(path), movies, scratch)
 
 
 def _in_tar(source: Source, scratch: Path) -> Iterator[Source]:
@@ -107,6 +121,8 @@ def _batches(movies: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, by
     batch: list[tuple[str, bytes]] = []
     size = 0
     for label, content in movies:
+        with sources.sound_archive(label):
+            content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         first = content.partition(b"\n")[0]
         if not HEADER.fullmatch(first):
             shown = repr(first[:50].decode(errors="replace"))

@@ -123,7 +123,7 @@ def read(
         f"not {len(FIELDS)} fields": pl.col("torn"),
         "the customer is not a whole number": pl.col("session").is_null(),
         "the rating is not 1, 2, 3, 4 or 5": ~pl.col("rating").is_between(1, 5).fill_null(False),
-        "the date is not like 2005-09-06": pl.col("timestamp").is_null(),
+        "the date is not like 2005-09-06": ~(pl.col("timestamp") >= 0).fill_null(False),
     }
     log, bad_rows = rows.sound(raw, values, problems, source, on_error)
     return log.join_asof(movies, on="row"), bad_rows
@@ -134,8 +134,8 @@ def main(
         list[Path],
         typer.Option(
             "--ratings",
-            help="combined_data_N.txt (plain, gz or in one zip), training_set.tar, or a folder of "
-            "these files or of mv_N.txt; repeat it",
+            help="combined_data_N.txt, plain, gz or zipped; or mv_N.txt, in a folder, a zip or "
+            "training_set.tar; repeat it",
         ),
     ],
     output: Annotated[Path, typer.Option(help="The folder to write, e.g. dataset/netflix")],

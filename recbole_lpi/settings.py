@@ -91,6 +91,8 @@ def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
         if name not in known:
             near = suggest(str(name), known)
             hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+            if ":" in str(name):  # YAML takes {rank:5} for a name without a value
+                hint = f"write {key}={{{str(name).replace(':', ': ')}}}, with a space"
             raise SettingError(f"{key}: unknown setting '{name}'; {hint}")
     try:
         return read(cls, {**known, **value})

@@ -134,9 +134,13 @@ def session_ratings(
     )
 
 
-def held_apart(ratings: Ratings, seed: int) -> tuple[Ratings, Ratings]:
-    """Every entry in one of two matrices, by chance: what is given, and what is to be predicted."""
+def held_apart(ratings: Ratings, known: Ratings, seed: int) -> tuple[Ratings, Ratings]:
+    """Every entry in one of two matrices: what is given, and what is to be predicted.
+
+    By chance, half and half; but what is ``known`` before, to the factorisation too, is given.
+    """
     given = torch.from_numpy(np.random.default_rng(seed).random(len(ratings.value)) < 0.5)
+    given |= torch.isin(ratings.entries, known.entries)
     return _chosen(ratings, given), _chosen(ratings, ~given)
 
 
@@ -203,14 +207,12 @@ class ImputedRewards:
         )
 
 
-def held_out_error(imputation: Imputation, ratings: Ratings) -> dict[str, float]:
-    """Error of predicted ratings, half of each session's given: root mean square and mean absolute.
+def held_out_error(imputation: Imputation, given: Ratings, hidden: Ratings) -> dict[str, float]:
+    """Error of the hidden ratings, predicted from those given: root mean square and mean absolute.
 
-    Beside them the error of predicting the mean of the given half for all.
+    Beside them the error of predicting the mean of those given for all.
     """
-    given, hidden = held_apart(ratings, imputation.settings.seed)
-    row = torch.repeat_interleave(torch.arange(hidden.rows), hidden.counts)
-    factors = imputation.sessions(given)[row]
+    factors = imputation.sessions(given)[hidden.row]
     predicted = imputation.ratings(factors, hidden.column[:, None] + 1).squeeze(1)
     low, high = imputation.scale.ratings[[0, -1]]
     true = hidden.value + imputation.settings.missing_rating

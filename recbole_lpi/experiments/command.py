@@ -109,12 +109,11 @@ def table1(
     if train:
         _work(work, threads)
     comparison, fit = table1.table(work), table1.fit_of(work)
+    drawn = {"curve": table1.curve(comparison), "imputation": table1.distribution(fit)}
     text = table1.markdown(work)
     write_text(folder / "table1.md", text)
     write_text(folder / "table1.csv", tables.to_csv(comparison, table1.COLUMNS))
-    for name, figure in (
-        ("curve", table1.curve(comparison)), ("imputation", table1.distribution(fit)),
-    ):  # fmt: skip
+    for name, figure in drawn.items():
         for suffix in (".png", ".svg"):
             figures.write(figure, folder / f"{name}{suffix}")
     sys.stdout.write(text)

@@ -68,9 +68,13 @@ def fit_lines(fit: dict[str, Any]) -> str:
 
 def curve(comparison: Comparison) -> Figure:
     """AR@1, iAR@1 and JS over β, the other policies as levels; bars are one standard error."""
-    line = sorted((p for p in comparison.policies if p.model == ALONG), key=_beta)
+    line = [policy for policy in comparison.policies if policy.model == ALONG]
     if len(line) < 2:
-        raise SettingError(f"there is no curve over β: {len(line)} value of {ALONG} has finished")
+        raise SettingError(
+            f"there is no curve over β before two of its values have finished: {len(line)} of "
+            f"{ALONG} has"
+        )
+    line.sort(key=_beta)
     levels = [p for p in comparison.policies if p.model in MARKED]
     with matplotlib.rc_context(figures.SETTINGS):
         figure = Figure(figsize=(6, 7.5), layout="constrained", dpi=150)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from recbole_lpi.evaluation.imputation import (
     ImputationSettings,
     RewardScale,
     fit_report,
+    held_apart,
     held_out_error,
     reward_scale,
     session_ratings,
@@ -47,36 +49,46 @@ def resolve(
     """The imputation that ``imputation_model`` names, on the CPU.
 
     ``auto`` finds the one that was fitted to these training ratings with these settings, or fits
-    it. Raises SettingError where there are no ratings, for a file that is none of ours, and for one
-    of another catalogue.
+    it. Rewards are those that the ratings have in these data. Raises SettingError where there are
+    no ratings, for a file that is none of ours, and for one of another catalogue.
     """
-    if settings.imputation_model != "auto":
-        return load(Path(settings.imputation_model), train)
     scale = _scale(train)
+    if settings.imputation_model != "auto":
+        return _load(Path(settings.imputation_model), train, scale)
     scale.check(settings.imputation.missing_rating)
     folder = Path(settings.imputation_dir) / _identity(settings.imputation, train, valid)
     with alone(folder, "imputation"):
         if not (folder / MODEL).is_file():
             _fit(folder, settings.imputation, scale, train, valid, device, show_progress)
-    return load(folder, train)
+    return _load(folder, train, scale)
 
 
-def load(path: Path, train: PolicyDataset) -> Imputation:
-    """An imputation from its file or folder."""
+def read_model(path: Path) -> dict[str, Any]:
+    """What the file or folder of an imputation holds; SettingError if it is none of ours."""
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise SettingError(f"no imputation model at {file}")
     state = checkpoints.load_plain(file)
     if state.get("format") != FORMAT:
         raise SettingError(f"{file} is not an imputation model of recbole_lpi")
+    return state
+
+
+def _load(path: Path, train: PolicyDataset, scale: RewardScale) -> Imputation:
+    state = read_model(path)
     if state["catalogue"] != checkpoints.catalogue_hash(train):
         raise SettingError(
-            f"{file} is of another catalogue: it imputes rewards of {len(state['items'])} items, "
+            f"{path} is of another catalogue: it imputes rewards of {len(state['items'])} items, "
             f"the data set '{train.dataset_name}' has {train.item_num - 1}; use one fitted to this "
             "data set and its filters, or imputation_model: auto"
         )
+    data = checkpoints.data_hash(train)
+    if state.get("data", data) != data:
+        logging.getLogger().warning(
+            f"{path} was fitted to other events or another split of {train.dataset_name}: it may "
+            "have seen what this run is tested on"
+        )
     settings = read(ImputationSettings, state["settings"])
-    scale = RewardScale(*(np.array(state[name]) for name in ("ratings", "rewards")))
     return Imputation(state["items"], settings, scale, state["report"])
 
 
@@ -120,13 +132,23 @@ def _fit(
     logger.info(f"imputation: fitting one to the training ratings, {folder}")
     r_m, dtype, number = settings.missing_rating, settings.dtype, train.item_num
     ratings = session_ratings(train.sessions, train.part, number, r_m, dtype)
-    held = session_ratings(valid.sessions, valid.part, number, r_m, dtype)
+    part = valid.part
+    given, hidden = held_apart(
+        session_ratings(valid.sessions, part, number, r_m, dtype),
+        session_ratings(valid.sessions, replace(part, stop=part.start), number, r_m, dtype),
+        settings.seed,
+    )
+    if not len(hidden.value):
+        raise SettingError(
+            f"imputation: the {len(part)} validation sessions of {train.dataset_name} hold no "
+            "rating to judge rank and regularization by; validate on more"
+        )
     tried: list[tuple[Imputation, dict[str, float]]] = []
     for place, candidate in enumerate(settings.candidates):
         partial = folder / PARTIAL.format(place)
         items = _factors(partial, candidate, ratings, device, show_progress)
         imputation = Imputation(items, candidate, scale, {})
-        error = held_out_error(imputation, held)
+        error = held_out_error(imputation, given, hidden)
         tried.append((imputation, error))
         logger.info(
             f"imputation: rank {candidate.rank[0]}, regularization "
@@ -152,9 +174,8 @@ def _fit(
         {
             "format": FORMAT,
             "catalogue": checkpoints.catalogue_hash(train),
+            "data": checkpoints.data_hash(train),
             "settings": asdict(imputation.settings),
-            "ratings": scale.ratings.tolist(),
-            "rewards": scale.rewards.tolist(),
             "items": imputation.items,
             "report": report,
         },

@@ -16,7 +16,9 @@ def show(run: Run, console: Console | None = None) -> None:
     console = console or Console()
     test = run.results["test"]
     model, dataset = run.config["model"], run.config["dataset"]
-    console.print(rankings(f"{model} on {dataset}: test part", test, run.kinds))
+    title = f"{model} on {dataset}: test part"
+    table = rankings(title, test, run.kinds)
+    console.print(table if table.row_count else title)
     for name, words in (
         ("average_reward@1", "AR@1, the reward collected by first choices"),
         ("imputed_average_reward@1", "iAR@1, the imputed reward of first choices"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.host import checkpoints, configuration
+from recbole_lpi.host import checkpoints, configuration, imputation
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
@@ -150,9 +150,11 @@ def check_model(name: object) -> None:
 
 
 def check_files(config: Any) -> None:
-    """Refuse, before any work, a checkpoint that is none, and data that is not there."""
+    """Refuse, before any work, files that are not what they are to be, and data not there."""
     if config["logging_policy"] not in ("auto", "none"):
         checkpoints.read_checkpoint(config["logging_policy"])
+    if config["imputation_model"] not in ("auto", None):
+        imputation.read_model(Path(config["imputation_model"]))
     data = Path(config["data_path"]) / f"{config['dataset']}.inter"
     if not data.is_file() and config["download"]:
         download(config["dataset"], data.parent)

@@ -205,7 +205,8 @@ class RankingStatistics(NamedTuple):
         log_mu: the same under the logging policy, None without one; so are ``js`` and ``kl``.
         js: Jensen-Shannon divergence of π and μ̂ over the catalogue (Eq. 12), in [0, log 2].
         kl: KL(π ‖ μ̂) (Eq. 7), in nats.
-        top_items: the first choices of π, int64 [N, top], None unless asked for.
+        top_items: the first choices of π, ``greedy_item`` foremost, int64 [N, top]; None unless
+            asked for.
     """
 
     rank: Tensor
@@ -234,7 +235,7 @@ def ranking_of_logits(
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     log_pi = log_p.gather(1, action[:, None]).squeeze(1)
     greedy = logits.argmax(-1)
-    best = logits.topk(top, -1).indices if top else None
+    best = _first_choices(logits, greedy, top) if top else None
     if logging_logits is None:
         return RankingStatistics(rank, greedy, log_pi, top_items=best)
     log_m = logging_logits.to(log_p.dtype).log_softmax(-1)
@@ -245,3 +246,11 @@ def ranking_of_logits(
     log_mu = log_m.gather(1, action[:, None]).squeeze(1)
     js, kl = js.clamp(0, LOG_2), kl.clamp(min=0)
     return RankingStatistics(rank, greedy, log_pi, log_mu, js, kl, best)
+
+
+def _first_choices(logits: Tensor, greedy: Tensor, top: int) -> Tensor:
+    """The ``top`` items of largest logit, the greedy one first: of ties topk has its own order."""
+    best = logits.topk(top, -1).indices
+    best = torch.where(best == greedy[:, None], best[:, :1], best)
+    best[:, 0] = greedy
+    return best

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK_ELEMENTS = 2**23  # of one gathered [rows, ratings, rank] block: 32 MB in float32
+from recbole_lpi.settings import SettingError
+
+CHUNK_ELEMENTS = 2**23  # of one [rows, ratings, rank] or [rows, rank, rank] block: 32 MB in float32
 
 
 class Ratings(NamedTuple):
@@ -44,6 +46,16 @@ class Ratings(NamedTuple):
         """How many rows there are."""
         return len(self.offsets) - 1
 
+    @property
+    def row(self) -> Tensor:
+        """Row of each entry, [E]."""
+        return torch.repeat_interleave(torch.arange(self.rows).to(self.column), self.counts)
+
+    @property
+    def entries(self) -> Tensor:
+        """Which cell of the matrix each entry is, counted row by row, [E]."""
+        return self.row * self.columns + self.column
+
     def to(self, device: torch.device) -> Ratings:
         """The same on a device."""
         offsets, column, value = (tensor.to(device) for tensor in self[:3])
@@ -52,10 +64,9 @@ class Ratings(NamedTuple):
     def transposed(self) -> Ratings:
         """The same matrix by columns."""
         order = torch.argsort(self.column, stable=True)
-        row = torch.repeat_interleave(torch.arange(self.rows).to(self.column), self.counts)
         counts = torch.bincount(self.column, minlength=self.columns)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return Ratings(offsets, row[order], self.value[order], self.rows)
+        return Ratings(offsets, self.row[order], self.value[order], self.rows)
 
 
 @dataclass(frozen=True)
@@ -85,19 +96,28 @@ def half_step(ratings: Ratings, factors: Tensor, weighting: Weighting) -> Tensor
     """The best factors of the rows [U, K], those of the columns [A, K] being given.
 
     A row solves (w_m QᵀQ + (1 − w_m) Q_uᵀQ_u + λ Σ_i w_ui I) p = Q_uᵀ (r_u − r_m), Q_u being the
-    factors of what was observed in it; all rows of a chunk by one batched Cholesky.
+    factors of what was observed in it; all rows of a chunk by one batched Cholesky. A row without
+    a rating has the factors 0.
+
+    Raises:
+        SettingError: λ is lost in the rounding of the sums that it is added to.
     """
     rank = factors.shape[1]
     gram = weighting.missing * factors.T @ factors
     ridge = weighting.regularization * weighting.total(ratings)
-    ridge = torch.where(ridge > 0, ridge, 1.0)  # a row of weight 0: its factors are 0
     identity = torch.eye(rank, dtype=factors.dtype, device=factors.device)
     solution = factors.new_zeros(ratings.rows, rank)
     for rows, block, value in _blocks(ratings, factors):
         left = gram + ridge[rows, None, None] * identity
         left.baddbmm_(block.transpose(1, 2), block, alpha=1 - weighting.missing)
         right = torch.bmm(block.transpose(1, 2), value[:, :, None])
-        solution[rows] = torch.cholesky_solve(right, torch.linalg.cholesky(left)).squeeze(2)
+        lower, failed = torch.linalg.cholesky_ex(left)
+        if failed.any():
+            raise SettingError(
+                f"imputation: regularization {weighting.regularization:g} is too small for rank "
+                f"{rank} in {str(factors.dtype).removeprefix('torch.')}; raise it, or set float64"
+            )
+        solution[rows] = torch.cholesky_solve(right, lower).squeeze(2)
     return solution
 
 
@@ -105,8 +125,7 @@ def objective(ratings: Ratings, left: Tensor, right: Tensor, weighting: Weightin
     """What is minimised, for factors of rows [U, K] and columns [A, K], in float64."""
     left, right = left.double(), right.double()
     w, total = weighting.missing, weighting.total(ratings).double()
-    row = torch.repeat_interleave(torch.arange(ratings.rows).to(ratings.column), ratings.counts)
-    predicted = (left[row] * right[ratings.column]).sum(1)
+    predicted = (left[ratings.row] * right[ratings.column]).sum(1)
     observed = (ratings.value.double() - predicted).square() - w * predicted.square()
     everything = w * ((left.T @ left) * (right.T @ right)).sum()
     of_columns = weighting.total(ratings.transposed()).double()
@@ -128,15 +147,15 @@ def sweeps(
 def _blocks(ratings: Ratings, factors: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Rows of like many ratings: their places [b], factors [b, n, K] and values [b, n], 0 beyond.
 
-    Rows without a rating are left out: their factors are 0.
+    Rows without a rating are left out.
     """
-    counts = ratings.counts
+    counts, rank = ratings.counts, factors.shape[1]
     order = torch.argsort(counts, descending=True, stable=True)
     order = order[: int((counts > 0).sum())]
     begin = 0
     while begin < len(order):
         longest = int(counts[order[begin]])
-        rows = order[begin : begin + max(1, CHUNK_ELEMENTS // (longest * factors.shape[1]))]
+        rows = order[begin : begin + max(1, CHUNK_ELEMENTS // (rank * max(longest, rank)))]
         begin += len(rows)
         place = torch.arange(longest, device=rows.device).expand(len(rows), longest)
         real = place < counts[rows, None]

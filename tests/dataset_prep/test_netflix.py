@@ -73,6 +73,23 @@ def movies(folder: Path) -> list[Path]:
     return sorted(folder.glob("mv_*.txt"))
 
 
+def movies_gzipped(folder: Path) -> list[Path]:
+    for file in movies(folder):
+        Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    return [folder]
+
+
+def movies_zipped(folder: Path) -> list[Path]:
+    with zipfile.ZipFile(folder / "training_set.zip", "w") as archive:
+        for file in reversed(movies(folder)):
+            archive.write(file, f"training_set/{file.name}")
+            archive.writestr(f"__MACOSX/training_set/._{file.name}", "x")
+            file.unlink()
+        archive.writestr("training_set/README", "x")
+    return [folder / "training_set.zip"]
+
+
 def tarred(folder: Path, mode: str = "w") -> list[Path]:
     with tarfile.open(folder / "training_set.tar", mode) as archive:  # type: ignore[call-overload]
         for file in reversed(movies(folder)):
@@ -111,7 +128,8 @@ def raw(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "pack",
     [
-        combined, gzipped, zipped, movies, tarred, tarred_and_gzipped, tarred_twice,
+        combined, gzipped, zipped, movies, movies_gzipped, movies_zipped, tarred,
+        tarred_and_gzipped, tarred_twice,
         folder_of(combined), folder_of(gzipped), folder_of(movies),
     ],
 )  # fmt: skip
@@ -150,6 +168,7 @@ def test_preparation(raw: Path, tmp_path: Path) -> None:
         ("7,6,2005-09-06", "the rating is not 1, 2, 3, 4 or 5"),
         ("7,3.5,2005-09-06", "the rating is not 1, 2, 3, 4 or 5"),
         ("7,,2005-09-06", "the rating is not 1, 2, 3, 4 or 5"),
+        ("7,3,05-09-06", "the date is not like 2005-09-06"),  # not of the year 5
         ("7,3,2005-02-30", "the date is not like 2005-09-06"),
     ],
 )
@@ -246,6 +265,14 @@ def test_a_tar_writes_nowhere_and_links_are_no_files(raw: Path, tmp_path: Path) 
     netflix.convert([raw / "evil.tar"], tmp_path / "out" / "nf", EVERYTHING)
     assert [row[1] for row in rows(tmp_path / "out" / "nf")] == ["1", "1"]
     assert not list(tmp_path.rglob("mv_*"))
+
+
+def test_a_movie_file_cut_off(raw: Path, tmp_path: Path) -> None:
+    movies_gzipped(raw)
+    file = raw / "mv_0000010.txt.gz"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"mv_0000010.txt.gz is cut off or damaged"):
+        netflix.convert([raw], tmp_path / "nf")
 
 
 @pytest.mark.parametrize("pack", [tarred, tarred_and_gzipped, tarred_twice])

@@ -23,6 +23,7 @@ from recbole_lpi.evaluation.imputation import (
     ImputedRewards,
     RewardScale,
     fit_report,
+    held_apart,
     held_out_error,
     reward_scale,
     session_ratings,
@@ -126,18 +127,37 @@ def test_chunks_change_nothing(monkeypatch):
     np.testing.assert_array_equal(imputed(session, items), whole)
 
 
-def test_held_out_error_predicts_the_hidden_half(monkeypatch):
-    ratings = session_ratings(log(), part(0, 2), 4, 2.0, torch.float64)
-    kept = np.array([True, False, True])
-    monkeypatch.setattr(
-        imputation.np.random, "default_rng",
-        lambda seed: type("Rng", (), {"random": lambda self, n: np.where(kept, 0.1, 0.9)})(),
-    )  # fmt: skip
+def halves(sessions, part, start, seed):
+    """The part's ratings held apart, those before ``start`` being known."""
+    whole, known = (
+        session_ratings(sessions, one, 121, 2.0, torch.float64)
+        for one in (part, replace(part, stop=start))
+    )
+    return whole, *held_apart(whole, known, seed)
+
+
+def test_held_out_error_predicts_the_hidden_half():
+    chosen = part(0, 2)
+    _, given, hidden = halves(log(), chosen, chosen.start, seed=8)
+    assert given.value.tolist() == [5 - 2, 4 - 2] and hidden.value.tolist() == [1 - 2]
     p = (5 - 2) / (0.25 * 14 + 0.75 + 0.5 * (0.75 + 0.75))
-    got = held_out_error(hand_made(), ratings)
+    got = held_out_error(hand_made(), *(half._replace(columns=3) for half in (given, hidden)))
     error = (2 + 2 * p) - 1  # of the rating 1 of item 2
     assert got["rmse"] == pytest.approx(error) and got["mae"] == pytest.approx(error)
     assert got["rmse_of_mean"] == pytest.approx(abs((3 + 2) / 2 - -1)) and got["ratings"] == 1
+
+
+def test_what_was_trained_on_is_given_and_not_predicted(world):
+    """As in leave-one-out, where the events before a part's start are another part's."""
+    start = (world.part.start + world.part.stop) // 2
+    whole, given, hidden = halves(world.sessions, world.part, start, seed=0)
+    later = np.concatenate(
+        [np.arange(a, b) for a, b in zip(start, world.part.stop, strict=True)]
+    ) - int(world.part.start[0])
+    assert np.isin(hidden.entries, whole.entries[later]).all()
+    assert 0.4 < len(hidden.value) / len(later) < 0.6
+    both = torch.cat([given.entries, hidden.entries]).sort().values
+    assert torch.equal(both, whole.entries.sort().values)
 
 
 def test_report_of_a_fit_by_hand():

@@ -96,3 +96,14 @@ def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
     levels = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [line.get_ydata()[0] for line in levels] == pytest.approx([0.7, 0.7, 0.7])
     assert len([line for line in figure.axes[2].lines if line.get_linestyle() == "--"]) == 2
+
+
+def test_one_beta_is_no_curve(made):
+    plan = read_plan(table1.PLAN)
+    rows = tuple(row for row in plan.rows if row.name in ("LoggingPolicy", "LPICB-1"))
+    Sweep(replace(plan, rows=rows), "shop", made / "runs" / "shop", {}, 1).work()
+    result = CliRunner().invoke(
+        app, ["table1", "--dataset=shop", "--output=out", "--runs=runs", "--no-train"]
+    )
+    assert result.exit_code == 2 and not Path("out").exists()
+    assert "no curve over β before two of its values have finished: 1 of LPICB has" in result.output

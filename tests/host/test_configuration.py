@@ -105,6 +105,7 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ),
         ({"warmup_epochs": 20}, "warmup_epochs 20 leaves no epoch of 20 to LPIRL's own weight"),
         ({"reward_sampling": {"alfa": 1}}, "reward_sampling: unknown setting 'alfa'; did you mean"),
+        ({"reward_sampling": {"alpha:2": None}}, "write reward_sampling={alpha: 2}, with a space"),
         ({"reward_sampling": {"zz": 1}}, "unknown setting 'zz'; known: unit, alpha, epsilon"),
         ({"reward_sampling": {"alpha": "x"}}, "reward_sampling: alpha must be a number, got 'x'"),
         ({"reward_sampling": {"unit": "user"}}, "reward_sampling: unit must be one of session"),

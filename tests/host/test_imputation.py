@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 
 import recbole_lpi  # noqa: F401  (registers the policies)
 from recbole_lpi.host import imputation
+from recbole_lpi.host.report import show
 from recbole_lpi.host.runner import run
 from recbole_lpi.settings import SettingError
 
@@ -73,6 +76,13 @@ def test_imputed_reward_of_a_run_is_that_of_a_direct_solution(films):
     rewards = np.interp(predicted, [2, 4, 5], [0, 1, 1])
     greedy = [tokens.index(token) for token in one["greedy_item"]]
     np.testing.assert_allclose(one["imputed_reward"].to_numpy()[:, 0], rewards[greedy], rtol=1e-5)
+
+
+def test_a_run_without_rankings_ends_without_an_empty_table(films):
+    console = Console(file=io.StringIO(), width=100)
+    show(go(), console)
+    text = console.file.getvalue()
+    assert text.startswith("LoggingPolicy on films: test part\nAR@1, the reward collected")
 
 
 def catalogue(config) -> list[str]:
@@ -142,10 +152,26 @@ def test_what_cannot_be_imputed_is_refused_before_any_work(films, tmp_path):
     with pytest.raises(SettingError, match=r"of another catalogue: it imputes rewards of 20 items"):
         go(folder="runs/two", imputation_model=str(model), item_inter_num_interval="[23,inf)")
     assert not Path("runs/two").exists()
-    go(folder="runs/two", imputation_model=str(model.parent))
     write_log(tmp_path / "dataset")
     with pytest.raises(SettingError, match=r"shop has no column 'rating' \(RATING_FIELD\)"):
         run("LoggingPolicy", "shop", (), {**GIVEN, "run_dir": "runs/three"})
+    with pytest.raises(SettingError, match=r"shop has no column 'rating' \(RATING_FIELD\)"):
+        run("LoggingPolicy", "shop", (), {
+            **GIVEN, "run_dir": "runs/three", "imputation_model": str(model),
+        })  # fmt: skip
     films.write_text(films.read_text() + "u1\ti1\t99\tnan\n")
     with pytest.raises(SettingError, match=r"rating is nan"):
         go(folder="runs/four")
+
+
+def test_a_model_that_is_named_predicts_ratings_and_says_if_it_saw_others(films, caplog):
+    done = go()
+    model = models()[0].parent
+    same = go(folder="runs/two", imputation_model=str(model))
+    assert same.results["test"] == done.results["test"]
+    assert "it may have seen what this run is tested on" not in caplog.text
+    worth = {0: 0, 5: 0.5}  # a rating of 5 is worth half of what it was, one of 4 nothing
+    less = go(folder="runs/three", imputation_model=str(model), rating_to_reward=worth)
+    name = "imputed_average_reward@1"
+    assert 0 < less.results["test"][name].mean <= same.results["test"][name].mean / 2
+    assert "it may have seen what this run is tested on" in caplog.text

@@ -148,6 +148,17 @@ def test_rank_by_hand_with_ties():
     assert got.js is None and got.kl is None
 
 
+@pytest.mark.parametrize("top", [1, 3, 10])
+def test_first_choices_begin_with_the_greedy_item_also_among_ties(top):
+    torch.manual_seed(0)
+    logits = torch.randint(0, 3, (200, 10)).float()
+    got = ranking_of_logits(logits, torch.zeros(200, dtype=torch.int64), top=top)
+    assert torch.equal(got.top_items[:, 0], got.greedy_item)
+    assert all(len(set(row.tolist())) == top for row in got.top_items)
+    chosen = logits.gather(1, got.top_items)
+    torch.testing.assert_close(chosen, logits.sort(-1, descending=True).values[:, :top])
+
+
 def test_divergence_equals_plain_loops():
     state, action, policy, _, logging = random_tables()
     got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))

@@ -7,6 +7,7 @@ import torch
 
 from recbole_lpi.nn import factorization
 from recbole_lpi.nn.factorization import Ratings, Weighting, half_step, objective, sweeps
+from recbole_lpi.settings import SettingError
 
 U, A, K, R_M = 9, 6, 3, 2.0
 F64 = torch.float64
@@ -89,6 +90,28 @@ def test_sweeps_end_at_a_stationary_point_of_the_double_sum(dense):
     norms = p.square().sum(1)[:, None] + q.square().sum(1)
     (weight * ((target - p @ q.T).square() + 0.07 * norms)).sum().backward()
     assert p.grad.abs().max() < 1e-4 and q.grad.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(("rank", "chunks"), [(2, [40] * 3), (20, [2] * 60)])
+def test_a_chunk_is_bounded_by_the_larger_of_its_two_blocks(rank, chunks, monkeypatch):
+    """[rows, 10 ratings, rank], or the matrices [rows, rank, rank] to be solved."""
+    monkeypatch.setattr(factorization, "CHUNK_ELEMENTS", 800)
+    sizes, solve = [], torch.linalg.cholesky_ex
+    monkeypatch.setattr(
+        torch.linalg, "cholesky_ex", lambda left: (sizes.append(len(left)), solve(left))[1]
+    )
+    observed = torch.arange(50).expand(120, 50) < 10
+    matrix = sparse(torch.full((120, 50), 4.0, dtype=F64), observed)
+    half_step(matrix, torch.randn(50, rank, dtype=F64), Weighting(0.1, 0.07))
+    assert sizes == chunks
+
+
+def test_a_regularization_lost_in_rounding_is_refused():
+    matrix = sparse(torch.full((2, 5), 4.0, dtype=F64), torch.ones(2, 5, dtype=torch.bool))
+    factors, weighting = torch.ones(5, 3, dtype=F64), Weighting(0.0, 1e-9)
+    assert half_step(matrix, factors, weighting).isfinite().all()
+    with pytest.raises(SettingError, match=r"1e-09 is too small for rank 3 in float32; raise it"):
+        half_step(matrix._replace(value=matrix.value.float()), factors.float(), weighting)
 
 
 def test_transposed_twice_is_the_same(dense):
