@@ -67,8 +67,13 @@ def fit_lines(fit: dict[str, Any]) -> str:
 
 
 def curve(comparison: Comparison) -> Figure:
-    """AR@1, iAR@1 and JS over β, the other policies as levels; bars are one standard error."""
-    line = [policy for policy in comparison.policies if policy.model == ALONG]
+    """AR@1, iAR@1 and JS over β, the other policies as levels; bars are one standard error.
+
+    A point with a ``weight_clip`` of its own is off the line: it has other weights than exp(A/β).
+    """
+    along = [policy for policy in comparison.policies if policy.model == ALONG]
+    line = [policy for policy in along if policy.differing.get("weight_clip") is None]
+    clipped = [policy for policy in along if policy not in line]
     if len(line) < 2:
         raise SettingError(
             f"there is no curve over β before two of its values have finished: {len(line)} of "
@@ -86,6 +91,13 @@ def curve(comparison: Comparison) -> Figure:
                 yerr=[cell.stderr for cell in cells],
                 color=figures.COLOURS[0], marker="o", capsize=2, elinewidth=0.8, label="LPI-CB",
             )  # fmt: skip
+            for policy in clipped:
+                cell = policy.cells[metric]
+                axes.errorbar(
+                    [_beta(policy)], [cell.mean], yerr=[cell.stderr], color=figures.COLOURS[0],
+                    marker="o", markerfacecolor="none", capsize=2, elinewidth=0.8,
+                    linestyle="none", label=f"LPI-CB, clip {policy.differing['weight_clip']:g}",
+                )  # fmt: skip
             for number, policy in enumerate(levels, 1):
                 cell = policy.cells.get(metric)
                 if cell is None:  # the logging policy has no divergence from itself
@@ -102,7 +114,7 @@ def curve(comparison: Comparison) -> Figure:
         figure.axes[0].set_title(f"{comparison.dataset}, test part; one standard error over users")
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(),
-            loc="outside lower center", frameon=False, ncols=4,
+            loc="outside lower center", frameon=False, ncols=3,
         )  # fmt: skip
     return figure
 

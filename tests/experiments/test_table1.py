@@ -63,7 +63,8 @@ def test_the_command_fills_a_folder(made):
     assert "| policy | seeds | reward AR@1 | reward iAR@1 | divergence JS |" in text
     assert "| LoggingPolicy | 2 | **0.0500 ± 0.0000** | **0.7000 ± 0.0000** | – |" in text
     assert (
-        "| LPICB (beta=1.0) | 2 | **0.0500 ± 0.0000** | 0.6000 ± 0.0000 | 0.1000 ± 0.0000 |" in text
+        "| LPICB (beta=1.0, weight\\_clip=unset) | 2 | **0.0500 ± 0.0000** | 0.6000 ± 0.0000 "
+        "| 0.1000 ± 0.0000 |" in text
     )
     assert "| LPICB-1 | +0.0000 ± 0.0000 | -0.1000 ± 0.0000 \\*\\*\\* |" in text
     assert "1,234 validation ratings" in text and "80.0% of those logged" in text
@@ -81,6 +82,7 @@ def test_the_plan_is_the_papers():
     plan = read_plan(table1.PLAN)
     assert [row.model for row in plan.rows[:3]] == ["LoggingPolicy", "RewardWeighted", "IPS"]
     betas = [row.fixed["beta"] for row in plan.rows[3:]]
+    assert [row.fixed.get("weight_clip") for row in plan.rows[3:]] == [100, *[None] * 5]
     assert betas == sorted(betas) and {0.001, 0.1, 1.0, 1000.0} <= set(betas)
     assert plan.shared["valid_metric"] == "average_reward@1" and plan.shared["loss_on_last"] == 50
 
@@ -91,8 +93,11 @@ def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
     figure = table1.curve(table1.table(work))
     axes = figure.axes[1]  # iAR@1
     betas, imputed = axes.lines[0].get_data()
-    assert betas.tolist() == [0.001, 0.03, 0.1, 0.3, 1.0, 1000.0]
-    np.testing.assert_allclose(imputed.astype(float), [0.7, 0.7, 0.7, 0.6, 0.6, 0.6], rtol=1e-6)
+    assert betas.tolist() == [0.03, 0.1, 0.3, 1.0, 1000.0]
+    np.testing.assert_allclose(imputed.astype(float), [0.7, 0.7, 0.6, 0.6, 0.6], rtol=1e-6)
+    apart = next(line for line in axes.lines if line.get_markerfacecolor() == "none")
+    assert (apart.get_xdata(), apart.get_ydata()) == (pytest.approx([0.001]), pytest.approx([0.7]))
+    assert "LPI-CB, clip 100" in figure.legends[0].get_texts()[-1].get_text()
     levels = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [line.get_ydata()[0] for line in levels] == pytest.approx([0.7, 0.7, 0.7])
     assert len([line for line in figure.axes[2].lines if line.get_linestyle() == "--"]) == 2
