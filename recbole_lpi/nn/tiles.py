@@ -113,8 +113,8 @@ class RunningSum:
 class RunningMax:
     """Maximum and first argmax over the tiles of a chunk of events, [c] each.
 
-    Only rows in which a tile has something larger are searched for its place: a maximum with its
-    place takes ten times as long as a maximum alone, and the largest so far is seldom surpassed.
+    Only rows in which a tile has something larger are searched for its place: a maximum alone is
+    vectorised, one with its place is not, and the largest so far is seldom surpassed.
     """
 
     def __init__(self) -> None:
