@@ -2,10 +2,11 @@
 
     python benchmarks/step_cost.py            # make bench; a few minutes on two cores
 
-LPIRL (Q head, double Q-learning) and LoggingPolicy, each by the catalogue pass in chunks and by its
-plain form; at the number of items of the YooChoose sample and of RetailRocket. All four are timed
-in turn in one process, and the medians are printed with their ratios. Peak memory is that of a
-process of its own, above what model, gradients and optimiser hold.
+LPIRL (Q head, double Q-learning) and LoggingPolicy, each by the catalogue pass and by its plain
+form, and LoggingPolicy by torch's own operation at its best chunk size; at the number of items of
+the YooChoose sample and of RetailRocket. All are timed in turn in one process: printed are medians,
+and medians of the ratios of a round. Peak memory is that of a process of its own, above what model,
+gradients and optimiser hold.
 """
 
 from __future__ import annotations
@@ -16,23 +17,55 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import torch
+import torch.nn.functional as F
 import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from recbole_lpi.host.memory import keep_freed_memory
 from recbole_lpi.models import estimation
 from recbole_lpi.models.estimation import Events, Heads
-from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
+from recbole_lpi.nn.catalogue import (
+    CatalogueStatistics,
+    PolicyLoss,
+    Table,
+    catalogue_pass,
+    plain_pass,
+)
 from recbole_lpi.nn.heads import QHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 
-FORMS = {"chunks": catalogue_pass, "plain": plain_pass}
 MODELS = ("LoggingPolicy", "LPIRL")
 SIZES = ((17_834, 1_200), (17_834, 5_120), (70_852, 1_200), (70_852, 5_120))
+CHUNKS = (64, 128, 256, 512, 1_024)  # of torch's operation; which is best is measured
 HIDDEN = 64
+# From 2.13 on torch has an operation for the loss that LoggingPolicy is; before, only its parts.
+NATIVE = "linear_cross_entropy" if hasattr(F, "linear_cross_entropy") else "cross_entropy(linear)"
+
+Key = tuple[str, str]  # model, form
+
+
+def native_pass(
+    state: Tensor, action: Tensor, policy: Table, *_: Any, chunk: int = 512
+) -> PolicyLoss:
+    """Maximum likelihood by torch alone."""
+    if hasattr(F, "linear_cross_entropy"):
+        options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk)
+        loss = F.linear_cross_entropy(state, policy.weight, action, options=options)
+    else:
+        loss = F.cross_entropy(policy.outputs(state), action)
+    return PolicyLoss(loss, torch.ones(len(state)), CatalogueStatistics(loss.detach()))
+
+
+def form_of(name: str) -> Any:
+    """A pass by its name: ``tiles``, ``plain``, or ``native`` with a chunk size."""
+    if name.startswith("native"):
+        return partial(native_pass, chunk=int(name.split()[1]))
+    return {"tiles": catalogue_pass, "plain": plain_pass}[name]
 
 
 def training_step(model: str, form: str, items: int, events: int) -> Callable[[], Tensor]:
@@ -55,11 +88,12 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
         pair = QHead(items, HIDDEN), QHead(items, HIDDEN)
         parameters += [p for head in pair for p in head.parameters()]
         heads = Heads(q=pair)
-    optimiser = torch.optim.Adam(parameters)
+    optimiser = torch.optim.Adam(parameters, fused=True)  # as training does
     common = logged, Table(embedding), OBJECTIVES[model], ObjectiveSettings(), heads
+    catalogue = form_of(form)
 
     def step() -> Tensor:
-        estimation.catalogue_pass = FORMS[form]  # type: ignore
+        estimation.catalogue_pass = catalogue
         optimiser.zero_grad()
         state.grad = None
         learnt = estimation.learn(*common)
@@ -73,10 +107,28 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
     return step
 
 
+def seconds(step: Callable[[], Tensor]) -> float:
+    """How long one step takes."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def best_native(items: int, events: int) -> str:
+    """The form of torch's operation with the chunk size that is fastest here, the best of two."""
+    times = {}
+    for chunk in CHUNKS if NATIVE == "linear_cross_entropy" else CHUNKS[:1]:
+        form = f"native {chunk}"
+        step = training_step("LoggingPolicy", form, items, events)
+        times[form] = min(seconds(step) for _ in range(2))
+    return min(times, key=times.__getitem__)
+
+
 def peak_memory(model: str, form: str, items: int, events: int, threads: int) -> float:
     """GiB that a step takes above what stays: parameters, gradients, optimiser."""
     torch.set_num_threads(threads)
-    training_step(model, "chunks", items, 8)()  # whatever loads with the first step
+    keep_freed_memory()
+    training_step(model, "tiles", items, 8)()  # whatever loads with the first step
     step = training_step(model, form, items, events)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step()
@@ -87,44 +139,52 @@ def main(
     repeats: Annotated[int, typer.Option(help="Timed steps of each")] = 5,
     threads: Annotated[int, typer.Option(help="0: as many as torch takes")] = 0,
 ) -> None:
-    """Print the table in Markdown."""
+    """Print two tables in Markdown."""
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    print(f"torch {torch.__version__}, {threads} threads, {platform.processor() or 'CPU'}\n")
-    print("| items | events | model | chunks, s | plain, s | ratio | chunks, GiB | plain, GiB |")
-    print("| - | - | - | - | - | - | - | - |")
+    keep_freed_memory()
+    print(f"torch {torch.__version__}, {threads} threads, {platform.processor() or 'CPU'}; "
+          f"torch's own operation is {NATIVE}\n")  # fmt: skip
+    print("| items | events | LoggingPolicy, s | LPIRL, s | LPIRL / LoggingPolicy "
+          "| plain / LoggingPolicy | plain / LPIRL | torch's, s (its chunk) "
+          "| LoggingPolicy / torch's |")  # fmt: skip
+    print("| - | - | - | - | - | - | - | - | - |")
+    memory = []
     spawn = multiprocessing.get_context("spawn")
+    logging, lpirl = (("LoggingPolicy", "tiles"), ("LPIRL", "tiles"))
     for items, events in SIZES:
-        steps = {
-            (model, form): training_step(model, form, items, events)
-            for model in MODELS
-            for form in FORMS
-        }
-        times: dict[tuple[str, str], list[float]] = {key: [] for key in steps}
+        native = "LoggingPolicy", best_native(items, events)
+        keys: list[Key] = [(model, form) for model in MODELS for form in ("tiles", "plain")]
+        keys.append(native)
+        steps = {key: training_step(*key, items, events) for key in keys}
+        times: dict[Key, list[float]] = {key: [] for key in keys}
         for round_ in tqdm(range(repeats + 1), desc=f"{items} items, {events} events", leave=False):
             for key, step in steps.items():
-                began = time.perf_counter()
-                step()
+                took = seconds(step)
                 if round_:  # the first warms up
-                    times[key].append(time.perf_counter() - began)
+                    times[key].append(took)
         del steps
         median = {key: statistics.median(values) for key, values in times.items()}
-        for model in MODELS:
-            peaks = []
-            for form in FORMS:
-                with spawn.Pool(1) as pool:
-                    peaks.append(pool.apply(peak_memory, (model, form, items, events, threads)))
-            chunks, plain = (median[model, form] for form in FORMS)
-            print(
-                f"| {items:,} | {events:,} | {model} | {chunks:.3f} | {plain:.3f} "
-                f"| {plain / chunks:.1f} | {peaks[0]:.2f} | {peaks[1]:.2f} |"
-            )
+
+        def ratio(above: Key, below: Key, times: dict[Key, list[float]] = times) -> float:
+            pairs = zip(times[above], times[below], strict=True)
+            return statistics.median(a / b for a, b in pairs)
+
         print(
-            f"| {items:,} | {events:,} | LPIRL / LoggingPolicy "
-            f"| {median['LPIRL', 'chunks'] / median['LoggingPolicy', 'chunks']:.2f} "
-            f"| {median['LPIRL', 'plain'] / median['LoggingPolicy', 'plain']:.2f} | | | |",
+            f"| {items:,} | {events:,} | {median[logging]:.3f} | {median[lpirl]:.3f} "
+            f"| {ratio(lpirl, logging):.2f} | {ratio(('LoggingPolicy', 'plain'), logging):.1f} "
+            f"| {ratio(('LPIRL', 'plain'), lpirl):.1f} "
+            f"| {median[native]:.3f} ({native[1].split()[1]}) | {ratio(logging, native):.2f} |",
             flush=True,
         )
+        peaks = []
+        for key in keys:
+            with spawn.Pool(1) as pool:
+                peaks.append(pool.apply(peak_memory, (*key, items, events, threads)))
+        memory.append(f"| {items:,} | {events:,} | " + " | ".join(f"{p:.2f}" for p in peaks) + " |")
+    print("\n| items | events | LoggingPolicy, GiB | plain | LPIRL, GiB | plain | torch's |")
+    print("| - | - | - | - | - | - | - |")
+    print("\n".join(memory))
 
 
 if __name__ == "__main__":

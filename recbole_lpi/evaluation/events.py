@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches
-from recbole_lpi.nn.catalogue import RankingStatistics, Table, ranking_of_logits
+from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.ranking import RankingStatistics, Scores, ranking_pass
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 
@@ -125,16 +126,16 @@ def read_events(path: Path) -> EventTable:
 
 # Imputed rewards [n, k] of items [n, k], 1 … A, for sessions [n] of the store.
 Impute = Callable[[np.ndarray, Tensor], np.ndarray]
-Logits = Callable[[slice], Tensor]  # a chunk of a batch's events to logits [n, A]
-Ranker = Callable[[Batch], Logits]  # a batch of windows to logits of those events that count
+Scorer = Callable[[slice], Scores]  # a chunk of a batch's events to what gives their logits [n, A]
+Ranker = Callable[[Batch], Scorer]  # a batch of windows to the scores of those events that count
 
 
 def by_windows(policy: Policy, device: torch.device) -> Ranker:
     """A policy that reads whole windows, one encoder pass for all events of a batch."""
 
-    def ranker(batch: Batch) -> Logits:
+    def ranker(batch: Batch) -> Scorer:
         state = policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
-        return lambda chunk: policy.policy_table.outputs(state[chunk])
+        return lambda chunk: (state[chunk], policy.policy_table)
 
     return ranker
 
@@ -142,7 +143,7 @@ def by_windows(policy: Policy, device: torch.device) -> Ranker:
 def by_rows(logits: Callable[[np.ndarray], Tensor], held: Held) -> Ranker:
     """What reads one prefix per event: ``logits`` of rows [n], indices into ``held.places``."""
 
-    def ranker(batch: Batch) -> Logits:
+    def ranker(batch: Batch) -> Scorer:
         rows = np.searchsorted(held.places, batch.place[batch.counts].numpy())
         return lambda chunk: logits(rows[chunk])
 
@@ -177,8 +178,8 @@ def rank_events(
     """Rank every held-out event against the whole catalogue.
 
     Args:
-        ranker: gives the logits of π, item 1 first.
-        batch_size: windows per encoder pass, and the most events whose logits are taken at a time;
+        ranker: gives the scores of π, item 1 first.
+        batch_size: windows per encoder pass, and the most events whose scores are taken at a time;
             fewer where the catalogue is large, so that no [events, items] matrix grows with it.
         logging: the logging policy μ̂, for the divergences.
         progress: wraps the list of batches, to show a bar.
@@ -190,29 +191,24 @@ def rank_events(
     windows, store = held.windows, held.sessions
     most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
     top = min(imputed[1], held.item_num - 1) if imputed else 0
-    places: list[Tensor] = []
-    found: list[RankingStatistics] = []
+    place = held.places
+    columns: dict[str, np.ndarray] = {}
     for index in progress(evaluation_batches(windows, batch_size)):
         batch = held.batch(windows.take(index))
-        logits = ranker(batch)
-        logits_mu = None if logging is None else by_windows(logging, device)(batch)
+        scores = ranker(batch)
+        scores_mu = None if logging is None else by_windows(logging, device)(batch)
         action = batch.action[batch.counts].to(device) - 1
-        places.append(batch.place[batch.counts])
+        rows = np.searchsorted(place, batch.place[batch.counts].numpy())
         for i in range(0, len(action), most):
             part = slice(i, min(i + most, len(action)))
-            mu = None if logits_mu is None else logits_mu(part)
-            found.append(ranking_of_logits(logits(part), action[part], mu, top))
-            if not torch.isfinite(found[-1].log_pi).all():  # ranks would look like perfect ones
+            mu = None if scores_mu is None else scores_mu(part)
+            found = ranking_pass(scores(part), action[part], mu, top)
+            if not torch.isfinite(found.log_pi).all():  # ranks would look like perfect ones
                 raise FloatingPointError("scores of held-out events are not finite")
-    place = torch.cat(places).numpy()
-    order = np.argsort(place)
-    place = place[order]
+            _write(columns, found, rows[part], len(place))
 
     def column(name: str) -> np.ndarray:
-        values = [getattr(statistics, name) for statistics in found]
-        if values[0] is None:
-            return np.full(len(place), np.nan, np.float32)
-        return np.asarray(torch.cat(values).cpu().numpy()[order])
+        return columns.get(name, np.full(len(place), np.nan, np.float32))
 
     session = np.searchsorted(store.offsets, place, side="right") - 1
     rewards = imputed[0](session, torch.from_numpy(column("top_items")) + 1) if imputed else None
@@ -230,3 +226,15 @@ def rank_events(
         kl=column("kl"),
         imputed_reward=None if rewards is None else rewards.astype(np.float32),
     )
+
+
+def _write(
+    columns: dict[str, np.ndarray], found: RankingStatistics, rows: np.ndarray, count: int
+) -> None:
+    """Statistics of some events into their rows of the columns of all ``count``."""
+    for name, value in found._asdict().items():
+        if value is not None:
+            values = value.cpu().numpy()
+            if name not in columns:
+                columns[name] = np.empty((count, *values.shape[1:]), values.dtype)
+            columns[name][rows] = values

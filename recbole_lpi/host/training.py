@@ -22,6 +22,7 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "rmsprop": torch.optim.RMSprop,
 }
+FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,11 @@ class TrainingSettings:
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser over ``parameters``."""
-        learner: Any = LEARNERS[self.learner.lower()]
+        name = self.learner.lower()
+        learner: Any = LEARNERS[name]
+        how = {"fused": True} if name in FUSED else {}
         optimiser: torch.optim.Optimizer = learner(
-            parameters, lr=self.learning_rate, weight_decay=self.weight_decay
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, **how
         )
         return optimiser
 

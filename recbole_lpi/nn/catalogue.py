@@ -1,11 +1,13 @@
 """The catalogue pass: all that an objective or an evaluation needs of the whole item catalogue.
 
 ``plain_pass`` is the definition, every matrix [N, A] written down. ``catalogue_pass`` returns the
-same numbers and gradients from one pass over chunks of events, while a chunk is still in cache.
+same numbers and gradients from one pass over chunks of events and tiles of items, while a tile is
+still in cache. docs/performance.md counts its matrix products and its passes over memory.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,8 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LOG_2 = 0.6931471805599453
-CHUNK_ELEMENTS = 2**22  # of one [events, items] chunk: 16 MB in float32
+from recbole_lpi.nn.tiles import Product, RunningMax, RunningSum
+from recbole_lpi.nn.tiling import Tiling, parts, tiling
+
+LOG_2 = math.log(2)
+LOG2_E = 1 / LOG_2
 
 
 class Table(NamedTuple):
@@ -26,6 +31,10 @@ class Table(NamedTuple):
     def outputs(self, state: Tensor) -> Tensor:
         """[N, D] -> [N, A]."""
         return F.linear(state, self.weight, self.bias)
+
+    def to(self, dtype: torch.dtype) -> Table:
+        """The table in another precision."""
+        return Table(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
 
     def gather(self, state: Tensor, item: Tensor) -> Tensor:
         """Output of one item per state: state [N, D], item [N] -> [N]; or [N, 1, D], [N, n]."""
@@ -108,23 +117,27 @@ def catalogue_pass(
     q: Table | None = None,
     logging: Logging | None = None,
     chunk: int | None = None,
+    tile: int | None = None,
 ) -> PolicyLoss:
-    """``plain_pass`` in chunks of ``chunk`` events, the gradient formed in the same pass.
+    """``plain_pass`` in chunks of events and tiles of items, the gradient formed in the same pass.
 
     It can be, because the weight is known once the statistics of a chunk are:
 
         ∂loss/∂logits = w (π − onehot(a)) / N
 
-    so no [N, A] matrix is ever written to memory, and none is recomputed. Matrix products over the
+    so no [N, A] matrix is ever written, and none is computed twice. Matrix products over the
     catalogue: 3, and one each for a Q head and a logging policy. The table may not have a bias.
+    ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
     """
     _check(state, action)
     if policy.bias is not None:
         raise ValueError("the policy table has a bias, which catalogue_pass gives no gradient")
-    rows = chunk or max(1, CHUNK_ELEMENTS // len(policy.weight))
+    precision = torch.promote_types(state.dtype, torch.float32)
+    sizes = tiling(len(state), len(policy.weight), state.device, precision.itemsize)
+    sizes = Tiling(chunk or sizes.events, tile or sizes.items)
     found: list[tuple[Tensor, CatalogueStatistics]] = []
     loss: Tensor = _WeightedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        state, policy.weight, action, weigh, q, logging, rows, found
+        state, policy.weight, action, weigh, q, logging, sizes, found
     )
     weight = torch.cat([w for w, _ in found])
     columns = zip(*(statistics for _, statistics in found), strict=True)
@@ -132,45 +145,141 @@ def catalogue_pass(
     return PolicyLoss(loss, weight, CatalogueStatistics(*joined))  # type: ignore[arg-type]
 
 
+class _Swept(NamedTuple):
+    """What the first sweep over a chunk's tiles leaves.
+
+    Attributes:
+        probabilities: of π, tile by tile [c, t], each 2^(logit − peak); and those peaks, [c, 1].
+        log_total: log₂ Σ 2^logit, [c, 1].
+        row: Σ_a π(a | x) row(a), [c, D], None unless asked for.
+        log_total_mu: of the logging policy, [c, 1]; None without one.
+        of_q: the four last columns of CatalogueStatistics.
+    """
+
+    probabilities: list[tuple[Tensor, Tensor]]
+    log_total: Tensor
+    row: Tensor | None
+    log_total_mu: Tensor | None
+    of_q: tuple[Tensor | None, ...]
+
+
+def _sweep(
+    part: slice, pi: Product, q: Product | None, mu: Product | None, held: Tensor, with_row: bool
+) -> _Swept:
+    """Everything that needs no weight, while a tile is in cache.
+
+    Args: a chunk of events; outputs, of π and μ̂ in bits; where probabilities go, [tiles, c, t];
+    whether the state is learnt.
+    """
+    count, n_items, columns = part.stop - part.start, len(pi.weight), held.shape[2]
+    other = torch.empty_like(held[0])
+    of_pi, of_mu, of_q = RunningSum(held[0, :count]), RunningSum(held[0, :count]), RunningMax()
+    row = held.new_zeros(count, pi.weight.shape[1]) if with_row else None
+    expected, under_mu = held.new_zeros(count, 1), held.new_zeros(count, 1)
+    probabilities = []
+    for place, items in enumerate(parts(n_items, columns)):
+        size = slice(0, count), slice(0, items.stop - items.start)
+        p = pi.tile(part, items, held[place][size])
+        shrink = of_pi.take(p)
+        probabilities.append((p, of_pi.peak))
+        if row is not None:
+            row.mul_(shrink)
+            rows = pi.weight[items]
+            row.addmm_(p, rows) if p.dtype == rows.dtype else row.add_(p.to(rows.dtype) @ rows)
+        values = None
+        if q is not None:
+            values = q.tile(part, items, other[size])
+            of_q.take(values, items.start)
+            expected.mul_(shrink).add_(torch.linalg.vecdot(p, values)[:, None])
+        if mu is not None:
+            m = mu.tile(part, items, torch.empty_like(p))
+            shrink = of_mu.take(m)
+            if values is not None:
+                under_mu.mul_(shrink).add_(torch.linalg.vecdot(m, values)[:, None])
+    return _Swept(
+        probabilities,
+        of_pi.log_total,
+        None if row is None else row.div_(of_pi.total),
+        None if mu is None else of_mu.log_total,
+        (
+            None if q is None else (expected / of_pi.total).squeeze(1),
+            None if q is None or mu is None else (under_mu / of_mu.total).squeeze(1),
+            of_q.value,
+            of_q.item,
+        ),
+    )
+
+
 class _WeightedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Table | None,
-        logging: Logging | None, rows: int, found: list[tuple[Tensor, CatalogueStatistics]],
+        logging: Logging | None, sizes: Tiling, found: list[tuple[Tensor, CatalogueStatistics]],
     ) -> Tensor:  # fmt: skip
-        count = len(state)
+        count, device = len(state), state.device
         dtype = torch.promote_types(state.dtype, torch.float32)
-        grad_state = torch.empty_like(state, dtype=dtype)
-        grad_weight = torch.zeros_like(weight, dtype=dtype)
-        loss = torch.zeros((), dtype=dtype, device=state.device)
-        for begin in range(0, count, rows):
-            part = slice(begin, min(begin + rows, count))
-            s, a = state[part], action[part]
-            logits = F.linear(s, weight).to(dtype)  # [c, A]
-            logged = logits.gather(1, a[:, None])
-            peak = logits.amax(1, keepdim=True)
-            p = logits.sub_(peak).exp_()
-            total = p.sum(1, keepdim=True)
-            log_pi = (logged - peak - total.log()).squeeze(1)
-            p.div_(total)
-            values = None if q is None else q.outputs(s).to(dtype)
-            mu = None if logging is None else logging[1].outputs(logging[0][part]).to(dtype)
-            statistics = _statistics(log_pi, a, p, values, mu)
-            w = weigh(part, statistics)
-            found.append((w, statistics))
-            loss -= (w * log_pi).sum()
-            # Gradient of the chunk's loss by its logits, in place of p.
-            p.mul_(w[:, None]).scatter_add_(1, a[:, None], -w[:, None])
-            grad_state[part] = p.to(weight.dtype) @ weight
-            grad_weight.addmm_(p.t(), s.to(dtype))
-        ctx.save_for_backward(grad_state.div_(count), grad_weight.div_(count))
-        return loss / count
+        lower = product_dtype(state)
+        with torch.autocast(device.type, enabled=False):
+            pi = in_bits(state, Table(weight), lower)
+            mu = None if logging is None else in_bits(*logging, lower)
+            values = None if q is None else Product(state.to(lower), *q.to(lower))
+            logged = pi.gather(action, dtype)[:, None]
+            logged_mu = None if mu is None else mu.gather(action, dtype)[:, None]
+            exact, learns_state = state.to(dtype), ctx.needs_input_grad[0]
+            grad_state = torch.empty_like(exact) if learns_state else None
+            grad_weight = torch.zeros_like(weight, dtype=dtype)
+            tiles = -(-len(weight) // sizes.items)
+            held = torch.empty(tiles, sizes.events, sizes.items, dtype=dtype, device=device)
+            for part in parts(count, sizes.events):
+                swept = _sweep(part, pi, values, mu, held, learns_state)
+                log_mu = None
+                if logged_mu is not None and swept.log_total_mu is not None:
+                    log_mu = nats(logged_mu[part] - swept.log_total_mu)
+                log_pi = nats(logged[part] - swept.log_total)
+                statistics = CatalogueStatistics(log_pi, log_mu, *swept.of_q)
+                w = weigh(part, statistics)
+                found.append((w, statistics))
+                # The gradient of the rows is Σ wπs / N: w/N and what makes p a probability go to
+                # the states, [c, D], so that the tiles [c, t] are only read.
+                share = w.to(dtype)[:, None] / count
+                weighted = exact[part] * share
+                columns = parts(len(weight), sizes.items)
+                for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
+                    scale = (peak - swept.log_total).exp2_()
+                    grad_weight[items].addmm_(p.t(), weighted * scale)
+                # −w/N for the logged item: a row of [c, D] each, not an element of [c, A].
+                grad_weight.index_add_(0, action[part], weighted, alpha=-1)
+                if grad_state is not None and swept.row is not None:
+                    grad_state[part] = share * (swept.row - pi.weight[action[part]].to(dtype))
+            ctx.save_for_backward(grad_state, grad_weight)
+            losses = [(w * statistics.log_pi).sum() for w, statistics in found]
+            return -torch.stack(losses).sum() / count
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         grad_state, grad_weight = ctx.saved_tensors
-        return grad_state * grad, grad_weight * grad, *[None] * 6
+        by_state = None if grad_state is None else grad_state * grad
+        return by_state, grad_weight * grad, *[None] * 6
+
+
+def product_dtype(state: Tensor) -> torch.dtype:
+    """What matrix products with ``state`` run in: its own precision, or that of autocast."""
+    kind = state.device.type
+    if torch.is_autocast_enabled(kind) and state.dtype != torch.float64:
+        return torch.get_autocast_dtype(kind)
+    return state.dtype
+
+
+def in_bits(state: Tensor, table: Table, dtype: torch.dtype) -> Product:
+    """Logits over log 2, since 2^x is faster than e^x."""
+    bias = None if table.bias is None else table.bias * LOG2_E
+    return Product((state * LOG2_E).to(dtype), *Table(table.weight, bias).to(dtype))
+
+
+def nats(bits: Tensor) -> Tensor:
+    """Logarithms of probabilities [c, 1] in bits to [c] in nats, rounding above 0 cut off."""
+    return (bits * LOG_2).clamp(max=0).squeeze(1)
 
 
 def _statistics(
@@ -193,64 +302,3 @@ def _check(state: Tensor, action: Tensor) -> None:
     if state.dim() != 2 or action.shape != state.shape[:1]:
         shapes = f"{tuple(state.shape)}, {tuple(action.shape)}"
         raise ValueError(f"state must be [N, D] and action [N], got {shapes}")
-
-
-class RankingStatistics(NamedTuple):
-    """What evaluation needs, per event [N].
-
-    Attributes:
-        rank: place of the logged item, from 1; among ties the mean of best and worst place.
-        greedy_item: argmax_a π(a | x), int64.
-        log_pi: log π(a | x) of the logged item, natural log.
-        log_mu: the same under the logging policy, None without one; so are ``js`` and ``kl``.
-        js: Jensen-Shannon divergence of π and μ̂ over the catalogue (Eq. 12), in [0, log 2].
-        kl: KL(π ‖ μ̂) (Eq. 7), in nats.
-        top_items: the first choices of π, ``greedy_item`` foremost, int64 [N, top]; None unless
-            asked for.
-    """
-
-    rank: Tensor
-    greedy_item: Tensor
-    log_pi: Tensor
-    log_mu: Tensor | None = None
-    js: Tensor | None = None
-    kl: Tensor | None = None
-    top_items: Tensor | None = None
-
-
-@torch.no_grad()
-def ranking_of_logits(
-    logits: Tensor, action: Tensor, logging_logits: Tensor | None = None, top: int = 0
-) -> RankingStatistics:
-    """Rank of the logged item in the whole catalogue, and how far π stands from μ̂ there.
-
-    Args: logits [N, A] of π and, if there is one, of μ̂; ``action`` [N], from 0; how many of the
-    first choices to tell. Logits are compared as they are; divergences are taken in float32 at
-    least.
-    """
-    logged = logits.gather(1, action[:, None])
-    greater = (logits > logged).sum(-1)
-    equal = (logits == logged).sum(-1)  # at least 1: the item itself
-    rank = 1 + greater + (equal - 1) / 2
-    log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
-    log_pi = log_p.gather(1, action[:, None]).squeeze(1)
-    greedy = logits.argmax(-1)
-    best = _first_choices(logits, greedy, top) if top else None
-    if logging_logits is None:
-        return RankingStatistics(rank, greedy, log_pi, top_items=best)
-    log_m = logging_logits.to(log_p.dtype).log_softmax(-1)
-    p, m = log_p.exp(), log_m.exp()
-    mixture = torch.logaddexp(log_p, log_m) - LOG_2
-    js = 0.5 * ((p * (log_p - mixture)).sum(-1) + (m * (log_m - mixture)).sum(-1))
-    kl = (p * (log_p - log_m)).sum(-1)
-    log_mu = log_m.gather(1, action[:, None]).squeeze(1)
-    js, kl = js.clamp(0, LOG_2), kl.clamp(min=0)
-    return RankingStatistics(rank, greedy, log_pi, log_mu, js, kl, best)
-
-
-def _first_choices(logits: Tensor, greedy: Tensor, top: int) -> Tensor:
-    """The ``top`` items of largest logit, the greedy one first: of ties topk has its own order."""
-    best = logits.topk(top, -1).indices
-    best = torch.where(best == greedy[:, None], best[:, :1], best)
-    best[:, 0] = greedy
-    return best

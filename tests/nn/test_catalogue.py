@@ -9,7 +9,6 @@ from recbole_lpi.nn.catalogue import (
     Table,
     catalogue_pass,
     plain_pass,
-    ranking_of_logits,
 )
 
 
@@ -44,7 +43,7 @@ def test_statistics_equal_plain_loops():
     state, action, policy, q, logging = random_tables()
     for found in (
         plain_pass(state, action, policy, one, q, logging),
-        catalogue_pass(state, action, policy, one, q, logging, chunk=2),
+        catalogue_pass(state, action, policy, one, q, logging, chunk=2, tile=3),
     ):
         got = found.statistics
         for i in range(len(state)):
@@ -65,9 +64,11 @@ def test_statistics_equal_plain_loops():
         assert math.isclose(found.loss, -mean)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 5, 100, None])
+@pytest.mark.parametrize(
+    ("chunk", "tile"), [(1, 1), (1, None), (2, 3), (5, 2), (100, 100), (None, None)]
+)
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_pass_in_chunks_is_the_plain_pass(chunk, tied):
+def test_the_pass_in_chunks_is_the_plain_pass(chunk, tile, tied):
     got = {}
     for name in ("plain", "chunks"):
         state, action, policy, q, logging = random_tables()
@@ -79,7 +80,9 @@ def test_the_pass_in_chunks_is_the_plain_pass(chunk, tied):
             policy.weight.requires_grad_()
         arguments = state, action, policy, lpi(q, action, state), q, logging
         found = (
-            plain_pass(*arguments) if name == "plain" else catalogue_pass(*arguments, chunk=chunk)
+            plain_pass(*arguments)
+            if name == "plain"
+            else catalogue_pass(*arguments, chunk=chunk, tile=tile)
         )
         (3 * found.loss).backward()
         got[name] = [found.loss, found.weight, *found.statistics, leaf.grad, policy.weight.grad]
@@ -118,8 +121,11 @@ def test_a_policy_bias_is_refused_rather_than_left_without_gradient():
 
 def test_logits_far_apart_do_not_overflow():
     policy = Table(torch.tensor([[900.0], [-900.0]]))
-    found = catalogue_pass(torch.ones(1, 1), torch.tensor([0]), policy, one)
-    assert found.loss == 0
+    for tile in (1, 2):
+        found = catalogue_pass(torch.ones(1, 1), torch.tensor([0]), policy, one, tile=tile)
+        assert found.loss == 0
+        other = catalogue_pass(torch.ones(1, 1), torch.tensor([1]), policy, one, tile=tile)
+        assert math.isclose(other.loss, 1800, rel_tol=1e-6)
 
 
 def test_means_of_q_stay_in_full_precision_under_autocast():
@@ -139,42 +145,52 @@ def test_means_of_q_stay_in_full_precision_under_autocast():
         torch.testing.assert_close(got, wanted, atol=0.1, rtol=0.05)
 
 
-def test_rank_by_hand_with_ties():
-    logits = torch.tensor([[0.3, 0.9, 0.3, 0.3], [2.0, 1.0, 0.0, -1.0]])
-    got = ranking_of_logits(logits, torch.tensor([2, 0]))
-    # one item is ahead and three tie: places 2, 3 and 4 with mean 3
-    assert got.rank.tolist() == [3.0, 1.0]
-    assert got.greedy_item.tolist() == [1, 0]
-    assert got.js is None and got.kl is None
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_under_autocast_are_those_of_full_precision_as_far_as_it_goes(dtype):
+    state, action, policy, q, logging = random_tables(n=40, d=8, a=500)
+    f = lambda t: t.float()  # noqa: E731
+    gradients = []
+    for enabled in (False, True):
+        s, w = f(state).requires_grad_(), f(policy.weight).requires_grad_()
+        with torch.autocast("cpu", dtype=dtype, enabled=enabled):
+            found = catalogue_pass(
+                s, action, Table(w), one, Table(*map(f, q)),
+                (f(logging[0]), Table(f(logging[1].weight))), chunk=7, tile=90,
+            )  # fmt: skip
+        found.loss.backward()
+        gradients.append((s.grad, w.grad))
+    for exact, rough in zip(*gradients, strict=True):
+        assert rough.dtype == torch.float32
+        assert (rough - exact).norm() < 0.02 * exact.norm()
+        assert (rough != exact).any()
 
 
-@pytest.mark.parametrize("top", [1, 3, 10])
-def test_first_choices_begin_with_the_greedy_item_also_among_ties(top):
-    torch.manual_seed(0)
-    logits = torch.randint(0, 3, (200, 10)).float()
-    got = ranking_of_logits(logits, torch.zeros(200, dtype=torch.int64), top=top)
-    assert torch.equal(got.top_items[:, 0], got.greedy_item)
-    assert all(len(set(row.tolist())) == top for row in got.top_items)
-    chosen = logits.gather(1, got.top_items)
-    torch.testing.assert_close(chosen, logits.sort(-1, descending=True).values[:, :top])
+def test_a_logged_item_that_is_certain_has_no_loss_under_autocast():
+    """Its logit is rounded as all logits are, or log π would be that rounding."""
+    state, table = torch.tensor([[3.3, 1.7]]), torch.tensor([[10.1, 10.3], [0.0, 0.0]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = catalogue_pass(state, torch.tensor([0]), Table(table), one)
+    assert found.statistics.log_pi == 0
 
 
-def test_divergence_equals_plain_loops():
-    state, action, policy, _, logging = random_tables()
-    got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
-    for i in range(len(state)):
-        pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
-        mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
-        mix = [(p + m) / 2 for p, m in zip(pi, mu, strict=True)]
-        js = (loop_kl(pi, mix) + loop_kl(mu, mix)) / 2
-        assert math.isclose(got.js[i], js, abs_tol=1e-12)
-        assert math.isclose(got.kl[i], loop_kl(pi, mu), abs_tol=1e-12)
-        assert math.isclose(got.log_mu[i], math.log(mu[action[i]]), abs_tol=1e-12)
+def test_a_state_that_learns_nothing_costs_no_gradient():
+    state, action, policy, _, _ = random_tables()
+    policy.weight.requires_grad_()
+    catalogue_pass(state, action, policy, one).loss.backward()
+    alone = policy.weight.grad.clone()
+    policy.weight.grad = None
+    state.requires_grad_()
+    catalogue_pass(state, action, policy, one).loss.backward()
+    assert state.grad is not None and torch.equal(policy.weight.grad, alone)
 
 
-def test_divergence_of_a_policy_from_itself_is_zero_and_of_strangers_log_2():
-    logits = torch.tensor([[50.0, -50.0], [50.0, -50.0]])
-    other = torch.tensor([[50.0, -50.0], [-50.0, 50.0]])
-    got = ranking_of_logits(logits, torch.tensor([0, 0]), other)
-    torch.testing.assert_close(got.js, torch.tensor([0.0, math.log(2)]))
-    torch.testing.assert_close(got.kl, torch.tensor([0.0, 100.0]))
+def test_the_first_of_equal_maxima_is_the_argmax_and_nan_is_not_passed_over():
+    state, action = torch.ones(2, 1), torch.tensor([0, 1])
+    q = Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None])
+    for tile in (1, 2, 5):
+        found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=tile)
+        assert found.statistics.argmax_q.tolist() == [1, 1]
+        assert found.statistics.max_q.tolist() == [3, 3]
+    q.weight[4] = math.nan
+    found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=2)
+    assert found.statistics.max_q.isnan().all()

@@ -1,0 +1,138 @@
+"""What ranking held-out events costs: events per second and peak memory, beside RecBole's own way.
+
+    python benchmarks/evaluation_cost.py      # a few minutes on two cores
+
+Both evaluate a SASRec of one size with random weights on the same events of a made-up log, in turn
+in one process: ours from windows to the event table and its metrics; RecBole's ``Trainer.evaluate``
+with its full-sort loader, collector and metrics, one prefix per event. Peak memory is what an
+evaluation adds to a process of its own, for the events and for four times as many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from recbole_lpi.host.memory import keep_freed_memory
+
+SIZES = (17_834, 70_852)
+LENGTH = 6  # events of a session, about RetailRocket's
+GIVEN = {
+    "hidden_size": 64, "inner_size": 256, "n_layers": 1, "n_heads": 1, "MAX_ITEM_LIST_LENGTH": 20,
+    "metrics": ["hit", "ndcg"], "topk": [5, 10, 20], "valid_metric": "ndcg@20",
+    "show_progress": False, "data_path": ".",
+}  # fmt: skip
+SIDES = ("ours", "RecBole")
+
+
+def write_log(folder: Path, items: int, rounds: int) -> None:
+    """An atomic file in which every item occurs ``rounds`` times, in sessions of ``LENGTH``."""
+    rng = np.random.default_rng(0)
+    item = np.concatenate([rng.permutation(items) for _ in range(rounds)])
+    folder.mkdir()
+    with (folder / f"{folder.name}.inter").open("w") as file:
+        file.write("session_id:token\titem_id:token\ttimestamp:float\treward:float\n")
+        file.writelines(f"{i // LENGTH}\t{x}\t{i}\t1\n" for i, x in enumerate(item.tolist()))
+
+
+def evaluation(side: str, log: str, batch_size: int) -> tuple[int, Callable[[], Any]]:
+    """Number of held-out events, and one evaluation of them, ready to be called."""
+    from recbole.data.dataloader import FullSortEvalDataLoader
+    from recbole.trainer import Trainer
+
+    from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host import configuration
+    from recbole_lpi.host.rivals import make_model
+    from recbole_lpi.host.trainer import PolicyTrainer
+
+    model_name = "LoggingPolicy" if side == "ours" else "SASRec"
+    given = {**GIVEN, "eval_batch_size": batch_size, "logging_policy": "none"}
+    config = configuration.make(model_name, log, given)
+    train, _, test = PolicyDataset(config).build()
+    torch.manual_seed(0)
+    model = make_model(config, train)
+    if side == "ours":
+        return len(test), lambda: PolicyTrainer(config, model).evaluate(test)
+    trainer = Trainer(config, model)
+    loader = FullSortEvalDataLoader(config, test, None)
+    return len(test), lambda: trainer.evaluate(loader, load_best_model=False)
+
+
+def peak_memory(side: str, log: str, batch_size: int, threads: int) -> tuple[int, float]:
+    """Events, and the GiB that an evaluation of them adds; by Linux's account of the process."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    events, evaluate = evaluation(side, log, batch_size)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
+    evaluate()
+    return events, (resident("VmHWM") - before) / 2**20
+
+
+def resident(field: str) -> int:
+    """KiB of this process in memory: VmRSS, now; VmHWM, at most."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def main(
+    repeats: Annotated[int, typer.Option(help="Timed evaluations of each")] = 5,
+    threads: Annotated[int, typer.Option(help="0: as many as torch takes")] = 0,
+    batch_size: Annotated[int, typer.Option(help="eval_batch_size of both")] = 1024,
+) -> None:
+    """Print the table in Markdown."""
+    threads = threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    print(f"torch {torch.__version__}, {threads} threads, {platform.processor() or 'CPU'}\n")
+    print("| items | events | ours, events/s | RecBole, events/s | ratio "
+          "| ours, GiB | RecBole, GiB | with 4 × the events |")  # fmt: skip
+    print("| - | - | - | - | - | - | - | - |")
+    spawn = multiprocessing.get_context("spawn")
+    home = Path.cwd()
+    for items in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)  # RecBole writes its logs into the current folder
+            for name, rounds in (("once", 1), ("fourfold", 4)):
+                write_log(Path(name), items, rounds)
+            both = {side: evaluation(side, "once", batch_size) for side in SIDES}
+            rates: dict[str, list[float]] = {side: [] for side in SIDES}
+            for round_ in range(repeats + 1):
+                for side, (events, evaluate) in both.items():
+                    began = time.perf_counter()
+                    evaluate()
+                    if round_:  # the first warms up
+                        rates[side].append(events / (time.perf_counter() - began))
+            del both
+            peaks = {}
+            for side in SIDES:
+                for log in ("once", "fourfold"):
+                    with spawn.Pool(1) as pool:
+                        peaks[side, log] = pool.apply(peak_memory, (side, log, batch_size, threads))
+            os.chdir(home)
+        ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
+        ours, recbole = (statistics.median(rates[side]) for side in SIDES)
+        held = " | ".join(f"{peaks[side, 'once'][1]:.2f}" for side in SIDES)
+        more = ", ".join(f"{peaks[side, 'fourfold'][1]:.2f}" for side in SIDES)
+        print(
+            f"| {items:,} | {peaks['ours', 'once'][0]:,} | {ours:,.0f} | {recbole:,.0f} "
+            f"| {ratio:.1f} | {held} | {more} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)

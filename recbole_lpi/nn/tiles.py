@@ -1,0 +1,132 @@
+"""Outputs over the catalogue a tile at a time, and what is kept of the tiles gone by."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Outputs(Protocol):
+    """An [N, A] matrix that is read in tiles."""
+
+    @property
+    def n_items(self) -> int:
+        """A."""
+
+    @property
+    def source(self) -> Tensor:
+        """Any tensor of its dtype and device."""
+
+    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+        """Write a tile [c, t] into ``out``, in its precision."""
+
+
+class Product(NamedTuple):
+    """state @ weight.T + bias, [N, A]: state [N, D], weight [A, D], bias [A] or None, one dtype."""
+
+    state: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    @property
+    def n_items(self) -> int:
+        """A."""
+        return len(self.weight)
+
+    @property
+    def source(self) -> Tensor:
+        """The states."""
+        return self.state
+
+    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+        """Compute a tile [c, t] into ``out``."""
+        state, weight = self.state[events], self.weight[items]
+        bias = None if self.bias is None else self.bias[items]
+        if out.dtype != state.dtype:
+            return out.copy_(F.linear(state, weight, bias))
+        if bias is None:
+            return torch.mm(state, weight.t(), out=out)
+        return torch.addmm(bias, state, weight.t(), out=out)
+
+    def gather(self, item: Tensor, dtype: torch.dtype) -> Tensor:
+        """Output of one item per state, [N] -> [N], rounded as a tile is."""
+        output = (self.state.to(dtype) * self.weight[item].to(dtype)).sum(-1)
+        if self.bias is not None:
+            output = output + self.bias[item].to(dtype)
+        return output.to(self.state.dtype).to(dtype)
+
+
+class Matrix(NamedTuple):
+    """Outputs [N, A] that are written down."""
+
+    values: Tensor
+
+    @property
+    def n_items(self) -> int:
+        """A."""
+        return self.values.shape[1]
+
+    @property
+    def source(self) -> Tensor:
+        """The matrix."""
+        return self.values
+
+    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+        """Copy a tile [c, t] into ``out``."""
+        return out.copy_(self.values[events, items])
+
+
+class RunningSum:
+    """log₂ Σ 2^x over the tiles of a chunk of events, without overflow (Milakov & Gimelshein 2018).
+
+    Attributes:
+        peak: the largest x so far, [c, 1].
+        total: Σ 2^(x − peak), [c, 1].
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        """``like`` [c, ...] gives number of events, dtype and device."""
+        self.peak = like.new_full((len(like), 1), torch.finfo(like.dtype).min)
+        self.total = like.new_zeros(len(like), 1)
+
+    def take(self, x: Tensor) -> Tensor:
+        """Make a tile x [c, t] 2^(x − peak), in place.
+
+        Returns: [c, 1], the factor that brings sums over former tiles to the present peak.
+        """
+        peak = torch.maximum(self.peak, x.amax(1, keepdim=True))
+        shrink = (self.peak - peak).exp2_()
+        x.sub_(peak).exp2_()
+        self.peak = peak
+        self.total.mul_(shrink).add_(x.sum(1, keepdim=True))
+        return shrink
+
+    @property
+    def log_total(self) -> Tensor:
+        """log₂ Σ 2^x, [c, 1]."""
+        return self.peak + self.total.log2()
+
+
+class RunningMax:
+    """Maximum and first argmax over the tiles of a chunk of events, [c] each.
+
+    Only rows in which a tile has something larger are searched for its place: a maximum alone is
+    vectorised, one with its place is not, and the largest so far is seldom surpassed.
+    """
+
+    def __init__(self) -> None:
+        self.value: Tensor | None = None
+        self.item: Tensor | None = None
+
+    def take(self, values: Tensor, begin: int) -> None:
+        """A tile [c, t] of the items from ``begin`` on."""
+        if self.value is None or self.item is None:
+            self.value, self.item = values.max(1)
+            return
+        larger = (~(values.amax(1) <= self.value)).nonzero().squeeze(1)  # NaN is larger, too
+        if len(larger):
+            value, place = values[larger].max(1)
+            self.value[larger], self.item[larger] = value, place + begin

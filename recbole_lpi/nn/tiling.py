@@ -1,0 +1,67 @@
+"""How much of an [events, items] matrix to hold at a time, by the memory there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # where Linux describes them
+L2_BYTES = 2**19  # of a core, where nothing describes it
+CHUNK_BYTES = 2**26  # of a chunk, on a CPU
+LEAST_EVENTS, LEAST_ITEMS = 64, 64  # with fewer of them a matrix product is no longer fast
+GPU_BUFFERS = 8  # matrices like a chunk that a pass may hold at once
+
+
+class Tiling(NamedTuple):
+    """A chunk holds ``events`` rows of the matrix, a tile ``items`` columns of a chunk."""
+
+    events: int
+    items: int
+
+
+def tiling(events: int, items: int, device: torch.device, itemsize: int) -> Tiling:
+    """Chunks and tiles for a matrix [events, items] of ``itemsize`` bytes each.
+
+    On a CPU a tile is twice as large as the L2 caches of the threads that work on it: in smaller
+    ones calls cost more than they compute, larger ones leave the L3 cache. A chunk is as large as
+    pays for reading and adding to the item table once per chunk. On a GPU there is one tile, and
+    the chunk is what free memory holds.
+    """
+    held, tile = CHUNK_BYTES, items
+    least = LEAST_EVENTS
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        held, least = (free + unused) // GPU_BUFFERS, 1
+    chunk = even(events, max(least, held // (items * itemsize)))
+    if device.type == "cpu":
+        cached = 2 * torch.get_num_threads() * l2_bytes()
+        tile = max(LEAST_ITEMS, cached // (chunk * itemsize))
+    return Tiling(chunk, even(items, tile))
+
+
+def even(total: int, most: int) -> int:
+    """The size of ⌈total / most⌉ parts that are as equal as can be."""
+    return -(-total // -(-total // most)) if total else 1
+
+
+def parts(total: int, size: int) -> Iterator[slice]:
+    """0 … total in slices of ``size``, the last one perhaps smaller."""
+    return (slice(i, min(i + size, total)) for i in range(0, total, size))
+
+
+@cache
+def l2_bytes() -> int:
+    """Size of a core's L2 cache; that of common ones where the system does not say."""
+    for level in CACHES.glob("index*/level"):
+        try:
+            size = level.with_name("size").read_text().strip()
+            if level.read_text().strip() == "2" and size.endswith("K"):
+                return int(size[:-1]) * 2**10
+        except (OSError, ValueError):
+            continue
+    return L2_BYTES

@@ -1,0 +1,103 @@
+"""The ranking pass against its plain form, and that against plain loops."""
+
+import math
+
+import pytest
+import torch
+
+from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
+from tests.nn.test_catalogue import loop_kl, loop_softmax, random_tables
+
+
+def test_rank_by_hand_with_ties():
+    logits = torch.tensor([[0.3, 0.9, 0.3, 0.3], [2.0, 1.0, 0.0, -1.0]])
+    for rank in (ranking_of_logits, ranking_pass):
+        got = rank(logits, torch.tensor([2, 0]))
+        # one item is ahead and three tie: places 2, 3 and 4 with mean 3
+        assert got.rank.tolist() == [3.0, 1.0]
+        assert got.greedy_item.tolist() == [1, 0]
+        assert got.js is None and got.kl is None
+
+
+@pytest.mark.parametrize("top", [1, 3, 10])
+@pytest.mark.parametrize("rank", [ranking_of_logits, ranking_pass])
+def test_first_choices_begin_with_the_greedy_item_also_among_ties(rank, top):
+    torch.manual_seed(0)
+    logits = torch.randint(0, 3, (200, 10)).float()
+    got = rank(logits, torch.zeros(200, dtype=torch.int64), top=top)
+    assert torch.equal(got.top_items[:, 0], got.greedy_item)
+    assert all(len(set(row.tolist())) == top for row in got.top_items)
+    chosen = logits.gather(1, got.top_items)
+    torch.testing.assert_close(chosen, logits.sort(-1, descending=True).values[:, :top])
+
+
+def test_divergence_equals_plain_loops():
+    state, action, policy, _, logging = random_tables()
+    got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
+    for i in range(len(state)):
+        pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
+        mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
+        mix = [(p + m) / 2 for p, m in zip(pi, mu, strict=True)]
+        js = (loop_kl(pi, mix) + loop_kl(mu, mix)) / 2
+        assert math.isclose(got.js[i], js, abs_tol=1e-12)
+        assert math.isclose(got.kl[i], loop_kl(pi, mu), abs_tol=1e-12)
+        assert math.isclose(got.log_mu[i], math.log(mu[action[i]]), abs_tol=1e-12)
+
+
+def test_divergence_of_a_policy_from_itself_is_zero_and_of_strangers_log_2():
+    logits = torch.tensor([[50.0, -50.0], [50.0, -50.0]])
+    other = torch.tensor([[50.0, -50.0], [-50.0, 50.0]])
+    for rank in (ranking_of_logits, ranking_pass):
+        got = rank(logits, torch.tensor([0, 0]), other)
+        torch.testing.assert_close(got.js, torch.tensor([0.0, math.log(2)]))
+        torch.testing.assert_close(got.kl, torch.tensor([0.0, 100.0]))
+
+
+def drawn(n=30, d=4, a=200, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
+    return r(n, d), Table(r(a, d)), torch.randint(a, (n,), generator=g)
+
+
+@pytest.mark.parametrize(("chunk", "tile"), [(1, 1), (7, 64), (30, 200), (100, 33), (None, None)])
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("compared", [False, True])
+def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared):
+    state, table, action = drawn()
+    logging = drawn(d=6, seed=1)[:2] if compared else None
+    logits, logits_mu = table.outputs(state), logging and logging[1].outputs(logging[0])
+    plain = ranking_of_logits(logits, action, logits_mu, top=5)
+    scores, scores_mu = (logits, logits_mu) if written else ((state, table), logging)
+    got = ranking_pass(scores, action, scores_mu, top=5, chunk=chunk, tile=tile)
+    assert len(plain.rank.unique()) > 20  # or there is nothing to tell apart
+    for name, wanted in plain._asdict().items():
+        value = getattr(got, name)
+        if wanted is None:
+            assert value is None
+        elif name == "rank":
+            assert value.tolist() == wanted.tolist()
+        else:
+            torch.testing.assert_close(value, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_items_alike_tie_wherever_they_stand():
+    state, table, _ = drawn(n=50, a=1000)
+    table.weight[777] = table.weight[3]
+    for dtype in (torch.float32, torch.float64):
+        scores = state.to(dtype), table.to(dtype)
+        first, last = (ranking_pass(scores, torch.full((50,), item), tile=96) for item in (3, 777))
+        assert torch.equal(first.rank, last.rank) and (first.rank % 1 == 0.5).all()
+
+
+def test_logits_of_half_precision_are_compared_as_they_are():
+    logits = torch.tensor([[256.0, 257.0, 1.0]], dtype=torch.float32)
+    assert ranking_pass(logits, torch.tensor([0])).rank == 2
+    assert ranking_pass(logits.bfloat16(), torch.tensor([0])).rank == 1.5  # 257 is 256 there
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_scores_that_are_not_finite_show(value):
+    state, table, action = drawn()
+    table.weight[100] = value
+    assert not ranking_pass((state.abs(), table), action, tile=64).log_pi.isfinite().any()

@@ -1,0 +1,54 @@
+"""Chunks and tiles follow the memory there is."""
+
+import pytest
+import torch
+
+from recbole_lpi.nn import tiling as tiling_module
+from recbole_lpi.nn.tiling import even, l2_bytes, parts, tiling
+
+CPU = torch.device("cpu")
+
+
+def test_parts_cover_everything_once():
+    assert [list(range(p.start, p.stop)) for p in parts(5, 2)] == [[0, 1], [2, 3], [4]]
+    assert even(10, 4) == 4 and even(9, 4) == 3 and even(3, 10) == 3
+
+
+@pytest.mark.parametrize("events", [1, 300, 5_120, 100_000])
+@pytest.mark.parametrize("items", [5, 17_834, 70_852, 1_000_000])
+def test_memory_does_not_grow_with_events_or_items(events, items):
+    found = tiling(events, items, CPU, 4)
+    assert 1 <= found.events <= events and 1 <= found.items <= items
+    least = tiling_module.LEAST_EVENTS * items * 4  # below that a product would be slow
+    assert found.events * items * 4 <= max(tiling_module.CHUNK_BYTES, least)
+
+
+def test_a_tile_follows_the_cache(monkeypatch):
+    sizes = []
+    for size in (2**19, 2**20):
+        monkeypatch.setattr(tiling_module, "l2_bytes", lambda size=size: size)
+        sizes.append(tiling(5_120, 70_852, CPU, 4).items)
+    assert 1.8 < sizes[1] / sizes[0] < 2.2
+
+
+def test_a_chunk_follows_the_free_memory_of_a_gpu(monkeypatch):
+    for free, unused in ((2**33, 0), (2**32, 2**32)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, f=free: (f, 2**35))
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device, u=unused: u + 5)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
+        found = tiling(100_000, 70_852, torch.device("cuda"), 4)
+        assert found.items == 70_852
+        assert 2**29 < found.events * 70_852 * 4 <= 2**30
+
+
+def test_the_size_of_the_cache_is_read_where_the_system_tells_it(monkeypatch, tmp_path):
+    for number, (level, size) in enumerate([("1", "32K"), ("2", "768K"), ("3", "16384K")]):
+        folder = tmp_path / f"index{number}"
+        folder.mkdir()
+        (folder / "level").write_text(level + "\n")
+        (folder / "size").write_text(size + "\n")
+    for path, wanted in ((tmp_path, 768 * 2**10), (tmp_path / "none", tiling_module.L2_BYTES)):
+        monkeypatch.setattr(tiling_module, "CACHES", path)
+        l2_bytes.cache_clear()
+        assert l2_bytes() == wanted
+    l2_bytes.cache_clear()
