@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from recbole.trainer import AbstractTrainer
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
@@ -31,6 +30,7 @@ from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses
+from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.settings import SettingError
 
 Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
@@ -80,7 +80,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
         """Of all parameters, where the model has any."""
-        return self.settings.optimiser(self.model.parameters())
+        tables = getattr(self.model, "sparse_parameters", ())
+        return self.settings.optimiser(self.model.parameters(), tables)
 
     # ------------------------------------------------------------------ RecBole's two calls
 
@@ -245,7 +246,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if settings.clip_grad_norm:
             self.scaler.unscale_(self.optimizer)
             arguments: dict[str, Any] = dict(settings.clip_grad_norm)
-            clip_grad_norm_(self.model.parameters(), **arguments)
+            clip_gradients(self.model.parameters(), **arguments)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return {k: v.detach() for k, v in {**losses.parts, **losses.diagnostics}.items()}

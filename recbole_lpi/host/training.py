@@ -13,6 +13,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
 from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
+from recbole_lpi.nn.lazy import LazyAdam
 from recbole_lpi.settings import Config
 
 LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -22,6 +23,7 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "rmsprop": torch.optim.RMSprop,
 }
+SPARSE = "sparse_adam"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class TrainingSettings:
         train_batch_size: sessions per step, on average.
         reward_sampling: what an epoch learns from is drawn by reward; None: every session.
         eval_batch_size: windows per evaluation pass.
-        learner, learning_rate, weight_decay: the optimiser, by RecBole's names.
+        learner, learning_rate, weight_decay: the optimiser, by RecBole's names; ``sparse_adam`` is
+            lazy Adam on tables of items and Adam on the rest (``nn.lazy.LazyAdam``).
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
         eval_step: epochs between validations; stopping_step: validations without a better score
             before training stops.
@@ -74,8 +77,14 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
-        if self.learner.lower() not in LEARNERS:
-            raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, got {self.learner!r}")
+        learners = (*LEARNERS, SPARSE)
+        if self.learner.lower() not in learners:
+            raise ValueError(f"learner must be one of {', '.join(learners)}, got {self.learner!r}")
+        if self.learner.lower() == SPARSE and self.weight_decay:
+            raise ValueError(
+                f"weight_decay cannot be {self.weight_decay} with learner: sparse_adam: it would "
+                "move every row at every step, and only those touched are; set 0, or learner: adam"
+            )
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
         names_at(self.metrics, self.topk)
@@ -129,8 +138,12 @@ class TrainingSettings:
             "reward": (*self.purchase_events, *self.click_events),
         }.get(kind)
 
-    def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser over ``parameters``."""
+    def optimiser(
+        self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()
+    ) -> torch.optim.Optimizer:
+        """The optimiser over ``parameters``, of which ``tables`` have sparse gradients."""
+        if self.learner.lower() == SPARSE:
+            return LazyAdam(parameters, tables, self.learning_rate)
         learner: Any = LEARNERS[self.learner.lower()]
         optimiser: torch.optim.Optimizer = learner(
             parameters, lr=self.learning_rate, weight_decay=self.weight_decay

@@ -18,19 +18,33 @@ CHUNK_ELEMENTS = 2**22  # of one [events, items] chunk: 16 MB in float32
 
 
 class Table(NamedTuple):
-    """Rows of items, weight [A, D] and bias [A] or None; outputs are state @ weight.T + bias."""
+    """Rows of items, weight [A, D] and bias [A] or None; outputs are state @ weight.T + bias.
+
+    With ``sparse``, rows that are taken out by ``at`` and ``gather`` get a sparse gradient.
+    """
 
     weight: Tensor
     bias: Tensor | None = None
+    sparse: bool = False
 
     def outputs(self, state: Tensor) -> Tensor:
         """[N, D] -> [N, A]."""
         return F.linear(state, self.weight, self.bias)
 
+    def at(self, item: Tensor) -> Table:
+        """The rows of some items, in any shape: weight [..., D] and bias [...]."""
+        if not self.sparse:
+            return Table(self.weight[item], None if self.bias is None else self.bias[item])
+        bias = None
+        if self.bias is not None:
+            bias = torch.gather(self.bias, 0, item.flatten(), sparse_grad=True).view(item.shape)
+        return Table(F.embedding(item, self.weight, sparse=True), bias)
+
     def gather(self, state: Tensor, item: Tensor) -> Tensor:
         """Output of one item per state: state [N, D], item [N] -> [N]; or [N, 1, D], [N, n]."""
-        output = (state * self.weight[item]).sum(-1)
-        return output if self.bias is None else output + self.bias[item]
+        weight, bias, _ = self.at(item)
+        output = (state * weight).sum(-1)
+        return output if bias is None else output + bias
 
 
 class CatalogueStatistics(NamedTuple):

@@ -127,7 +127,7 @@ def test_means_of_q_stay_in_full_precision_under_autocast():
     f = lambda t: t.float()  # noqa: E731
     tables = [
         Table(f(policy.weight)),
-        Table(*map(f, q)),
+        Table(f(q.weight), f(q.bias)),
         (f(logging[0]), Table(f(logging[1].weight))),
     ]
     exact = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
