@@ -42,6 +42,8 @@ class TrainingSettings:
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        divergence_candidates: items an event on which its divergence from the logging policy is
+            estimated, ≥ 2; None: exact, over the catalogue.
         imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
         imputation_model: ``auto``, or the file or folder of one that was fitted.
         imputation_dir: where ``auto`` keeps those it fitted.
@@ -66,6 +68,7 @@ class TrainingSettings:
     click_events: tuple[str, ...] = ("click", "rated")
     logging_policy: str = "auto"
     logging_policy_dir: str = "runs/logging_policy"
+    divergence_candidates: int | None = None
     imputation: ImputationSettings = field(default_factory=ImputationSettings)
     imputation_model: str = "auto"
     imputation_dir: str = "runs/imputation"
@@ -75,6 +78,9 @@ class TrainingSettings:
         for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        number = self.divergence_candidates
+        if number is not None and number < 2:
+            raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
         learners = (*LEARNERS, SPARSE)

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
+from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.experiments.comparison import compare
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
@@ -91,9 +94,38 @@ def test_the_logging_policy_is_learnt_in_the_same_way(log):
     assert RunFolder(dense).read_config()["learner"] == "adam"
 
 
+def test_divergences_on_candidates(log):
+    exact = train("runs/exact")
+    near = train("runs/near", divergence_candidates=24)
+    for name in ("js_divergence", "kl_divergence"):
+        for part in ("valid", "test"):
+            true, found = exact.results[part][name], near.results[part][name]
+            assert found.mean != true.mean
+            assert found.mean == pytest.approx(true.mean, abs=3 * max(found.stderr, true.stderr))
+    told = near.folder.log.read_text()
+    assert "test js_divergence is estimated from 24 candidates an event: standard error" in told
+    frames = [pl.read_parquet(folder.folder.events) for folder in (exact, near)]
+    assert frames[1]["log_mu"].null_count() == len(frames[1])
+    assert set(frames[1].columns) - set(frames[0].columns) == {"js_stderr", "kl_stderr"}
+    assert frames[0].select("rank", "log_pi").equals(frames[1].select("rank", "log_pi"))
+    table = read_events(near.folder.events)
+    assert table.has_logging_policy and table.js_stderr is not None and table.js_stderr.all()
+    rival = run("GRU4Rec", "shop", (), {**SMALL, "divergence_candidates": 24, "epochs": 1})
+    assert rival.results["test"]["js_divergence"].mean > 0
+
+
+def test_seeds_are_pooled_though_log_mu_is_not_kept(log):
+    for seed in (3, 4):
+        train(f"runs/{seed}", divergence_candidates=24, seed=seed, split_seed=1)
+    (pooled,) = compare(["runs/3", "runs/4"], ["ndcg@10", "js_divergence"]).policies
+    assert pooled.seeds == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"divergence_candidates": 1}, "divergence_candidates must be >= 2"),
+        ({"divergence_candidates": 26}, "divergence_candidates is 26, and the catalogue has 25"),
         ({"softmax": "some"}, "softmax must be full or sampled, got 'some'"),
         ({"learner": "sparse_adam"}, "learner cannot be sparse_adam with softmax: full"),
         ({"candidate_sampling": {"sample_num": 5}}, "candidate_sampling needs softmax: sampled"),
