@@ -86,7 +86,7 @@ class InBatchSampler:
         """Each of ``action`` once, weighted by c / ((N − 1) · share in the training data)."""
         item, drawn = torch.unique(action, return_counts=True)
         others = math.log(max(len(action) - 1, 1))
-        log_expected = self._log_share.to(item.device)[item] + others
+        log_expected = self._log_share[item.cpu()].to(item.device) + others
         return Candidates(item, drawn.double().log() - log_expected)
 
 

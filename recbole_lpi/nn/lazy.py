@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.nn.utils import clip_grad_norm_
 
 
 def stretch(weight: Tensor, start: int, stop: int) -> Tensor:
@@ -91,6 +91,7 @@ def clip_gradients(
             values.append(parameter.grad._values())
         else:
             values.append(parameter.grad)
-    factor = (max_norm / (get_total_norm(values, norm_type) + 1e-6)).clamp(max=1.0)
+    norms = torch.stack([torch.linalg.vector_norm(value, norm_type) for value in values])
+    factor = (max_norm / (torch.linalg.vector_norm(norms, norm_type) + 1e-6)).clamp(max=1.0)
     for value in values:
         value.mul_(factor)
