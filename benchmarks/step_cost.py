@@ -93,7 +93,7 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
     catalogue = form_of(form)
 
     def step() -> Tensor:
-        estimation.catalogue_pass = catalogue
+        estimation.catalogue_pass = catalogue  # type: ignore[attr-defined]
         optimiser.zero_grad()
         state.grad = None
         learnt = estimation.learn(*common)

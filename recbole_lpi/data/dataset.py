@@ -230,6 +230,12 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         return float(self.sessions.rewards[self.places].max(initial=0.0))
 
     @property
+    def item_counts(self) -> np.ndarray:
+        """How many events that carry loss in training are of each item, int64 [A]."""
+        places = sequences.target_places(self.training_windows)
+        return np.bincount(self.sessions.items[places], minlength=self.item_num)[1:]
+
+    @property
     def item_list(self) -> str:
         """RecBole's name of the column of items before an event."""
         return f"{self.settings.ITEM_ID_FIELD}{self.config['LIST_SUFFIX']}"

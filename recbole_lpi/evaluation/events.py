@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches
+from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.nn.catalogue import Table
-from recbole_lpi.nn.ranking import RankingStatistics, Scores, ranking_pass
+from recbole_lpi.nn.ranking import Scores, ranking_pass
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 
@@ -62,6 +63,8 @@ class EventTable:
         rank: of the logged item among all, from 1; ties get the mean of best and worst.
         log_pi, log_mu: natural logarithms for the logged item.
         js, kl: divergence of π from μ̂ in nats. These and log_mu are NaN without a logging policy.
+        js_stderr, kl_stderr: of having estimated them on candidates; None where they are exact.
+            Then log_mu, which takes the whole catalogue, is NaN.
         imputed_reward: r̂ of the first K choices [N, K]; None where no reward was imputed.
     """
 
@@ -77,6 +80,8 @@ class EventTable:
     js: np.ndarray
     kl: np.ndarray
     imputed_reward: np.ndarray | None = None
+    js_stderr: np.ndarray | None = None
+    kl_stderr: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rank)
@@ -94,12 +99,9 @@ class EventTable:
         ):  # fmt: skip
             columns[name] = pl.Series(tokens.astype(str).tolist()).gather(columns[name])
         columns["event"] = pl.Series(self.event.tolist(), dtype=pl.String)
-        if self.imputed_reward is None:
-            del columns["imputed_reward"]
+        columns = {name: column for name, column in columns.items() if column is not None}
         frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})
-        if not self.has_logging_policy:
-            nothing = [pl.lit(None, dtype=pl.Float32).alias(n) for n in ("log_mu", "js", "kl")]
-            frame = frame.with_columns(nothing)
+        frame = frame.with_columns(pl.col("log_mu", "js", "kl").fill_nan(None))
         beside = path.with_name(path.name + ".part")
         frame.write_parquet(beside)
         beside.replace(path)
@@ -134,10 +136,20 @@ def by_windows(policy: Policy, device: torch.device) -> Ranker:
     """A policy that reads whole windows, one encoder pass for all events of a batch."""
 
     def ranker(batch: Batch) -> Scorer:
-        state = policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
+        state = _states(policy, batch, device)
         return lambda chunk: (state[chunk], policy.policy_table)
 
     return ranker
+
+
+def _states(policy: Policy, batch: Batch, device: torch.device) -> Tensor:
+    """Of the events that count, [N, D]."""
+    return policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
+
+
+def _logits(scores: Scores) -> Tensor:
+    """Written down, [n, A]."""
+    return scores if isinstance(scores, Tensor) else scores[1].outputs(scores[0])
 
 
 def by_rows(logits: Callable[[np.ndarray], Tensor], held: Held) -> Ranker:
@@ -158,11 +170,11 @@ def event_table(
     logging: Policy | None = None,
     progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
     imputed: tuple[Impute, int] | None = None,
+    candidates: int | None = None,
 ) -> EventTable:
     """``rank_events`` of a policy; the caller sets eval mode."""
-    with torch.no_grad():
-        ranker = by_windows(policy, device)
-        return rank_events(ranker, held, batch_size, device, logging, progress, imputed)
+    ranker = by_windows(policy, device)
+    return rank_events(ranker, held, batch_size, device, logging, progress, imputed, candidates)
 
 
 @torch.no_grad()
@@ -174,6 +186,7 @@ def rank_events(
     logging: Policy | None = None,
     progress: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
     imputed: tuple[Impute, int] | None = None,
+    candidates: int | None = None,
 ) -> EventTable:
     """Rank every held-out event against the whole catalogue.
 
@@ -184,6 +197,7 @@ def rank_events(
         logging: the logging policy μ̂, for the divergences.
         progress: wraps the list of batches, to show a bar.
         imputed: what imputes rewards, and of how many first choices.
+        candidates: of an event, on which its divergences are estimated; None: exact.
 
     Raises:
         FloatingPointError: a logit is not finite where it must be.
@@ -191,18 +205,31 @@ def rank_events(
     windows, store = held.windows, held.sessions
     most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
     top = min(imputed[1], held.item_num - 1) if imputed else 0
+    estimate: DivergenceEstimator | None = None
+    if logging is not None and candidates is not None:
+        counts = np.bincount(store.items, minlength=held.item_num)[1:]
+        estimate = DivergenceEstimator(candidates, counts, device)
+        most = max(
+            1, min(most, MATRIX_ELEMENTS // (candidates * logging.policy_table.weight.shape[1]))
+        )
     place = held.places
     columns: dict[str, np.ndarray] = {}
     for index in progress(evaluation_batches(windows, batch_size)):
         batch = held.batch(windows.take(index))
-        scores = ranker(batch)
-        scores_mu = None if logging is None else by_windows(logging, device)(batch)
+        scorer = ranker(batch)
+        state_mu = None if logging is None else _states(logging, batch, device)
         action = batch.action[batch.counts].to(device) - 1
         rows = np.searchsorted(place, batch.place[batch.counts].numpy())
         for i in range(0, len(action), most):
             part = slice(i, min(i + most, len(action)))
-            mu = None if scores_mu is None else scores_mu(part)
-            found = ranking_pass(scores(part), action[part], mu, top)
+            scores, mu = scorer(part), None
+            if logging is not None and state_mu is not None:
+                mu = state_mu[part], logging.policy_table
+            if estimate is not None and mu is not None:
+                scores = _logits(scores)
+                _write(columns, estimate(scores, *mu), rows[part], len(place))
+                mu = None
+            found = ranking_pass(scores, action[part], mu, top)
             if not torch.isfinite(found.log_pi).all():  # ranks would look like perfect ones
                 raise FloatingPointError("scores of held-out events are not finite")
             _write(columns, found, rows[part], len(place))
@@ -225,12 +252,12 @@ def rank_events(
         js=column("js"),
         kl=column("kl"),
         imputed_reward=None if rewards is None else rewards.astype(np.float32),
+        js_stderr=columns.get("js_stderr"),
+        kl_stderr=columns.get("kl_stderr"),
     )
 
 
-def _write(
-    columns: dict[str, np.ndarray], found: RankingStatistics, rows: np.ndarray, count: int
-) -> None:
+def _write(columns: dict[str, np.ndarray], found: NamedTuple, rows: np.ndarray, count: int) -> None:
     """Statistics of some events into their rows of the columns of all ``count``."""
     for name, value in found._asdict().items():
         if value is not None:

@@ -38,7 +38,10 @@ def label(model: str, settings: dict[str, Any]) -> str:
 
 
 class LoggingPolicies:
-    """Logging policies told apart by what they say of the events, wherever they were kept."""
+    """Logging policies told apart by what they say of the events, wherever they were kept.
+
+    A run that estimated its divergences did not keep that: its logging policy goes by its name.
+    """
 
     def __init__(self) -> None:
         self.known: list[tuple[str, np.ndarray]] = []
@@ -47,10 +50,12 @@ class LoggingPolicies:
         """Of the policy that gave ``log_mu`` [N]; None for none."""
         if log_mu is None:
             return None
-        for number, (_, other) in enumerate(self.known):
-            if np.abs(other - log_mu).max(initial=0) <= SAME_POLICY:
+        own = Path(str(run.config.get("logging_policy"))).name
+        for number, (name, other) in enumerate(self.known):
+            apart = np.abs(other - log_mu).max(initial=0)
+            if name == own if np.isnan(apart) else apart <= SAME_POLICY:
                 return number
-        self.known.append((Path(str(run.config.get("logging_policy"))).name, log_mu))
+        self.known.append((own, log_mu))
         return len(self.known) - 1
 
     def name(self, number: int | None) -> str:

@@ -21,11 +21,11 @@ from recbole_lpi.host.properties import (
     kind_of_file,
     policies_alone,
 )
-from recbole_lpi.host.training import RunSettings, TrainingSettings
+from recbole_lpi.host.training import SPARSE, RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
 from recbole_lpi.models import FLOORS
 from recbole_lpi.models.encoders import make_encoder, unread_settings
-from recbole_lpi.models.settings import NetworkSettings
+from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.settings import SettingError, suggest
 
@@ -154,14 +154,29 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
             make_encoder(network, DataSettings.of(config).max_length)
+        _check_softmax(config)
         _check_objective(model, config)
     elif model in FLOORS:
         for kind in FLOORS[model].read:
             settings.read(kind, config)
+    elif str(values.get("learner")).lower() == SPARSE:
+        raise SettingError(
+            f"learner: sparse_adam is for policies with softmax: sampled; {model} of RecBole has "
+            "dense gradients: set learner: adam"
+        )
     elif values.get("evaluate_first_event"):
         raise SettingError(
             f"evaluate_first_event: {model} of RecBole cannot predict from an empty history; "
             "policies and floors can"
+        )
+
+
+def _check_softmax(config: _Known) -> None:
+    sampling = settings.read(SoftmaxSettings, config).candidate_sampling
+    if sampling and sampling.distribution == "in_batch" and config["reward_sampling"]:
+        raise SettingError(
+            "candidate_sampling: distribution cannot be in_batch with reward_sampling: how often "
+            "an item comes up in a batch drawn by reward is not known; set popularity"
         )
 
 

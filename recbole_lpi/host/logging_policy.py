@@ -19,7 +19,7 @@ from recbole_lpi.host.locks import alone
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
-from recbole_lpi.models.settings import NetworkSettings
+from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.settings import SettingError
 
 
@@ -56,7 +56,9 @@ def identity(config: Any, train: PolicyDataset) -> str:
     network["code"] = code_hash(network["encoder"])
     s = train.settings
     inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
-    text = json.dumps([network, inputs], sort_keys=True)
+    softmax = settings.read(SoftmaxSettings, config)
+    trained = [asdict(softmax)] if softmax.softmax == "sampled" else []
+    text = json.dumps([network, inputs, *trained], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -104,10 +106,15 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
 def _own_config(config: Any, train: PolicyDataset) -> Any:
     """A LoggingPolicy with its own defaults, its seed among them, for the data at hand.
 
-    A policy is compared with one of its own encoder, any other model with the default one.
+    A policy is compared with one of its own encoder and softmax, any other model with the default
+    one.
     """
     given, s = checkpoints.plain_config(config), train.settings
-    names = _shared() | (_names(NetworkSettings) if config["model"] in MODELS else set())
+    names = _shared()
+    if config["model"] in MODELS:
+        names |= _names(NetworkSettings) | _names(SoftmaxSettings)
+        if not settings.read(SoftmaxSettings, config).sparse:
+            names -= {"learner"}
     data = {key: given[key] for key in names if key in given}
     data |= {
         "split_seed": s.seed if s.split_seed is None else s.split_seed,

@@ -79,8 +79,9 @@ class RowTrainer(PolicyTrainer):
             return torch.as_tensor(scores)
 
         mu = self._mu if divergence else None
-        size = self.settings.eval_batch_size
-        return rank_events(by_rows(logits, held), held, size, self.device, mu, bar, imputed)
+        size, number = self.settings.eval_batch_size, self.settings.divergence_candidates
+        ranker = by_rows(logits, held)
+        return rank_events(ranker, held, size, self.device, mu, bar, imputed, number)
 
 
 def training_loader(config: Any, train: PolicyDataset) -> TrainDataLoader:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from recbole.trainer import AbstractTrainer
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_lpi.data.dataset import PolicyDataset
@@ -31,6 +30,7 @@ from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses
+from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.settings import SettingError
 
 Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
@@ -80,7 +80,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
         """Of all parameters, where the model has any."""
-        return self.settings.optimiser(self.model.parameters())
+        tables = getattr(self.model, "sparse_parameters", ())
+        return self.settings.optimiser(self.model.parameters(), tables)
 
     # ------------------------------------------------------------------ RecBole's two calls
 
@@ -107,6 +108,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             )
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
+        self._check_candidates(train)
         with self._recording():
             if valid_data is not None and self.settings.imputes:
                 self._imputation = imputation.resolve(
@@ -245,7 +247,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if settings.clip_grad_norm:
             self.scaler.unscale_(self.optimizer)
             arguments: dict[str, Any] = dict(settings.clip_grad_norm)
-            clip_grad_norm_(self.model.parameters(), **arguments)
+            clip_gradients(self.model.parameters(), **arguments)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return {k: v.detach() for k, v in {**losses.parts, **losses.diagnostics}.items()}
@@ -300,13 +302,31 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             rewards = ImputedRewards(self._imputation, held.sessions, held.part, held.item_num)
             imputed = rewards, max(self.settings.topk)
         table = self._table(held, whole, bar, imputed)
+        for name, each in (("js", table.js_stderr), ("kl", table.kl_stderr)):
+            if each is not None:
+                error = np.sqrt(np.square(each, dtype=np.float64).sum()) / len(each)
+                self.logger.info(
+                    f"{held.part_name} {name}_divergence is estimated from "
+                    f"{self.settings.divergence_candidates} candidates an event: standard error "
+                    f"of that {error:.2g}, part of the one reported"
+                )
         return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
 
     def _table(
         self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
     ) -> EventTable:
         mu, size = self.model.logging_policy if divergence else None, self.settings.eval_batch_size
-        return event_table(self.model, held, size, self.device, mu, bar, imputed)
+        number = self.settings.divergence_candidates
+        return event_table(self.model, held, size, self.device, mu, bar, imputed, number)
+
+    def _check_candidates(self, train: PolicyDataset) -> None:
+        """SettingError if an estimate would take more than what it is an estimate of."""
+        number, items = self.settings.divergence_candidates, train.item_num - 1
+        if number is not None and number > items:
+            raise SettingError(
+                f"divergence_candidates is {number}, and the catalogue has {items} items: leave it "
+                "empty, for the exact divergence"
+            )
 
     def _check_criterion(self, valid: PolicyDataset) -> None:
         """SettingError if the metric that picks the epoch would be over nothing."""

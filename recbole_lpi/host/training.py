@@ -13,6 +13,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
 from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
+from recbole_lpi.nn.lazy import LazyAdam
 from recbole_lpi.settings import Config
 
 LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -23,6 +24,7 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
 }
 FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
+SPARSE = "sparse_adam"
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class TrainingSettings:
         train_batch_size: sessions per step, on average.
         reward_sampling: what an epoch learns from is drawn by reward; None: every session.
         eval_batch_size: windows per evaluation pass.
-        learner, learning_rate, weight_decay: the optimiser, by RecBole's names.
+        learner, learning_rate, weight_decay: the optimiser, by RecBole's names; ``sparse_adam`` is
+            lazy Adam on tables of items and Adam on the rest (``nn.lazy.LazyAdam``).
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
         eval_step: epochs between validations; stopping_step: validations without a better score
             before training stops.
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        divergence_candidates: items an event on which its divergence from the logging policy is
+            estimated, ≥ 2; None: exact, over the catalogue.
         imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
         imputation_model: ``auto``, or the file or folder of one that was fitted.
         imputation_dir: where ``auto`` keeps those it fitted.
@@ -64,6 +69,7 @@ class TrainingSettings:
     click_events: tuple[str, ...] = ("click", "rated")
     logging_policy: str = "auto"
     logging_policy_dir: str = "runs/logging_policy"
+    divergence_candidates: int | None = None
     imputation: ImputationSettings = field(default_factory=ImputationSettings)
     imputation_model: str = "auto"
     imputation_dir: str = "runs/imputation"
@@ -73,10 +79,19 @@ class TrainingSettings:
         for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        number = self.divergence_candidates
+        if number is not None and number < 2:
+            raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
-        if self.learner.lower() not in LEARNERS:
-            raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, got {self.learner!r}")
+        learners = (*LEARNERS, SPARSE)
+        if self.learner.lower() not in learners:
+            raise ValueError(f"learner must be one of {', '.join(learners)}, got {self.learner!r}")
+        if self.learner.lower() == SPARSE and self.weight_decay:
+            raise ValueError(
+                f"weight_decay cannot be {self.weight_decay} with learner: sparse_adam: it would "
+                "move every row at every step, and only those touched are; set 0, or learner: adam"
+            )
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
         names_at(self.metrics, self.topk)
@@ -130,9 +145,13 @@ class TrainingSettings:
             "reward": (*self.purchase_events, *self.click_events),
         }.get(kind)
 
-    def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser over ``parameters``."""
+    def optimiser(
+        self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()
+    ) -> torch.optim.Optimizer:
+        """The optimiser over ``parameters``, of which ``tables`` have sparse gradients."""
         name = self.learner.lower()
+        if name == SPARSE:
+            return LazyAdam(parameters, tables, self.learning_rate)
         learner: Any = LEARNERS[name]
         how = {"fused": True} if name in FUSED else {}
         optimiser: torch.optim.Optimizer = learner(

@@ -6,11 +6,14 @@ i + 1 wherever its discount is not 0. One catalogue product therefore also serve
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from recbole_lpi.nn.candidates import Candidates, candidate_pass
 from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
     Logging,
@@ -91,10 +94,12 @@ def learn(
     settings: ObjectiveSettings,
     heads: Heads,
     logging: Logging | None = None,
+    candidates: Candidates | None = None,
 ) -> Learnt:
     """One pass over the catalogue for the policy, and the errors of its heads.
 
     ``logging`` is the given logging policy; ValueError where the objective needs one and has none.
+    ``candidates`` stand for the catalogue where they are given.
     """
     if objective.needs_logging_policy(settings) and logging is None:
         raise ValueError("this objective needs a logging policy (logging_policy)")
@@ -102,7 +107,7 @@ def learn(
     known = _known(events, settings, values)
     propensity = None
     if heads.propensity is not None:
-        propensity = _propensity(events, heads.propensity)
+        propensity = _propensity(events, heads.propensity, candidates)
         known["log_mu"] = propensity.statistics.log_pi
     baseline = None
     if objective.learns == "advantage" and heads.q is not None:
@@ -120,7 +125,8 @@ def learn(
         weight = objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
         return weight * events.sample_weight[part]
 
-    learnt = catalogue_pass(events.state, events.action, policy, weigh, rows, logging)
+    over = _pass(candidates)
+    learnt = over(events.state, events.action, policy, weigh, rows, logging)
     errors = _td_errors(events, settings, values, heads, learnt.statistics)
     errors = {name: events.sample_weight * error for name, error in errors.items()}
     return Learnt(learnt, errors, None if propensity is None else propensity.loss)
@@ -168,13 +174,18 @@ def _known(events: Events, settings: ObjectiveSettings, values: Values) -> dict[
     return {name: value.detach() for name, value in known.items()}
 
 
-def _propensity(events: Events, head: PropensityHead) -> PolicyLoss:
+def _pass(candidates: Candidates | None) -> Callable[..., PolicyLoss]:
+    """Over the catalogue, or over what stands for it."""
+    return partial(candidate_pass, candidates=candidates) if candidates else catalogue_pass
+
+
+def _propensity(events: Events, head: PropensityHead, candidates: Candidates | None) -> PolicyLoss:
     """Maximum likelihood of the head, the encoder left alone."""
 
     def as_sampled(part: slice, catalogue: CatalogueStatistics) -> Tensor:
         return events.sample_weight[part]
 
-    return catalogue_pass(events.state.detach(), events.action, head.table, as_sampled)
+    return _pass(candidates)(events.state.detach(), events.action, head.table, as_sampled)
 
 
 def _td_errors(

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.sequences import Batch
+from recbole_lpi.models.candidates import make_sampler
 from recbole_lpi.models.encoders import make_encoder
 from recbole_lpi.models.estimation import Events, Heads, learn
-from recbole_lpi.models.settings import NetworkSettings
+from recbole_lpi.models.settings import CandidateSettings, NetworkSettings, SoftmaxSettings
+from recbole_lpi.nn.candidates import Sampler
 from recbole_lpi.nn.catalogue import Logging, Table
 from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
+from recbole_lpi.nn.lazy import stretch
 from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 from recbole_lpi.objectives.weights import uniform
 
@@ -43,11 +46,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
     """π(a | x) = softmax of state(x) · row(a), trained by the row of OBJECTIVES of its name.
 
     The rows are the item embedding, which the encoder reads, or with ``tie_weights: False`` a
-    matrix of their own.
+    matrix of their own. With ``softmax: sampled`` the softmax of a training step is estimated from
+    candidates, and with ``learner: sparse_adam`` the gradients of tables of items are sparse.
 
     Args:
         config: RecBole's.
-        dataset: gives the number of items.
+        dataset: gives the number of items and, for candidates, how often each was logged.
         encoder: [B, L, D] item embeddings to [B, L, D] states, causal; the settings' if None.
         heads: auxiliary heads by name, in the place of those the settings ask for: ``q`` a
             ModuleList of one or two like QHead, ``value`` like ValueHead, ``propensity`` like
@@ -70,9 +74,16 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         self.objective.check(type(self).__name__, self.settings)
         self.max_reward = float(dataset.max_reward)
         self.opens_sessions = bool(config["evaluate_first_event"])
+        softmax = settings.read(SoftmaxSettings, config)
+        self.sparse = softmax.sparse
+        self.candidates: Sampler | None = None
+        if softmax.softmax == "sampled":
+            sampling = softmax.candidate_sampling or CandidateSettings()
+            self.candidates = make_sampler(sampling, dataset.item_counts)
         self.item_embedding = nn.Embedding(
-            self.n_items + self.opens_sessions, network.hidden_size, padding_idx=0
-        )
+            self.n_items + self.opens_sessions, network.hidden_size, padding_idx=0,
+            sparse=self.sparse,
+        )  # fmt: skip
         with torch.no_grad():
             self.item_embedding.weight[1:].normal_(std=network.initializer_range)
         self.output_embedding: nn.Parameter | None = None
@@ -94,10 +105,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         if name == "value":
             return ValueHead(size)
         if name == "propensity":
-            return PropensityHead(items, size, std)
+            return PropensityHead(items, size, std, self.sparse)
         # A second Q head values what the first one chose.
         double = self.settings.value_estimator in (None, "double_q")
-        return nn.ModuleList(QHead(items, size, std) for _ in range(1 + double))
+        return nn.ModuleList(QHead(items, size, std, self.sparse) for _ in range(1 + double))
 
     @property
     def logging_policy(self) -> PolicyRecommender | None:
@@ -119,8 +130,16 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
     def policy_table(self) -> Table:
         """Rows of the A items: of the embedding, without padding and start token, or their own."""
         if self.output_embedding is not None:
-            return Table(self.output_embedding)
-        return Table(self.item_embedding.weight[1 : self.n_items])
+            return Table(self.output_embedding, sparse=self.sparse)
+        return Table(stretch(self.item_embedding.weight, 1, self.n_items), sparse=self.sparse)
+
+    @property
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The tables of items whose gradients are sparse."""
+        own = [self.output_embedding] if self.sparse and self.output_embedding is not None else []
+        parts = [part for part in self.modules() if part is not self]
+        sparse = (part for part in parts if getattr(part, "sparse", False))
+        return own + [table for part in sparse for table in part.parameters(recurse=False)]
 
     def forward(self, item_seq: Tensor) -> Tensor:
         """States after each position: item_seq [B, L], padded on the right, to [B, L, D]."""
@@ -142,9 +161,11 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             torch.full_like(reward, self.max_reward),
             sample_weight,
         )
+        heads = self._heads()
+        candidates = None if self.candidates is None else self.candidates.draw(events.action)
         learnt = learn(
-            events, self.policy_table, self._objective_now(), self.settings, self._heads(),
-            self._logging_of(batch),
+            events, self.policy_table, self._objective_now(), self.settings, heads,
+            self._logging_of(batch), candidates,
         )  # fmt: skip
         weight, drawn = learnt.policy.weight, sample_weight.sum()
         size = weight.abs().sum() / drawn

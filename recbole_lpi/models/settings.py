@@ -7,6 +7,9 @@ from typing import Any
 
 from recbole_lpi.nn.encoder import ACTIVATIONS
 
+DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
+SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -52,3 +55,65 @@ class NetworkSettings:
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class CandidateSettings:
+    """How candidates of ``softmax: sampled`` are drawn; ValueError names what is wrong.
+
+    Attributes:
+        distribution: ``popularity``, by (how often an item is logged in the training data + 1) to
+            the power of alpha; ``uniform``; or ``in_batch``, the logged items of the batch itself.
+        sample_num: items drawn for a batch, which all its events share, ≥ 1; None: 2048. In a batch
+            there are as many as there are.
+        alpha: ≥ 0, of popularity; None: 0.75.
+    """
+
+    distribution: str = "popularity"
+    sample_num: int | None = None
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.distribution not in DISTRIBUTIONS:
+            raise ValueError(
+                f"distribution must be one of {', '.join(DISTRIBUTIONS)}, got {self.distribution!r}"
+            )
+        if self.sample_num is not None and self.sample_num < 1:
+            raise ValueError(f"sample_num must be >= 1, got {self.sample_num}")
+        if self.alpha is not None and not 0 <= self.alpha < float("inf"):
+            raise ValueError(f"alpha must be >= 0 and finite, got {self.alpha}")
+        if self.alpha is not None and self.distribution != "popularity":
+            raise ValueError(f"alpha is of popularity, and distribution is {self.distribution}")
+        if self.sample_num is not None and self.distribution == "in_batch":
+            raise ValueError("sample_num cannot be set in_batch: its logged items are drawn, all")
+
+
+@dataclass(frozen=True)
+class SoftmaxSettings:
+    """Over what the policy is normalised in training. ValueError names what is wrong.
+
+    Attributes:
+        softmax: ``full``, over the catalogue; or ``sampled``, estimated from candidates.
+        candidate_sampling: how those are drawn.
+        learner: the optimiser; of ``sparse_adam``, tables of items get sparse gradients.
+    """
+
+    softmax: str = "full"
+    candidate_sampling: CandidateSettings | None = None
+    learner: str = "adam"
+
+    def __post_init__(self) -> None:
+        if self.softmax not in ("full", "sampled"):
+            raise ValueError(f"softmax must be full or sampled, got {self.softmax!r}")
+        if self.softmax == "full" and self.candidate_sampling is not None:
+            raise ValueError("candidate_sampling needs softmax: sampled; softmax is full")
+        if self.softmax == "full" and self.sparse:
+            raise ValueError(
+                "learner cannot be sparse_adam with softmax: full, which gives every row of a "
+                "table a gradient at every step; set softmax: sampled, or learner: adam"
+            )
+
+    @property
+    def sparse(self) -> bool:
+        """Whether tables get sparse gradients."""
+        return self.learner.lower() == "sparse_adam"

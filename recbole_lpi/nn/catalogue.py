@@ -23,10 +23,14 @@ LOG2_E = 1 / LOG_2
 
 
 class Table(NamedTuple):
-    """Rows of items, weight [A, D] and bias [A] or None; outputs are state @ weight.T + bias."""
+    """Rows of items, weight [A, D] and bias [A] or None; outputs are state @ weight.T + bias.
+
+    With ``sparse``, rows that are taken out by ``at`` and ``gather`` get a sparse gradient.
+    """
 
     weight: Tensor
     bias: Tensor | None = None
+    sparse: bool = False
 
     def outputs(self, state: Tensor) -> Tensor:
         """[N, D] -> [N, A]."""
@@ -36,10 +40,20 @@ class Table(NamedTuple):
         """The table in another precision."""
         return Table(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
 
+    def at(self, item: Tensor) -> Table:
+        """The rows of some items, in any shape: weight [..., D] and bias [...]."""
+        if not self.sparse:
+            return Table(self.weight[item], None if self.bias is None else self.bias[item])
+        bias = None
+        if self.bias is not None:
+            bias = torch.gather(self.bias, 0, item.flatten(), sparse_grad=True).view(item.shape)
+        return Table(F.embedding(item, self.weight, sparse=True), bias)
+
     def gather(self, state: Tensor, item: Tensor) -> Tensor:
         """Output of one item per state: state [N, D], item [N] -> [N]; or [N, 1, D], [N, n]."""
-        output = (state * self.weight[item]).sum(-1)
-        return output if self.bias is None else output + self.bias[item]
+        weight, bias, _ = self.at(item)
+        output = (state * weight).sum(-1)
+        return output if bias is None else output + bias
 
 
 class CatalogueStatistics(NamedTuple):
@@ -222,7 +236,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         with torch.autocast(device.type, enabled=False):
             pi = in_bits(state, Table(weight), lower)
             mu = None if logging is None else in_bits(*logging, lower)
-            values = None if q is None else Product(state.to(lower), *q.to(lower))
+            values = None if q is None else Product(state.to(lower), *q.to(lower)[:2])
             logged = pi.gather(action, dtype)[:, None]
             logged_mu = None if mu is None else mu.gather(action, dtype)[:, None]
             exact, learns_state = state.to(dtype), ctx.needs_input_grad[0]
@@ -274,7 +288,7 @@ def product_dtype(state: Tensor) -> torch.dtype:
 def in_bits(state: Tensor, table: Table, dtype: torch.dtype) -> Product:
     """Logits over log 2, since 2^x is faster than e^x."""
     bias = None if table.bias is None else table.bias * LOG2_E
-    return Product((state * LOG2_E).to(dtype), *Table(table.weight, bias).to(dtype))
+    return Product((state * LOG2_E).to(dtype), *Table(table.weight, bias).to(dtype)[:2])
 
 
 def nats(bits: Tensor) -> Tensor:

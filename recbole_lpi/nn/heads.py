@@ -9,17 +9,23 @@ from recbole_lpi.nn.catalogue import Table
 
 
 class QHead(nn.Module):
-    """Q(x, a) of every item, s · wₐ + bₐ, as a table [A, D] whose rows can be gathered."""
+    """Q(x, a) of every item, s · wₐ + bₐ, as a table [A, D] whose rows can be gathered.
 
-    def __init__(self, n_items: int, hidden_size: int, std: float = 0.02) -> None:
+    ``sparse``: their gradient is, as that of ``nn.Embedding``.
+    """
+
+    def __init__(
+        self, n_items: int, hidden_size: int, std: float = 0.02, sparse: bool = False
+    ) -> None:
         super().__init__()
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(n_items, hidden_size).normal_(std=std))
         self.bias = nn.Parameter(torch.zeros(n_items))
 
     @property
     def table(self) -> Table:
         """The head as rows for the catalogue pass."""
-        return Table(self.weight, self.bias)
+        return Table(self.weight, self.bias, self.sparse)
 
 
 class ValueHead(nn.Module):
@@ -37,13 +43,19 @@ class ValueHead(nn.Module):
 
 
 class PropensityHead(nn.Module):
-    """μ̂(a | x) ∝ exp(s · wₐ), learnt on states it sends no gradient to (Chen et al. 2019)."""
+    """μ̂(a | x) ∝ exp(s · wₐ), learnt on states it sends no gradient to (Chen et al. 2019).
 
-    def __init__(self, n_items: int, hidden_size: int, std: float = 0.02) -> None:
+    ``sparse``: the gradient of its rows is, as that of ``nn.Embedding``.
+    """
+
+    def __init__(
+        self, n_items: int, hidden_size: int, std: float = 0.02, sparse: bool = False
+    ) -> None:
         super().__init__()
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(n_items, hidden_size).normal_(std=std))
 
     @property
     def table(self) -> Table:
         """The head as rows for the catalogue pass."""
-        return Table(self.weight)
+        return Table(self.weight, sparse=self.sparse)

@@ -178,4 +178,4 @@ def _outputs(scores: Scores) -> Outputs:
         return Matrix(scores)
     state, table = scores
     dtype = product_dtype(state)
-    return Product(state.to(dtype), *table.to(dtype))
+    return Product(state.to(dtype), *table.to(dtype)[:2])

@@ -133,7 +133,7 @@ def test_means_of_q_stay_in_full_precision_under_autocast():
     f = lambda t: t.float()  # noqa: E731
     tables = [
         Table(f(policy.weight)),
-        Table(*map(f, q)),
+        Table(f(q.weight), f(q.bias)),
         (f(logging[0]), Table(f(logging[1].weight))),
     ]
     exact = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
@@ -154,7 +154,7 @@ def test_gradients_under_autocast_are_those_of_full_precision_as_far_as_it_goes(
         s, w = f(state).requires_grad_(), f(policy.weight).requires_grad_()
         with torch.autocast("cpu", dtype=dtype, enabled=enabled):
             found = catalogue_pass(
-                s, action, Table(w), one, Table(*map(f, q)),
+                s, action, Table(w), one, Table(f(q.weight), f(q.bias)),
                 (f(logging[0]), Table(f(logging[1].weight))), chunk=7, tile=90,
             )  # fmt: skip
         found.loss.backward()

@@ -1,0 +1,190 @@
+"""A million items: what a training step and a run cost with sampled softmax.
+
+    python benchmarks/large_catalogue.py            # needs 8 GB; minutes on two cores
+
+A synthetic log in which every item occurs, of sessions that mix popular items with rare ones. Step
+times are medians over batches of 256 sessions, lazy rows (``learner: sparse_adam``) and dense Adam
+in turn in one process, by the clock and in CPU seconds of all threads; a peak is that of a process
+of its own that loads the log and takes a few steps; and a run, from the log to metrics.json, is one
+more process: a tenth of the sessions once (``--fraction=1`` for all), 100 to validate and to test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+import torch
+import typer
+
+LENGTH = 12  # events of a session on average; an event in five is a purchase
+COMMON: dict[str, Any] = {
+    "softmax": "sampled", "logging_policy": "none", "epochs": 1, "show_progress": False,
+    "split_ratio": [None, 100, 100], "USER_ID_FIELD": "session_id",
+}  # fmt: skip
+ESTIMATORS = {"V(x)": "td_residual", "Q(x, a), two heads": "analytic"}
+LEARNERS = {"lazy rows": "sparse_adam", "dense Adam": "adam"}
+
+
+def generate(folder: Path, items: int, seed: int = 0) -> None:
+    """``catalogue.inter``: each item once, and as many events again by a power law."""
+    rng = np.random.default_rng(seed)
+    popular = items * rng.power(0.3, items)  # density ~ rank^(−0.7)
+    item = rng.permutation(np.concatenate([np.arange(items), popular.astype(np.int64)]))
+    session = np.sort(rng.integers(len(item) // LENGTH, size=len(item)))
+    bought = rng.random(len(item)) < 0.2
+    frame = pl.DataFrame(
+        {
+            "session_id:token": session,
+            "item_id:token": item,
+            "timestamp:float": np.arange(len(item)) + 1_500_000_000,
+            "event:token": np.where(bought, "purchase", "click"),
+            "reward:float": np.where(bought, 1.0, 0.2),
+        }
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "catalogue.inter.part"
+    frame.write_csv(part, separator="\t")
+    part.replace(folder / "catalogue.inter")
+
+
+def given(work: Path, **settings: Any) -> dict[str, Any]:
+    return {**COMMON, "data_path": str(work), **settings}
+
+
+def trainer(train: Any, work: Path, **settings: Any) -> Any:
+    """A trainer of LPIRL on the log, which has been read once."""
+    from recbole_lpi.host.rivals import make_model
+    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.host.trainer import PolicyTrainer
+
+    config = make_config("LPIRL", "catalogue", (), given(work, **settings))
+    torch.manual_seed(0)
+    return PolicyTrainer(config, make_model(config, train))
+
+
+def training_part(work: Path) -> Any:
+    from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host.memory import keep_freed_memory
+    from recbole_lpi.host.runner import make_config
+
+    keep_freed_memory()
+    return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
+
+
+def take_steps(
+    train: Any, trainers: dict[str, Any], steps: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Seconds and CPU seconds of steps, trainers in turn on each batch; the first one warms up."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in trainers}
+    batches = next(iter(trainers.values()))._batches(train, np.random.default_rng(0))
+    for one in trainers.values():
+        one._windows = train.training_windows
+        one.model.train()
+    for step, index in enumerate(batches[: steps + 1]):
+        for name, one in trainers.items():
+            began = time.perf_counter(), time.process_time()
+            with torch.autograd.set_detect_anomaly(False):  # as the trainer does in an epoch
+                one._step(one._batch(train, index), 0, step)
+            if step:
+                clock, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+                times[name].append((clock, cpu))
+    return times
+
+
+# ---------------------------------------------------------------------- stages, a process each
+
+
+def step(work: Path, estimator: str, steps: int) -> dict[str, float]:
+    train = training_part(work)
+    trainers = {
+        name: trainer(train, work, learner=learner, advantage_estimator=estimator)
+        for name, learner in LEARNERS.items()
+    }
+    found: dict[str, float] = {}
+    for name, times in take_steps(train, trainers, steps).items():
+        clock, cpu = zip(*times, strict=True)
+        found |= {name: statistics.median(clock), f"{name}, CPU": statistics.median(cpu)}
+    return found
+
+
+def peak(work: Path, estimator: str, learner: str) -> dict[str, float]:
+    train = training_part(work)
+    one = trainer(train, work, learner=learner, advantage_estimator=estimator)
+    take_steps(train, {learner: one}, 5)
+    return {}
+
+
+def whole_run(work: Path, fraction: float) -> dict[str, float]:
+    from recbole_lpi.host.memory import keep_freed_memory
+    from recbole_lpi.host.runner import run
+
+    keep_freed_memory()
+    began = time.perf_counter()
+    drawn = {"alpha": 0, "replacement": False, "fraction": fraction} if fraction < 1 else None
+    settings = given(
+        work, learner="sparse_adam", run_dir=str(work / "run"), overwrite=True,
+        reward_sampling=drawn,
+    )  # fmt: skip
+    run("LPIRL", "catalogue", (), settings)
+    return {"seconds": time.perf_counter() - began}
+
+
+STAGES: dict[str, Callable[..., dict[str, float]]] = {"step": step, "peak": peak, "run": whole_run}
+
+
+def measured(work: Path, name: str, *arguments: Any) -> dict[str, float]:
+    """What the stage says of itself, and the peak of its process in GiB."""
+    stage = json.dumps([name, *arguments])
+    child = subprocess.Popen(
+        [sys.executable, __file__, "--stage", stage, "--work", str(work)], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    text = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"{name} failed")
+    found: dict[str, float] = json.loads(text.splitlines()[-1])
+    return {**found, "GiB": usage.ru_maxrss / 2**20}
+
+
+def main(
+    items: Annotated[int, typer.Option(help="Of the catalogue")] = 1_000_000,
+    steps: Annotated[int, typer.Option(help="Timed, of each")] = 20,
+    fraction: Annotated[float, typer.Option(help="Of the sessions, in the run")] = 0.1,
+    work: Annotated[Path, typer.Option(help="Folder for the log")] = Path("runs/large_catalogue"),
+    stage: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Print a table in Markdown, and what the run cost."""
+    if stage is not None:
+        name, *arguments = json.loads(stage)
+        print(json.dumps(STAGES[name](work, *arguments)))
+        return
+    work = work / str(items)
+    if not (work / "catalogue" / "catalogue.inter").is_file():
+        generate(work / "catalogue", items)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {items:,} items\n")
+    print("| LPIRL learns | learner | step, s | CPU, s | peak, GiB |")
+    print("| - | - | - | - | - |")
+    for words, estimator in ESTIMATORS.items():
+        times = measured(work, "step", estimator, steps)
+        for name, learner in LEARNERS.items():
+            most = measured(work, "peak", estimator, learner)["GiB"]
+            print(f"| {words} | {name} | {times[name]:.3f} | {times[f'{name}, CPU']:.3f} "
+                  f"| {most:.2f} |", flush=True)  # fmt: skip
+    whole = measured(work, "run", fraction)
+    print(f"\nA run on {fraction:.0%} of the sessions, from the log to metrics.json: "
+          f"{whole['seconds']:.0f} s, {whole['GiB']:.2f} GiB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

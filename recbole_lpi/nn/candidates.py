@@ -1,0 +1,154 @@
+"""Sampled softmax: what ``catalogue_pass`` gives, from a few candidates instead of all items.
+
+All events of a batch share one set of candidates S, and each adds its own logged item a:
+
+    log π(a | x) ≈ o_a − log( exp(o_a) + Σ_{j ∈ S, j ≠ a} (c_j / E[c_j]) exp(o_j) )
+
+o are logits, c_j is how often j was drawn and E[c_j] how often it is on average, so that the sum is
+an unbiased estimate of the one over all items but a: importance sampling (Bengio & Senécal 2008),
+done as a correction of logits by − log E[c_j] (log-Q, Yi et al. 2019). The logged item is always
+there and not by chance, so it has no correction, and where it was drawn too it counts once
+(Khrylchenko et al. 2025).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from recbole_lpi.nn.catalogue import (
+    CatalogueStatistics,
+    Logging,
+    PolicyLoss,
+    Table,
+    Weigh,
+)
+
+ORDER_SEED = 2020  # of the order in which items lie in strata
+
+
+class Candidates(NamedTuple):
+    """What stands for the catalogue: ``item`` [C], distinct, and ``log_weight`` [C], log c/E[c]."""
+
+    item: Tensor
+    log_weight: Tensor
+
+
+class Sampler(Protocol):
+    """What draws candidates for a batch of logged items."""
+
+    def draw(self, action: Tensor) -> Candidates:
+        """For logged items [N], 0 … A−1."""
+
+
+class StratifiedSampler:
+    """Items drawn with given expected numbers, of which none is above 1 and the sum is whole.
+
+    Items lie end to end in a random order, each as long as its expected number; the line is cut
+    into pieces of length 1, and in each piece one point is drawn uniformly. Those of length 1 come
+    first, a piece each: they are always drawn. One that lies across a cut can be drawn twice.
+
+    Args:
+        expected: float64 [A], each in (0, 1].
+    """
+
+    def __init__(self, expected: Tensor) -> None:
+        order = torch.randperm(len(expected), generator=torch.Generator().manual_seed(ORDER_SEED))
+        certain = expected[order] == 1
+        self._order = torch.cat([order[certain], order[~certain]])
+        self._reach = expected[self._order].cumsum(0)
+        self._log_expected = expected.log()
+        self._pieces = round(float(self._reach[-1]))
+
+    def draw(self, action: Tensor) -> Candidates:
+        """As many draws as the expected numbers add up to, whatever was logged."""
+        point = torch.arange(self._pieces) + torch.rand(self._pieces, dtype=torch.float64)
+        place = torch.searchsorted(self._reach[:-1], point, right=True)
+        item, drawn = torch.unique(self._order[place], return_counts=True)
+        log_weight = drawn.double().log() - self._log_expected[item]
+        return Candidates(item.to(action.device), log_weight.to(action.device))
+
+
+class InBatchSampler:
+    """The logged items of the batch itself: to an event, those of the N − 1 others are draws.
+
+    Args:
+        counts: how often each item is logged in the training data, [A].
+    """
+
+    def __init__(self, counts: Tensor) -> None:
+        self._log_share = (counts.double().clamp_min(1) / counts.sum()).log()
+
+    def draw(self, action: Tensor) -> Candidates:
+        """Each of ``action`` once, weighted by c / ((N − 1) · share in the training data)."""
+        item, drawn = torch.unique(action, return_counts=True)
+        others = math.log(max(len(action) - 1, 1))
+        log_expected = self._log_share[item.cpu()].to(item.device) + others
+        return Candidates(item, drawn.double().log() - log_expected)
+
+
+def candidate_pass(
+    state: Tensor,
+    action: Tensor,
+    policy: Table,
+    weigh: Weigh,
+    q: Table | None = None,
+    logging: Logging | None = None,
+    *,
+    candidates: Candidates,
+) -> PolicyLoss:
+    """``plain_pass`` with every sum and maximum over the catalogue taken over candidates.
+
+    Args: as of ``plain_pass``, and what to take for the catalogue. log π and log μ̂ are estimates;
+    E_π[Q] and E_μ̂[Q] are means under the probabilities so estimated (self-normalised importance
+    sampling); max Q and argmax Q are over the candidates and the logged item. With all items as
+    candidates, each drawn once as expected, all are exact.
+    """
+    if state.dim() != 2 or action.shape != state.shape[:1]:
+        shapes = f"{tuple(state.shape)}, {tuple(action.shape)}"
+        raise ValueError(f"state must be [N, D] and action [N], got {shapes}")
+    over = _Over(action, candidates)
+    log_policy = over.logits(policy, state).log_softmax(-1)  # [N, 1 + C], the logged item first
+    log_pi = log_policy[:, 0]
+    with torch.no_grad():
+        log_mu = mu = None
+        if logging is not None:
+            log_mu = over.logits(logging[1], logging[0]).log_softmax(-1)
+            mu, log_mu = log_mu.exp(), log_mu[:, 0]
+        statistics = CatalogueStatistics(log_pi.detach(), log_mu)
+        if q is not None:
+            values = over.outputs(q, state)
+            max_q, best = values.max(-1)
+            with torch.autocast(values.device.type, enabled=False):
+                expected = torch.linalg.vecdot(log_policy.exp(), values)
+                under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
+            argmax_q = torch.where(best == 0, action, candidates.item[(best - 1).clamp_min(0)])
+            statistics = CatalogueStatistics(
+                log_pi.detach(), log_mu, expected, under_mu, max_q, argmax_q
+            )
+        weight = weigh(slice(0, len(state)), statistics)
+    return PolicyLoss(-(weight * log_pi).mean(), weight, statistics)
+
+
+class _Over:
+    """Columns of a batch: the logged item of each event, then the candidates. [N, 1 + C]"""
+
+    def __init__(self, action: Tensor, candidates: Candidates) -> None:
+        self.action, self.item = action, candidates.item
+        self.hit = candidates.item == action[:, None]  # accidental: the item is there already
+        self.log_weight = candidates.log_weight
+
+    def outputs(self, table: Table, state: Tensor) -> Tensor:
+        """Of the rows of a table as they are."""
+        logged, drawn = table.gather(state, self.action), table.at(self.item).outputs(state)
+        dtype = torch.promote_types(drawn.dtype, torch.float32)
+        return torch.cat([logged[:, None].to(dtype), drawn.to(dtype)], 1)
+
+    def logits(self, table: Table, state: Tensor) -> Tensor:
+        """Corrected, so that a softmax over them estimates the one over the catalogue."""
+        outputs = self.outputs(table, state)
+        drawn = outputs[:, 1:] + self.log_weight.to(outputs.dtype)
+        return torch.cat([outputs[:, :1], drawn.masked_fill(self.hit, float("-inf"))], 1)

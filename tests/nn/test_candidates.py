@@ -1,0 +1,196 @@
+"""Sampled softmax in float64: exact with every item, unbiased sums, a bias that shrinks."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from recbole_lpi.nn.candidates import (
+    Candidates,
+    InBatchSampler,
+    StratifiedSampler,
+    candidate_pass,
+)
+from recbole_lpi.nn.catalogue import Table, plain_pass
+
+A, D, N, DRAWS = 40, 5, 6, 1000
+
+
+def random_case(seed=0):
+    torch.manual_seed(seed)
+    r = lambda *shape: torch.randn(*shape, dtype=torch.float64)  # noqa: E731
+    q, logging = Table(r(A, D), r(A)), (r(N, D), Table(r(A, D)))
+    state, policy = r(N, D).requires_grad_(), Table(r(A, D).requires_grad_())
+    return state, torch.randint(A, (N,)), policy, q, logging
+
+
+def by_everything(part, seen):
+    """A weight that moves with every statistic."""
+    return (0.1 * (seen.log_pi - seen.log_mu + seen.expected_q - seen.logging_q + seen.max_q)).exp()
+
+
+def by_one(part, seen):
+    return torch.ones_like(seen.log_pi)
+
+
+def gradient(result, state, policy):
+    found = torch.autograd.grad(result.loss, (state, policy.weight))
+    return torch.cat([g.flatten() for g in found])
+
+
+def every_item():
+    return StratifiedSampler(torch.ones(A, dtype=torch.float64))
+
+
+def test_with_every_item_it_is_the_full_softmax():
+    state, action, policy, q, logging = random_case()
+    candidates = every_item().draw(action)
+    assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
+    got = candidate_pass(state, action, policy, by_everything, q, logging, candidates=candidates)
+    full = plain_pass(state, action, policy, by_everything, q, logging)
+    close = {"atol": 1e-10, "rtol": 0}
+    torch.testing.assert_close(got.loss, full.loss, **close)
+    torch.testing.assert_close(got.weight, full.weight, **close)
+    for name, value in full.statistics._asdict().items():
+        torch.testing.assert_close(getattr(got.statistics, name), value, **close, msg=name)
+    torch.testing.assert_close(
+        gradient(got, state, policy), gradient(full, state, policy), **close
+    )  # fmt: skip
+
+
+def test_every_number_is_what_plain_loops_over_the_candidates_give():
+    """One item drawn twice, one event whose logged item was drawn, one event with no other."""
+    state, action, policy, q, (state_mu, table_mu) = random_case(1)
+    action[0], action[1] = 7, 7
+    item = torch.tensor([7, 11, 30])
+    log_weight = torch.tensor([0.3, math.log(2 / 0.8), -1.0], dtype=torch.float64)
+    got = candidate_pass(
+        state, action, policy, by_one, q, (state_mu, table_mu),
+        candidates=Candidates(item, log_weight),
+    ).statistics  # fmt: skip
+    state = state.detach()
+    for n in range(N):
+        a = int(action[n])
+        others = [(int(j), float(w)) for j, w in zip(item, log_weight.exp(), strict=True) if j != a]
+        chosen = [(a, 1.0), *others]
+
+        def shares(s, table, chosen=chosen):
+            size = [w * math.exp(float(s @ table.weight[j].detach())) for j, w in chosen]
+            return [x / sum(size) for x in size]
+
+        values = [float(state[n] @ q.weight[j] + q.bias[j]) for j, _ in chosen]
+        p, mu = shares(state[n], policy), shares(state_mu[n], table_mu)
+        assert got.log_pi[n].item() == pytest.approx(math.log(p[0]))
+        assert got.log_mu[n].item() == pytest.approx(math.log(mu[0]))
+        for found, share in ((got.expected_q, p), (got.logging_q, mu)):
+            mean = sum(x * v for x, v in zip(share, values, strict=True))
+            assert found[n].item() == pytest.approx(mean)
+        assert got.max_q[n].item() == pytest.approx(max(values))
+        assert int(got.argmax_q[n]) == chosen[values.index(max(values))][0]
+
+
+def test_a_logged_item_that_was_drawn_counts_once():
+    """Drawn or not, and however often: log π and the gradient do not know."""
+    state, action, policy, *_ = random_case(2)
+    state, action = state[:1], action[:1]
+    other = (int(action) + 1) % A
+    found = []
+    for item in ([other], [other, int(action)]):
+        candidates = Candidates(torch.tensor(item), torch.tensor([0.5, 1.7][: len(item)]))
+        result = candidate_pass(state, action, policy, by_one, candidates=candidates)
+        found.append((result.loss.item(), gradient(result, state, policy)))
+    assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
+
+
+def test_alone_with_its_logged_item_an_event_teaches_nothing():
+    state, action, policy, *_ = random_case(3)
+    alone = Candidates(action[:1], torch.zeros(1))
+    result = candidate_pass(state[:1], action[:1], policy, by_one, candidates=alone)
+    assert result.loss == 0 and not gradient(result, state, policy).any()
+
+
+def test_items_are_drawn_as_often_as_expected():
+    torch.manual_seed(0)
+    expected = torch.linspace(0.1, 0.9, A, dtype=torch.float64)
+    expected[[3, 20, 21, 39]] = 1.0  # certain
+    expected[expected < 1] *= 17 / expected[expected < 1].sum()
+    sampler, draws = StratifiedSampler(expected), 20000
+    counts = torch.zeros(draws, A)
+    for row in counts:
+        item, log_weight = sampler.draw(torch.zeros(1, dtype=torch.int64))
+        row[item] = (log_weight + expected[item].log()).exp().round().float()
+        assert len(item.unique()) == len(item)
+    assert (counts.sum(1) == 21).all()
+    assert (counts[:, expected == 1] == 1).all() and counts.max() == 2
+    stderr = counts.std(0) / math.sqrt(draws)
+    assert ((counts.mean(0) - expected).abs() <= 4 * stderr + 1e-9).all()
+
+
+def popularity(number):
+    """Expected draws of a sampler that knows something of the policy, and not all."""
+    weight = torch.linspace(1, 4, A, dtype=torch.float64)
+    return number * weight / weight.sum()
+
+
+def test_the_corrected_sum_is_unbiased_and_the_uncorrected_is_not():
+    torch.manual_seed(0)
+    logits = torch.randn(A, dtype=torch.float64) + torch.linspace(
+        0, 3, A
+    )  # it knows what is likely
+    sampler, sums = StratifiedSampler(popularity(8)), []
+    for _ in range(DRAWS):
+        item, log_weight = sampler.draw(torch.zeros(1, dtype=torch.int64))
+        each = logits[item].exp()
+        sums.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
+    sums = torch.tensor(sums)
+    far = (sums.mean(0) - logits.exp().sum()).abs() / (sums.std(0) / math.sqrt(len(sums)))
+    assert far[0] < 4 and far[1] > 10
+
+
+def test_in_batch_the_others_are_draws_from_the_training_data():
+    """Σ over all items but the logged one, from the items that N − 1 others were logged with."""
+    torch.manual_seed(0)
+    counts = torch.arange(1, 9)
+    logits = torch.randn(8, dtype=torch.float64)
+    sampler, sums = InBatchSampler(counts), []
+    logged = 5
+    for _ in range(DRAWS):
+        others = torch.multinomial(counts.double(), 11, replacement=True)
+        item, log_weight = sampler.draw(torch.cat([torch.tensor([logged]), others]))
+        sums.append((torch.exp(logits[item] + log_weight) * (item != logged)).sum())
+    sums = torch.stack(sums)
+    exact = logits.exp().sum() - logits[logged].exp()
+    assert abs(sums.mean() - exact) < 4 * sums.std() / math.sqrt(len(sums))
+
+
+@pytest.mark.parametrize("expected", [popularity, lambda n: torch.full((A,), n / A).double()])
+def test_the_bias_of_the_gradient_shrinks_with_the_number_of_candidates(expected):
+    """To less than half with four times as many."""
+    state, action, policy, q, logging = random_case(4)
+    state = (0.5 * state).detach().requires_grad_()
+    case = state, action, policy, by_everything, q, logging
+    full, away = gradient(plain_pass(*case), state, policy), []
+    for number in (3, 12):
+        sampler, mean = StratifiedSampler(expected(number)), torch.zeros_like(full)
+        for _ in range(DRAWS):
+            result = candidate_pass(*case, candidates=sampler.draw(action))
+            mean += gradient(result, state, policy) / DRAWS
+        away.append(float((mean - full).norm() / full.norm()))
+    assert away[1] < away[0] / 2
+
+
+def test_draws_differ_from_step_to_step_and_repeat_with_the_seed():
+    sampler, action = StratifiedSampler(popularity(8)), torch.zeros(1, dtype=torch.int64)
+    torch.manual_seed(1)
+    first, second = (tuple(sampler.draw(action).item.tolist()) for _ in range(2))
+    torch.manual_seed(1)
+    again = tuple(StratifiedSampler(popularity(8)).draw(action).item.tolist())
+    assert first == again != second
+    assert len(Counter(first)) == len(first)
+
+
+def test_shapes_are_checked():
+    state, action, policy, *_ = random_case()
+    with pytest.raises(ValueError, match="action"):
+        candidate_pass(state, action[:2], policy, by_one, candidates=every_item().draw(action))
