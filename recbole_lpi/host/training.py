@@ -39,6 +39,7 @@ class TrainingSettings:
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        collective_timeout: of several processes, seconds that one is waited for in a step.
         imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
         imputation_model: ``auto``, or the file or folder of one that was fitted.
         imputation_dir: where ``auto`` keeps those it fitted.
@@ -66,6 +67,7 @@ class TrainingSettings:
     imputation: ImputationSettings = field(default_factory=ImputationSettings)
     imputation_model: str = "auto"
     imputation_dir: str = "runs/imputation"
+    collective_timeout: float = 600.0
     seed: int = 2020
 
     def __post_init__(self) -> None:
@@ -74,6 +76,8 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 < self.collective_timeout < float("inf"):
+            raise ValueError(f"collective_timeout must be > 0, got {self.collective_timeout}")
         if self.learner.lower() not in LEARNERS:
             raise ValueError(f"learner must be one of {', '.join(LEARNERS)}, got {self.learner!r}")
         if not self.topk or min(self.topk) < 1:
