@@ -106,6 +106,7 @@ def run(
         config = make_config(model, dataset, config_files, given)
     ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
     ranks.from_first(lambda: check_files(config))
+    check_data(config)  # on every machine
     if not resume:
         folder = ranks.from_first(lambda: _folder(config))
     try:
@@ -160,11 +161,20 @@ def check_files(config: Any) -> None:
     """Refuse, before any work, a checkpoint that is none, and data that is not there."""
     if config["logging_policy"] not in ("auto", "none"):
         checkpoints.read_checkpoint(config["logging_policy"])
-    data = Path(config["data_path"]) / f"{config['dataset']}.inter"
+    data = _data_file(config)
     if not data.is_file() and config["download"]:
         download(config["dataset"], data.parent)
-    if not data.is_file():
-        raise DatasetMissing(config["dataset"], data)
+    check_data(config)
+
+
+def check_data(config: Any) -> None:
+    """DatasetMissing unless the data set's file is there."""
+    if not _data_file(config).is_file():
+        raise DatasetMissing(config["dataset"], _data_file(config))
+
+
+def _data_file(config: Any) -> Path:
+    return Path(config["data_path"]) / f"{config['dataset']}.inter"
 
 
 def _folder(config: Any) -> RunFolder:

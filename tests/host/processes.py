@@ -8,15 +8,18 @@ from pathlib import Path
 
 import torch
 
+IMPORTED = ["recbole_lpi.host.rows", "recbole_lpi.host.runner", "recbole.quick_start",
+            "torch._dynamo", "torch.utils.tensorboard"]  # fmt: skip
 
-def exit_codes(work, *arguments, size=2, hanging=0, seconds=60):
+
+def exit_codes(work, *arguments, size=2, hanging=0, seconds=300):
     """Run ``work(rank, *arguments)`` in ``size`` processes that torchrun's variables introduce.
 
     Unlike torchrun nothing here ends the others when one dies: AssertionError unless all but the
     ``hanging`` last end by themselves.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["recbole_lpi.host.rows", "recbole_lpi.host.runner"])
+    context.set_forkserver_preload(IMPORTED)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
