@@ -190,7 +190,7 @@ def _check_processes(model: str, values: Mapping[str, Any]) -> None:
     several = distributed.launched() or "local_rank" in values
     if several and model not in OBJECTIVES and model not in FLOORS:
         raise SettingError(
-            f"{model} of RecBole trains in one process: its loss need not be a sum over rows that "
+            f"{model} of RecBole trains in one process: its loss need not be a mean over rows that "
             "several could share; policies and floors run in several"
         )
 
