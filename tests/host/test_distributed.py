@@ -150,6 +150,27 @@ def test_a_run_goes_on_with_another_number_of_processes(log):
     same_run(broken.folder, whole.folder, 1e-4)
 
 
+def train_as_recbole(rank):
+    """What RecBole's launcher has each of its processes do."""
+    from recbole.quick_start.quick_start import run_recboles
+
+    place = {"nproc": 2, "world_size": 2, "offset": 0, "ip": "localhost",
+             "port": os.environ["MASTER_PORT"]}  # fmt: skip
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        del os.environ[name]
+    sys.argv = sys.argv[:1]  # of which RecBole's Config would read the settings of the tests
+    given = {**ALIKE, **place, "run_dir": "several"}
+    run_recboles(rank, "SQN", "shop", None, {"config_dict": given})
+
+
+def test_processes_of_recboles_own_launcher(log):
+    assert exit_codes(train_as_recbole) == [0, 0]
+    one = run("SQN", "shop", (), {**ALIKE, "run_dir": "one"})
+    several = RunFolder("several")
+    same_run(several, one.folder, 1e-4)
+    assert not {"nproc", "world_size", "ip", "port", "offset"} & set(several.read_config())
+
+
 def refused(rank, model, given, words):
     with pytest.raises(SettingError, match=words):
         run(model, "shop", (), {**SMALL, **given})
@@ -171,7 +192,7 @@ def test_torchrun(log):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
                "-m", "recbole_lpi", "run", "--model=SQN", "--dataset=shop", "--run_dir=several",
                *(f"--{key}={value}" for key, value in ALIKE.items())]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("SQN on shop: test part") == 1
     assert done.stderr.count("epoch 0 training") == 1 and "Warning" not in done.stderr
