@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from recbole_lpi.host.distributed import LostProcess, first_here
 from recbole_lpi.host.values import parse
 from recbole_lpi.settings import SettingError
 
@@ -54,12 +55,16 @@ def run(
         given = settings_of(context.args)
         given |= {key: value for key, value in named.items() if value is not None}
         # RecBole takes seconds to import: not before the command line is known to be sound.
+        from recbole_lpi.host import distributed
         from recbole_lpi.host.memory import keep_freed_memory
         from recbole_lpi.host.report import show
         from recbole_lpi.host.runner import run as run_policy
 
         keep_freed_memory()
-        show(run_policy(model, dataset, config_files.split(), given))
+        finished = run_policy(model, dataset, config_files.split(), given)
+        if distributed.ranks().first:
+            show(finished)
+        distributed.leave()
 
 
 @app.command()
@@ -108,7 +113,9 @@ def sweep(
     with one_line_errors():
         given = settings_of(context.args)
         from recbole_lpi.experiments import command
+        from recbole_lpi.host import distributed
 
+        distributed.refuse_several("sweep")
         command.sweep(
             plan, dataset, runs, seeds, [row for row in only.split(",") if row], given,
             against, threads, output, figure, train,
@@ -133,7 +140,9 @@ def table1(
     with one_line_errors():
         given = settings_of(context.args)
         from recbole_lpi.experiments import command
+        from recbole_lpi.host import distributed
 
+        distributed.refuse_several("table1")
         command.table1(dataset, output, runs, seeds, given, threads, train)
 
 
@@ -157,7 +166,11 @@ def settings_of(arguments: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A mistake of the user's is told in plain words, and ends the program with status 2."""
+    """A mistake of the user's is told in plain words, and ends the program with status 2.
+
+    Of several processes all make it, and the first of each machine tells; what none of them is to
+    blame for ends it with status 1.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -166,13 +179,16 @@ def one_line_errors() -> Iterator[None]:
         say = "error: RecBole is not installed: pip install --no-deps recbole==1.2.1"
         Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    except (SettingError, FloatingPointError) as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    except (SettingError, FloatingPointError, LostProcess) as error:
+        if first_here():
+            say = f"error: {error}"
+            Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
+        raise typer.Exit(1 if isinstance(error, LostProcess) else 2) from None
     except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "interrupted: a run goes on with --resume=<its folder>, a sweep when started again"
-        )
+        if first_here():
+            Console(stderr=True).print(
+                "interrupted: a run goes on with --resume=<its folder>, a sweep when started again"
+            )
         raise typer.Exit(130) from None
 
 

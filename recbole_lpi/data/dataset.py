@@ -207,6 +207,13 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
             self.sessions, self._part, s.max_length, s.loss_on_last, s.evaluate_first_event
         )
 
+    def share(self, rank: int, size: int) -> PolicyDataset:
+        """This part with every ``size``-th of its windows alone; rows stay those of the whole."""
+        shared = copy.copy(self)
+        shared.places = self.places
+        shared.windows = self.windows.take(np.arange(rank, len(self.windows), size))
+        return shared
+
     @property
     def _part(self) -> Part:
         """All of the sessions, before they are split."""

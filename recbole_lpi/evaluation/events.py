@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -124,6 +124,16 @@ def read_events(path: Path) -> EventTable:
                 column.fill_null(float("nan")) if column.dtype.is_float() else column
             ).to_numpy()
     return EventTable(**columns)
+
+
+def joined(tables: Sequence[EventTable]) -> EventTable:
+    """One table of the events of several, each of which has some of a part's."""
+    columns: dict[str, Any] = {}
+    for name in (field.name for field in fields(EventTable)):
+        if getattr(tables[0], name) is not None:
+            columns[name] = np.concatenate([getattr(table, name) for table in tables])
+    order = np.lexsort((columns["position"], columns["session"]))
+    return EventTable(**{name: column[order] for name, column in columns.items()})
 
 
 # Imputed rewards [n, k] of items [n, k], 1 … A, for sessions [n] of the store.

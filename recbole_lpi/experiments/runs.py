@@ -36,7 +36,7 @@ INCIDENTAL = frozenset(
         "use_gpu", "worker", "show_progress", "state", "reproducibility", "metrics", "topk",
         "eval_batch_size", "divergence_candidates", "metric_decimal_place", "loss_decimal_place",
         "log_wandb", "wandb_project", "checkpoint_dir", "save_dataset", "dataset_save_path",
-        "save_dataloaders", "dataloaders_save_path",
+        "save_dataloaders", "dataloaders_save_path", "collective_timeout",
     ]
 )  # fmt: skip
 

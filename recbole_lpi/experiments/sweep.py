@@ -23,7 +23,9 @@ from recbole_lpi.settings import SettingError
 
 Settings = Mapping[str, Any]
 OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
-INCIDENTAL = frozenset({"data_path", "show_progress", "gpu_id", "use_gpu", "download"})
+INCIDENTAL = frozenset(
+    {"data_path", "show_progress", "gpu_id", "use_gpu", "download", "collective_timeout"}
+)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ FORMAT = "recbole_lpi"
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
 # those of the machine are kept for the run's own resuming, but not in a checkpoint.
 OF_THE_CALL = frozenset(
-    ["run_dir", "overwrite", "resume", "device", "config_files", "download", "checkpoint_dir"]
-)
-OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress"])
+    ["run_dir", "overwrite", "resume", "device", "config_files", "download", "checkpoint_dir",
+     "nproc", "world_size", "ip", "port", "offset", "group_offset"]
+)  # fmt: skip
+OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress", "collective_timeout"])
 
 # What RecBole adds to a Config by itself; given back, it would be unknown.
 DERIVED = (

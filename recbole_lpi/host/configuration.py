@@ -15,6 +15,7 @@ import torch
 
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.host import distributed
 from recbole_lpi.host.properties import (
     defaults,
     file_beside,
@@ -75,6 +76,7 @@ def amend(config_class: Any) -> None:
         return
     load_internal = config_class._load_internal_config_dict
     set_defaults = config_class._set_default_parameters
+    init_device = config_class._init_device
 
     def load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -91,6 +93,7 @@ def amend(config_class: Any) -> None:
             external, internal = config.external_config_dict, config.internal_config_dict
             where = external.get("data_path", internal.get("data_path", "dataset/"))
             internal.update(defaults(model, dataset))
+            internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
             if external.get("loss_type", internal.get("loss_type")) == "CE":
                 internal["train_neg_sample_args"] = None
             known = set(internal) | known_settings() | policies_alone()
@@ -108,11 +111,22 @@ def amend(config_class: Any) -> None:
             config.final_config_dict["checkpoint_dir"] = NO_FOLDER
         set_defaults(config)
 
+    def init_own_device(config: Any) -> None:
+        values = config.final_config_dict
+        ours = _is_ours(config, config.model)
+        if ours and "local_rank" in values and not torch.cuda.is_available():
+            distributed.init_recboles(values)
+            return
+        init_device(config)
+        if ours:
+            values["device"] = distributed.own_device(values["device"], values["gpu_id"])
+
     config_class._build_yaml_loader = lambda config: SettingsLoader
     config_class._load_config_files = load_config_files
     config_class._convert_config_dict = convert_config_dict
     config_class._load_internal_config_dict = load_internal_config_dict
     config_class._set_default_parameters = set_default_parameters
+    config_class._init_device = init_own_device
     config_class._reads_policies = True
 
 
@@ -141,6 +155,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     for name, reason in NOT_OFFERED.items():
         if values.get(name):
             raise SettingError(f"{name} is not offered: {reason}")
+    several = _several_processes(model, values)
     mode = (values.get("eval_args") or {}).get("mode")
     modes = set(mode.values()) if isinstance(mode, Mapping) else {mode}
     if modes - {"full", None}:
@@ -154,7 +169,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
             make_encoder(network, DataSettings.of(config).max_length)
-        _check_softmax(config)
+        _check_softmax(config, several)
         _check_objective(model, config)
     elif model in FLOORS:
         for kind in FLOORS[model].read:
@@ -171,13 +186,37 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_softmax(config: _Known) -> None:
-    sampling = settings.read(SoftmaxSettings, config).candidate_sampling
+def _check_softmax(config: _Known, several: bool) -> None:
+    given = settings.read(SoftmaxSettings, config)
+    sampling = given.candidate_sampling
+    if several and (given.sparse or given.softmax == "sampled"):
+        what = "learner: sparse_adam" if given.sparse else "softmax: sampled"
+        raise SettingError(
+            f"{what} trains in one process: its candidates and rows are those of one batch; start "
+            "one process, or set softmax: full and learner: adam"
+        )
     if sampling and sampling.distribution == "in_batch" and config["reward_sampling"]:
         raise SettingError(
             "candidate_sampling: distribution cannot be in_batch with reward_sampling: how often "
             "an item comes up in a batch drawn by reward is not known; set popularity"
         )
+
+
+def _several_processes(model: str, values: Mapping[str, Any]) -> bool:
+    """Whether the run is one of several processes; SettingError where it cannot be."""
+    for name in ("nproc", "world_size"):
+        if int(values.get(name) or 1) > 1 and "local_rank" not in values:
+            raise SettingError(
+                f"{name} starts no processes: torchrun --nproc_per_node={values[name]} does, given "
+                "the program and its settings; or recbole.quick_start.run, given nproc"
+            )
+    several = distributed.launched() or "local_rank" in values
+    if several and model not in OBJECTIVES and model not in FLOORS:
+        raise SettingError(
+            f"{model} of RecBole trains in one process: its loss need not be a mean over rows that "
+            "several could share; policies and floors run in several"
+        )
+    return several
 
 
 def _check_objective(model: str, config: _Known) -> None:

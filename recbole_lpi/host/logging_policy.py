@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host import checkpoints, configuration
+from recbole_lpi.host import checkpoints, configuration, distributed
 from recbole_lpi.host.locks import alone
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
@@ -40,12 +41,12 @@ def resolve(
         return _load(setting, train)
     root = Path(config["logging_policy_dir"] or "runs/logging_policy")
     own = _own_config(config, train)
-    folder = RunFolder(root / identity(own, train))
+    folder, ranks = RunFolder(root / identity(own, train)), distributed.ranks()
     with (
-        alone(folder.path, "logging policy"),
+        alone(folder.path, "logging policy") if ranks.first else nullcontext(),
         torch.random.fork_rng(),
     ):  # trained or found, the run is the same
-        if not folder.finished:
+        if not ranks.from_first(lambda: folder.finished):
             _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
     return _load(folder.path, train)
 
@@ -71,7 +72,7 @@ def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
 
 
 def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
-    state = checkpoints.read_checkpoint(path)
+    state = distributed.ranks().from_first(lambda: checkpoints.read_checkpoint(path))
     if state["model"] != "LoggingPolicy":
         raise SettingError(
             f"{path} holds a {state['model']}, not a LoggingPolicy; train one by "
@@ -135,7 +136,8 @@ def _train(
     logger.info(f"logging policy: training one for this data into {folder.path}")
     init_seed(own["seed"], own["reproducibility"])
     model = LoggingPolicy(own, train).to(own["device"])
-    trainer = PolicyTrainer(own, model, folder, resume=folder.begun)
+    begun = distributed.ranks().from_first(lambda: folder.begun)
+    trainer = PolicyTrainer(own, model, folder, resume=begun)
     trainer.fit(train, valid_data, show_progress=show_progress)
     trainer.finish()
     logger.info(f"logging policy: trained, {folder.path}")

@@ -60,7 +60,7 @@ class RowTrainer(PolicyTrainer):
         assert self._loader is not None
         return self._loader.collate_fn(index).to(self.device)
 
-    def _losses(self, batch: Any) -> Losses:
+    def _losses(self, batch: Any, index: np.ndarray) -> Losses:
         losses = self.model.calculate_loss(batch)
         if not isinstance(losses, tuple):
             return Losses({"loss": losses}, {})

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.host import checkpoints, configuration, imputation
+from recbole_lpi.host import checkpoints, configuration, distributed, imputation
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.rivals import NEEDS_MORE, make_model
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
 from recbole_lpi.objectives import OBJECTIVES
@@ -82,6 +84,8 @@ def run(
 ) -> Run:
     """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
 
+    Of several processes started by torchrun each calls this, and all get the same estimates.
+
     Raises:
         SettingError: a setting or the data is wrong; before any work is done where that can be.
         DatasetMissing: there is no such data set.
@@ -93,19 +97,23 @@ def run(
             raise SettingError("--resume goes on with a run as it was; it takes no other setting")
         folder = RunFolder(resume)
         given = folder.read_config()
+        if distributed.launched() and given.get("gpu_id"):
+            del given["gpu_id"]  # of another launch
         if folder.finished:
             raise SettingError(f"{resume} holds a finished run: there is nothing to resume")
         config = make_config(given["model"], given["dataset"], (), given)
     else:
         config = make_config(model, dataset, config_files, given)
-    check_files(config)
+    ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
+    ranks.from_first(lambda: check_files(config))
+    check_data(config)  # on every machine
     if not resume:
-        folder = _folder(config)
+        folder = ranks.from_first(lambda: _folder(config))
     try:
-        with log_to(folder.log):
+        with log_to(folder.log) if ranks.first else nullcontext():
             return _train(config, folder, resume=bool(resume))
     except SettingError:
-        if not folder.resume.is_file():  # nothing was trained: leave nothing in the way
+        if ranks.first and not folder.resume.is_file():  # nothing was trained: leave nothing behind
             folder.clear()
         raise
 
@@ -155,11 +163,20 @@ def check_files(config: Any) -> None:
         checkpoints.read_checkpoint(config["logging_policy"])
     if config["imputation_model"] not in ("auto", None):
         imputation.read_model(Path(config["imputation_model"]))
-    data = Path(config["data_path"]) / f"{config['dataset']}.inter"
+    data = _data_file(config)
     if not data.is_file() and config["download"]:
         download(config["dataset"], data.parent)
-    if not data.is_file():
-        raise DatasetMissing(config["dataset"], data)
+    check_data(config)
+
+
+def check_data(config: Any) -> None:
+    """DatasetMissing unless the data set's file is there."""
+    if not _data_file(config).is_file():
+        raise DatasetMissing(config["dataset"], _data_file(config))
+
+
+def _data_file(config: Any) -> Path:
+    return Path(config["data_path"]) / f"{config['dataset']}.inter"
 
 
 def _folder(config: Any) -> RunFolder:
@@ -189,7 +206,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     model = make_model(config, train)
     trainer_class = PolicyTrainer if config["model"] in OBJECTIVES else RowTrainer
     trainer = trainer_class(config, model, folder, resume)
-    show = bool(config["show_progress"])
+    show = bool(config["show_progress"]) and distributed.ranks().first
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)
     names, kinds = train.sessions.event_names, trainer.settings.kinds
@@ -200,8 +217,11 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
 
 
 def _log_to_screen() -> None:
-    """RecBole's log lines on standard error, once."""
+    """RecBole's log lines on standard error, once, and of the first process alone."""
     root = logging.getLogger()
+    if not distributed.ranks().first:
+        root.addHandler(logging.NullHandler())
+        return
     root.setLevel(logging.INFO)
     if not any(type(handler) is logging.StreamHandler for handler in root.handlers):
         screen = logging.StreamHandler()

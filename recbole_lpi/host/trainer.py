@@ -20,16 +20,16 @@ from tqdm import tqdm
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
 from recbole_lpi.data.sequences import Batch, Windows, training_batches
-from recbole_lpi.evaluation.events import EventTable, Impute, event_table
+from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
-from recbole_lpi.host import checkpoints, imputation, logging_policy
+from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
 from recbole_lpi.host.files import write_tensors
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
-from recbole_lpi.models.policy import Losses
+from recbole_lpi.models.policy import Losses, Whole
 from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.settings import SettingError
 
@@ -38,6 +38,8 @@ Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
 
 class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     """Trains on whole sessions, keeps the best epoch, and can be killed and resumed at any moment.
+
+    Several processes train as one with the same batches would: see ``host.distributed``.
 
     Args:
         config: RecBole's.
@@ -55,12 +57,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         folder: RunFolder | None = None,
         resume: bool = False,
     ) -> None:
-        super().__init__(config, model)
-        if int(config["world_size"] or 1) > 1:
-            raise SettingError("world_size: policies train in one process; leave it at 1")
+        self.config, self.model = config, model  # RecBole's __init__ would wrap it for nccl as well
         self.logger = logging.getLogger()
         self.settings = TrainingSettings.of(config)
         self.device = torch.device(config["device"])
+        self.ranks = distributed.join(self.device, self.settings.collective_timeout)
         self.folder, self._resume = folder, resume
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.enable_scaler)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
@@ -111,14 +112,20 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self._check_candidates(train)
         with self._recording():
             if valid_data is not None and self.settings.imputes:
-                self._imputation = imputation.resolve(
-                    self.settings, train, part_of(valid_data), self.device, show_progress
+                self._imputation = self.ranks.from_first(
+                    lambda: imputation.resolve(
+                        self.settings, train, part_of(valid_data), self.device, show_progress
+                    )
                 )
             mu = logging_policy.resolve(
                 self.settings.logging_policy, self.config, train, valid_data
             )
             self._compare_with(mu)
-            self._data_hash(train)
+            if self.ranks.from_first(lambda: self._data_hash(train)) != self._data_hash(train):
+                raise SettingError(
+                    f"{train.dataset_name}: process {self.ranks.rank} read other data than the "
+                    "first; give every machine the same files"
+                )
             self._restore(train)
             while self.next_epoch < self.settings.epochs and not self.stopped:
                 epoch = self.next_epoch
@@ -152,14 +159,15 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
             self.events = table
-            if self._saved:
+            if table is not None and self._saved:
                 self._write_events(table, held)
-                self.finish()
+            self.finish()
         return OrderedDict((name, estimate.mean) for name, estimate in estimates.items())
 
     def finish(self) -> None:
         """Write metrics.json: from here on the run counts as finished."""
-        if self._saved and self.folder is not None:
+        if self._writes:
+            assert self.folder is not None
             self.folder.write_metrics(
                 {
                     "model": self.config["model"],
@@ -180,6 +188,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """Where the best epoch is kept."""
         return "" if self.folder is None else str(self.folder.model)
 
+    @property
+    def _writes(self) -> bool:
+        """Whether this process keeps anything of the run."""
+        return self._saved and self.folder is not None and self.ranks.first
+
     # ------------------------------------------------------------------ an epoch
 
     def _train_epoch(
@@ -198,8 +211,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             for step, index in enumerate(bar):
-                batch = self._batch(train, index)
-                for name, value in self._step(batch, epoch, step).items():
+                for name, value in self._step(train, index, epoch, step).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 if show_progress and step % 20 == 0:
                     bar.set_postfix_str(_spelled(totals, step + 1))
@@ -225,32 +237,46 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         return batches
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
+        """The windows of ``index`` that this process takes."""
         assert self._windows is not None
-        batch = train.batch(self._windows.take(index), self._weights)
+        own = self.ranks.share(index)
+        # With fewer windows than processes some take another's for nothing, so that all step alike.
+        batch = train.batch(self._windows.take(own if len(own) else index[:1]), self._weights)
+        if not len(own):
+            batch = batch._replace(sample_weight=torch.zeros_like(batch.sample_weight))
         return Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
 
-    def _losses(self, batch: Any) -> Losses:
-        return self.model.losses(batch)  # type: ignore[no-any-return]
+    def _losses(self, batch: Any, index: np.ndarray) -> Losses:
+        whole = None
+        if self.ranks.several:
+            assert self._windows is not None
+            whole = Whole(int(self._windows.take(index).targets.sum()), self.ranks.sum)
+        return self.model.losses(batch, whole)
 
-    def _step(self, batch: Any, epoch: int, step: int) -> dict[str, Tensor]:
+    def _step(
+        self, train: PolicyDataset, index: np.ndarray, epoch: int, step: int
+    ) -> dict[str, Tensor]:
         """One step of the optimiser; named numbers of it, detached."""
         settings = self.settings
+        batch = self._batch(train, index)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=settings.enable_amp):
-            losses = self._losses(batch)
-        loss = torch.stack(list(losses.parts.values())).sum()
+            losses = self._losses(batch, index)
+        own = torch.stack(list(losses.parts.values())).sum()
+        self.scaler.scale(own).backward()  # type: ignore[no-untyped-call]
+        parts = self.ranks.sum_gradients(self.model.parameters(), losses.parts)
+        loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} in epoch {epoch}, step {step}: {self.cure}"
             )
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if settings.clip_grad_norm:
             self.scaler.unscale_(self.optimizer)
             arguments: dict[str, Any] = dict(settings.clip_grad_norm)
             clip_gradients(self.model.parameters(), **arguments)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return {k: v.detach() for k, v in {**losses.parts, **losses.diagnostics}.items()}
+        return {k: v.detach() for k, v in {**parts, **losses.diagnostics}.items()}
 
     def _validate(
         self, valid_data: Any, epoch: int, verbose: bool, show_progress: bool
@@ -290,8 +316,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     @torch.no_grad()
     def _measure(
         self, held: PolicyDataset, show_progress: bool, whole: bool
-    ) -> tuple[EventTable, dict[str, Estimate]]:
-        """Event table and metrics; ``whole`` with divergences and imputed rewards."""
+    ) -> tuple[EventTable | None, dict[str, Estimate]]:
+        """Event table and metrics; ``whole`` with divergences and imputed rewards.
+
+        Of several processes the first alone has the table.
+        """
         self.model.eval()
 
         def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
@@ -301,7 +330,20 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if whole and self._imputation is not None:
             rewards = ImputedRewards(self._imputation, held.sessions, held.part, held.item_num)
             imputed = rewards, max(self.settings.topk)
-        table = self._table(held, whole, bar, imputed)
+        own = held.share(self.ranks.rank, self.ranks.size) if self.ranks.several else held
+        table = self._table(own, whole, bar, imputed) if len(own.windows) else None
+        tables = [found for found in self.ranks.gather(table) if found is not None]
+        table = joined(tables) if len(tables) > 1 else tables[0] if tables else None
+
+        def estimates() -> dict[str, Estimate]:
+            assert table is not None
+            self._log_drawing(held, table)
+            return evaluate(table, self.settings.metric_names, self.settings.kinds)
+
+        return table, self.ranks.from_first(estimates)
+
+    def _log_drawing(self, held: PolicyDataset, table: EventTable) -> None:
+        """How much of the error of a divergence is of the candidates it is estimated from."""
         for name, each in (("js", table.js_stderr), ("kl", table.kl_stderr)):
             if each is not None:
                 error = np.sqrt(np.square(each, dtype=np.float64).sum()) / len(each)
@@ -310,7 +352,6 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     f"{self.settings.divergence_candidates} candidates an event: standard error "
                     f"of that {error:.2g}, part of the one reported"
                 )
-        return table, evaluate(table, self.settings.metric_names, self.settings.kinds)
 
     def _table(
         self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
@@ -349,7 +390,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             yield
             return
         if self.folder is None:
-            self.folder = self._claim()
+            self.folder = self.ranks.from_first(self._claim)
+        if not self._writes:
+            yield
+            return
         if not self.folder.begun:
             self.folder.write_config(checkpoints.plain_config(self.config))
         with log_to(self.folder.log):
@@ -373,8 +417,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self, epoch: int, losses: dict[str, float], found: dict[str, float], train: PolicyDataset
     ) -> None:
         """Resume file first, then the best model: what a kill between the two loses is in it."""
-        if not self._saved or self.folder is None:
+        if not self._saved:
             return
+        random = self._random_states()
+        if not self._writes:
+            return
+        assert self.folder is not None
         self._write_tensorboard(epoch, losses, found)
         write_tensors(
             self.folder.resume,
@@ -389,12 +437,46 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 "state_dict": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
-                "rng": torch.get_rng_state(),
-                "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                **random,
             },
         )
         if self.best_epoch == epoch:
             self._write_best(train)
+
+    def _random_states(self) -> dict[str, Any]:
+        """Of torch's generators; of several processes that which all share, and each one's own."""
+        cuda = torch.cuda.is_available()
+        if not self.ranks.several:
+            every = torch.cuda.get_rng_state_all() if cuda else []
+            return {"rng": torch.get_rng_state(), "rng_cuda": every}
+        own = [torch.get_rng_state(), *([torch.cuda.get_rng_state(self.device)] if cuda else [])]
+        shared = self.model.draws
+        assert shared is not None
+        return {"rng": shared.get_state(), "rng_ranks": self.ranks.gather(own)}
+
+    def _set_random_states(self, state: dict[str, Any] | None) -> None:
+        """Go on with those of a resume file, or of this process.
+
+        Several processes draw alike which Q head chooses, as one would; dropout and negatives are
+        each one's own.
+        """
+        if state is not None:
+            torch.set_rng_state(state["rng"])
+            if state.get("rng_cuda") and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(state["rng_cuda"])
+        if not self.ranks.several:
+            return
+        self.model.draws = torch.Generator()
+        self.model.draws.set_state(self.ranks.from_first(torch.get_rng_state))
+        every = (state or {}).get("rng_ranks", ())
+        if len(every) == self.ranks.size:
+            cpu, *cuda = every[self.ranks.rank]
+            torch.set_rng_state(cpu)
+            for found in cuda:
+                torch.cuda.set_rng_state(found, self.device)
+        else:
+            seed = np.random.SeedSequence([self.settings.seed, self.next_epoch, self.ranks.rank])
+            torch.manual_seed(int(seed.generate_state(1)[0]))
 
     def _data_hash(self, train: PolicyDataset) -> str:
         """Taken once: it reads every event, and every epoch asks for it."""
@@ -421,9 +503,20 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     def _restore(self, train: PolicyDataset) -> None:
         """Go on where the resume file ends; from the beginning if there is none yet."""
+        state = self.ranks.from_first(self._resume_state)
+        if state is not None:
+            self._go_on(state, train)
+        # RecBole's launcher has each process begin with other weights.
+        self.ranks.copy_first(self.model.state_dict().values())
+        self._set_random_states(state)
+
+    def _resume_state(self) -> dict[str, Any] | None:
         if not self._resume or self.folder is None or not self.folder.resume.is_file():
-            return
-        state = checkpoints.load_plain(self.folder.resume)
+            return None
+        return checkpoints.load_plain(self.folder.resume)
+
+    def _go_on(self, state: dict[str, Any], train: PolicyDataset) -> None:
+        assert self.folder is not None
         if state.get("data") != self._data_hash(train):
             raise SettingError(
                 f"{self.folder.path} was trained on other data: {train.dataset_name} has changed "
@@ -435,14 +528,13 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.model.load_state_dict(state["state_dict"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["rng"])
-        if state["rng_cuda"]:
-            torch.cuda.set_rng_state_all(state["rng_cuda"])
         if self.best_epoch == self.next_epoch - 1:  # killed, perhaps, before it was written
             self._keep(self.best_epoch)
-            self._write_best(train)
+            if self._writes:
+                self._write_best(train)
         elif self.best_epoch >= 0:
-            best = checkpoints.read_checkpoint(self.folder.model)
+            path = self.folder.model
+            best = self.ranks.from_first(lambda: checkpoints.read_checkpoint(path))
             self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
         self.logger.info(f"resumed after epoch {self.next_epoch - 1} of {self.folder.path}")
 

@@ -45,6 +45,7 @@ class TrainingSettings:
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
         divergence_candidates: items an event on which its divergence from the logging policy is
             estimated, ≥ 2; None: exact, over the catalogue.
+        collective_timeout: of several processes, seconds that one is waited for in a step.
         imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
         imputation_model: ``auto``, or the file or folder of one that was fitted.
         imputation_dir: where ``auto`` keeps those it fitted.
@@ -73,6 +74,7 @@ class TrainingSettings:
     imputation: ImputationSettings = field(default_factory=ImputationSettings)
     imputation_model: str = "auto"
     imputation_dir: str = "runs/imputation"
+    collective_timeout: float = 600.0
     seed: int = 2020
 
     def __post_init__(self) -> None:
@@ -84,6 +86,8 @@ class TrainingSettings:
             raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 < self.collective_timeout < float("inf"):
+            raise ValueError(f"collective_timeout must be > 0, got {self.collective_timeout}")
         learners = (*LEARNERS, SPARSE)
         if self.learner.lower() not in learners:
             raise ValueError(f"learner must be one of {', '.join(learners)}, got {self.learner!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -40,6 +40,18 @@ class Losses(NamedTuple):
 
     parts: dict[str, Tensor]
     diagnostics: dict[str, Tensor]
+
+
+class Whole(NamedTuple):
+    """The batch of which a process takes the losses of a share, as if it took those of all.
+
+    Attributes:
+        events: its number of events that carry loss.
+        total: what sums a tensor of each share over all of them.
+    """
+
+    events: int
+    total: Callable[[Tensor], Tensor]
 
 
 class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
@@ -97,7 +109,8 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                 for name in self.objective.heads(self.settings)
             }
         )
-        self.epoch = 0  # which the trainer sets
+        self.epoch = 0  # which the trainer sets; as it does what the choice of a Q head is drawn
+        self.draws: torch.Generator | None = None  # from, where not from torch's own generator
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
 
     def _make_head(self, name: str, network: NetworkSettings) -> nn.Module:
@@ -145,8 +158,13 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         """States after each position: item_seq [B, L], padded on the right, to [B, L, D]."""
         return torch.as_tensor(self.encoder(self.item_embedding(item_seq)))
 
-    def losses(self, batch: Batch) -> Losses:
-        """Loss of a batch of sessions, by part (Eq. 10)."""
+    def losses(self, batch: Batch, whole: Whole | None = None) -> Losses:
+        """Loss of a batch of sessions, by part (Eq. 10).
+
+        Of a share of the batch ``whole`` it is what the share adds to the loss of the whole: the
+        sum over the shares, and so that of their gradients, is that of one process. Diagnostics
+        are of the whole.
+        """
         counts = batch.counts
         if not counts.any():
             raise ValueError("no event of this batch counts")
@@ -167,17 +185,22 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             events, self.policy_table, self._objective_now(), self.settings, heads,
             self._logging_of(batch), candidates,
         )  # fmt: skip
-        weight, drawn = learnt.policy.weight, sample_weight.sum()
-        size = weight.abs().sum() / drawn
-        scale = 1 / size.clamp_min(TINY) if self.settings.weight_normalize else 1.0
+        weight = learnt.policy.weight
+        sums = torch.stack([sample_weight.sum(), weight.sum(), weight.abs().sum(),
+                            weight.square().sum()])  # fmt: skip
+        count, share = len(reward), 1.0
+        if whole is not None:
+            count, sums = whole.events, whole.total(sums)
+            share = len(reward) / count  # of the means below
+        drawn, signed, size, square = sums
+        scale = share / (size / drawn).clamp_min(TINY) if self.settings.weight_normalize else share
         parts = {"policy loss": learnt.policy.loss * scale}
         for name, error in learnt.td_errors.items():
-            parts[name] = self.settings.td_weight * error.mean()
+            parts[name] = self.settings.td_weight * error.mean() * share
         if learnt.propensity is not None:
-            parts["propensity loss"] = learnt.propensity
-        fraction = weight.abs().mean().square() / weight.square().mean().clamp_min(TINY)
-        mean = weight.sum() / drawn
-        return Losses(parts, {"mean weight": mean, "effective fraction": fraction})
+            parts["propensity loss"] = learnt.propensity * share
+        fraction = (size / count).square() / (square / count).clamp_min(TINY)
+        return Losses(parts, {"mean weight": signed / drawn, "effective fraction": fraction})
 
     @property
     def warming_up(self) -> bool:
@@ -194,7 +217,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         q = None
         if "q" in heads:
             pair = cast(nn.ModuleList, heads["q"])
-            first = int(torch.randint(len(pair), ()))
+            first = int(torch.randint(len(pair), (), generator=self.draws))
             q = cast(QHead, pair[first]), cast(QHead, pair[first - 1])
         value, propensity = heads.get("value"), heads.get("propensity")
         return Heads(q, cast("ValueHead | None", value), cast("PropensityHead | None", propensity))
