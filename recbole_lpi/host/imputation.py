@@ -26,8 +26,8 @@ from recbole_lpi.evaluation.imputation import (
     session_ratings,
 )
 from recbole_lpi.host import checkpoints
-from recbole_lpi.host.files import write_json, write_tensors
-from recbole_lpi.host.locks import alone
+from recbole_lpi.files import write_json, write_tensors
+from recbole_lpi.locks import alone
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.nn.factorization import Ratings, sweeps
 from recbole_lpi.settings import SettingError, read
