@@ -2,9 +2,9 @@
 
     nice -n 15 python benchmarks/data_scale.py --fraction=0.01 --fraction=0.1 --fraction=1
 
-Logs are synthetic (synthetic_log.py), in the shape of YooChoose's 33 million clicks and 1.15 million
-buys, or of RetailRocket's. Every stage runs in a process of its own, and its seconds do not count
-imports, its peak does. "CPU" are seconds of the processor. The last table tells how the stages grow.
+Logs are synthetic (synthetic_log.py), in the shape of YooChoose's 33 million clicks and 1.15
+million buys, or of RetailRocket's. Every stage runs in a process of its own; its seconds do not
+count imports, its peak does. "CPU" are seconds of the processor. A last table tells how all grow.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 
 from benchmarks.stages import Measures, Stage, answer, measured, power, timed
-from benchmarks.synthetic_log import CLICKS, FILES, generate
+from benchmarks.synthetic_log import CLICKS, FILES, Kind, generate
 
 BATCHES = 200  # of which the mean time is taken
 
 
 def write_log(work: Path) -> Measures:
-    clicks = int((work / "clicks").read_text())
-    _, found = timed(lambda: generate(work.parent.name, work / "raw", clicks))
+    clicks, kind = int((work / "clicks").read_text()), cast(Kind, work.parent.name)
+    _, found = timed(lambda: generate(kind, work / "raw", clicks))
     return found
 
 
 def convert(work: Path) -> Measures:
     from dataset_prep import retailrocket, yoochoose
 
-    kind = work.parent.name
+    kind = cast(Kind, work.parent.name)
     raw, output = [work / "raw" / name for name in FILES[kind]], work / "dataset" / kind
     run: Callable[..., Any] = {"yoochoose": yoochoose, "retailrocket": retailrocket}[kind].convert
     summary, found = timed(lambda: run(*raw, output, overwrite=True))
@@ -124,7 +124,7 @@ def _first_batch(train: Any) -> Any:
 
 def main(
     fraction: Annotated[list[float] | None, typer.Option(help="Of the whole log; repeat")] = None,
-    log: Annotated[str, typer.Option(help=" or ".join(FILES))] = "yoochoose",
+    log: Annotated[Kind, typer.Option(help="Whose shape")] = "yoochoose",
     work: Annotated[Path, typer.Option(help="Folder for logs")] = Path("runs/data_scale"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave the logs there")] = False,
     stage: Annotated[str | None, typer.Option(hidden=True)] = None,

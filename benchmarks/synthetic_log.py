@@ -3,9 +3,9 @@
     python benchmarks/synthetic_log.py generate yoochoose runs/data_scale/raw --clicks=330000
     python benchmarks/synthetic_log.py fit yoochoose yoochoose-clicks.dat.gz yoochoose-buys.dat.gz
 
-Popularity, lengths, repeats, times between clicks, and purchases are like those of a real log in the
-mean, from the dozen numbers of a ``Shape``; ``fit`` prints them from the real log. Which items meet
-in a session is drawn at random, so nothing can be learnt here but popularity: such a log is for
+Popularity, lengths, repeats, times between clicks, and purchases are like those of a real log, by
+the dozen numbers of a ``Shape``; ``fit`` prints them from the real log. Which items meet in a
+session is drawn at random, so nothing can be learnt here but popularity: such a log is for
 measuring cost. It is written by blocks of sessions, and so takes little memory at any size.
 """
 
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ from scipy.optimize import brentq, least_squares
 
 from dataset_prep import retailrocket, sources, yoochoose
 
+Kind = Literal["yoochoose", "retailrocket"]
 BLOCK = 200_000  # sessions that are in memory at once
 DAY = 86_400.0
 
@@ -69,9 +70,9 @@ class Shape:
         return popularity(self.items, self.exponent, self.offset)
 
 
-# What `fit` prints of a 1 % sample of YooChoose's sessions, and of RetailRocket's visitors who bought,
-# each event of which is logged once: more clicks a visitor than the whole log has, and no repeats.
-SHAPES = {
+# What `fit` prints of a 1 % sample of YooChoose's sessions, and of 2,174 visitors of RetailRocket
+# who bought, each event there once: more clicks a visitor than in the whole log, and no repeats.
+SHAPES: dict[Kind, Shape] = {
     "yoochoose": Shape(
         items=52_739, exponent=2.394, offset=1288.0, one=0.1368, two=0.3841, log_mean=0.8575,
         log_sd=0.9042, longest=200, clicks_per_session=3.563, repeat=0.1683, gap_log_mean=4.011,
@@ -83,11 +84,17 @@ SHAPES = {
         gap_log_sd=2.562, buying=0.746, bought=0.1422, paid=0.7668,
     ),
 }  # fmt: skip
-ITEMS = {"yoochoose": 52_739, "retailrocket": 235_061}  # as published
-CLICKS = {"yoochoose": 33_003_944, "retailrocket": 2_664_312}  # of the whole logs, as published
-BEGIN = {"yoochoose": 1_396_321_200.0, "retailrocket": 1_430_622_000.0}  # Unix seconds
-DAYS = {"yoochoose": 183, "retailrocket": 138}
-FILES = {"yoochoose": ("yoochoose-clicks.dat", "yoochoose-buys.dat"),
+ITEMS: dict[Kind, int] = {"yoochoose": 52_739, "retailrocket": 235_061}  # as published
+CLICKS: dict[Kind, int] = {
+    "yoochoose": 33_003_944,
+    "retailrocket": 2_664_312,
+}  # of the whole logs, as published
+BEGIN: dict[Kind, float] = {
+    "yoochoose": 1_396_321_200.0,
+    "retailrocket": 1_430_622_000.0,
+}  # Unix seconds
+DAYS: dict[Kind, int] = {"yoochoose": 183, "retailrocket": 138}
+FILES: dict[Kind, tuple[str, ...]] = {"yoochoose": ("yoochoose-clicks.dat", "yoochoose-buys.dat"),
          "retailrocket": ("events.csv",)}  # fmt: skip
 
 
@@ -100,7 +107,7 @@ def popularity(items: int, exponent: float, offset: float) -> np.ndarray:
 # ---------------------------------------------------------------------- generation
 
 
-def generate(kind: str, folder: Path, clicks: int, seed: int = 0) -> None:
+def generate(kind: Kind, folder: Path, clicks: int, seed: int = 0) -> None:
     """Write the raw files of ``kind`` with about as many clicks into ``folder``."""
     shape = SHAPES[kind]
     count = max(1, round(clicks / shape.clicks_per_session))
@@ -164,28 +171,28 @@ def lengths(shape: Shape, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.where(u < shape.one, 1, np.where(u < shape.one + shape.two, 2, long))
 
 
-def _write_yoochoose(block: pl.DataFrame, files: list[IO[bytes]]) -> None:
-    def line(time: str, *more: pl.Expr) -> list[pl.Expr]:
-        at = pl.col(time).cast(pl.Datetime("ms"))
-        return [pl.col("session") * 5 // 4 + 1, at, pl.col("item") + 214_500_001, *more]
+def _write_yoochoose(block: pl.DataFrame, files: Sequence[IO[bytes]]) -> None:
+    def rows(time: str, **more: pl.Expr) -> pl.DataFrame:
+        at = pl.col(time).cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        columns = pl.col("session") * 5 // 4 + 1, at, pl.col("item") + 214_500_001
+        return block.filter(pl.col(time).is_not_null()).select(*columns, **more)
 
-    layout = {"include_header": False, "datetime_format": "%Y-%m-%dT%H:%M:%S%.3fZ"}
-    clicks, buys = files
-    block.select(line("time", pl.lit("0"))).write_csv(clicks, **layout)  # type: ignore[arg-type]
-    bought = block.filter(pl.col("cart").is_not_null())
-    price, quantity = pl.col("item") % 5000 + 100, pl.lit(1)
-    bought.select(line("cart", price.alias("price"), quantity.alias("quantity"))).write_csv(
-        buys, **layout  # type: ignore[arg-type]
-    )
+    price = pl.col("item") % 5000 + 100
+    rows("time", category=pl.lit("0")).write_csv(files[0], include_header=False)
+    rows("cart", price=price, quantity=pl.lit(1)).write_csv(files[1], include_header=False)
 
 
-def _write_retailrocket(block: pl.DataFrame, files: list[IO[bytes]]) -> None:
+def _write_retailrocket(block: pl.DataFrame, files: Sequence[IO[bytes]]) -> None:
     def rows(time: str, event: str) -> pl.DataFrame:
         return block.filter(pl.col(time).is_not_null()).select(
             pl.col(time).alias("time"), "session", event=pl.lit(event), item=pl.col("item")
         )
 
-    views, carts, paid = rows("time", "view"), rows("cart", "addtocart"), rows("paid", "transaction")
+    views, carts, paid = (
+        rows("time", "view"),
+        rows("cart", "addtocart"),
+        rows("paid", "transaction"),
+    )
     number = pl.lit(None, pl.Int64)
     log = [views.with_columns(transaction=number), carts.with_columns(transaction=number),
            paid.with_columns(transaction=pl.col("session"))]  # fmt: skip
@@ -195,7 +202,7 @@ def _write_retailrocket(block: pl.DataFrame, files: list[IO[bytes]]) -> None:
 # ---------------------------------------------------------------------- fit
 
 
-def fit(kind: str, clicks: pl.DataFrame, carts: pl.DataFrame, paid: int) -> Shape:
+def fit(kind: Kind, clicks: pl.DataFrame, carts: pl.DataFrame, paid: int) -> Shape:
     """The shape of a log, from its clicks and carts (columns of ``dataset_prep.logs``)."""
     per_session = clicks.group_by("session").agg(n=pl.len())
     n = per_session["n"].to_numpy()
@@ -220,11 +227,13 @@ def fit(kind: str, clicks: pl.DataFrame, carts: pl.DataFrame, paid: int) -> Shap
         log_sd=math.sqrt(2 * (math.log(rest.mean()) - np.log(rest).mean())),  # so the mean is kept
         longest=int(n.max()),
         clicks_per_session=float(n.mean()),
-        repeat=float(same["item"].mean()),  # type: ignore[arg-type]
+        repeat=float(same["item"].to_numpy().mean()),
         gap_log_mean=float(gap.mean()),
         gap_log_sd=float(gap.std()),
         buying=fit_hazard(n, len(buyers)),
-        bought=float((buyers["carts"] - 1).sum() / (buyers["n"] - 1).sum()),
+        bought=float(
+            (buyers["carts"].to_numpy() - 1.0).sum() / (buyers["n"].to_numpy() - 1.0).sum()
+        ),
         paid=paid / len(carts),
     )
 
@@ -254,7 +263,7 @@ def fit_hazard(n: np.ndarray, buyers: int) -> float:
     return float(brentq(lambda q: (1 - (1 - q) ** n).sum() - buyers, 0, 1))
 
 
-def read(kind: str, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+def read(kind: Kind, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Clicks and carts of raw files, as the converter reads them, and how many were paid."""
     with tempfile.TemporaryDirectory() as scratch:
         unpacked = [
@@ -262,10 +271,10 @@ def read(kind: str, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame, int]
             for file, name in zip(files, FILES[kind], strict=True)
         ]
         if kind == "yoochoose":
-            log, _ = yoochoose.read_both(*unpacked, "stop")
+            log, _ = yoochoose.read_both(unpacked[0], unpacked[1], "stop")
             name, click, cart, paid = "event", "click", "purchase", ""
         else:
-            log, _ = retailrocket.read(*unpacked, "stop")
+            log, _ = retailrocket.read(unpacked[0], "stop")
             name, click, cart, paid = "name", "view", "addtocart", "transaction"
     event = pl.col(name).cast(pl.String)
     return log.filter(event == click), log.filter(event == cart), len(log.filter(event == paid))
@@ -274,12 +283,11 @@ def read(kind: str, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame, int]
 # ---------------------------------------------------------------------- command line
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
-Kind = Annotated[str, typer.Argument(help=" or ".join(FILES))]
 
 
 @app.command("generate")
 def generate_command(
-    kind: Kind,
+    kind: Annotated[Kind, typer.Argument(help="Whose shape")],
     folder: Annotated[Path, typer.Argument(help="Folder for the raw files")],
     clicks: Annotated[int, typer.Option(help="About how many; 0: as the whole log has")] = 0,
     seed: int = 0,
@@ -289,7 +297,10 @@ def generate_command(
 
 
 @app.command("fit")
-def fit_command(kind: Kind, files: list[Path]) -> None:
+def fit_command(
+    kind: Annotated[Kind, typer.Argument(help="Whose format")],
+    files: Annotated[list[Path], typer.Argument(help="events.csv, or clicks and buys")],
+) -> None:
     """Print the shape of a real log: what SHAPES holds."""
     for name, value in asdict(fit(kind, *read(kind, files))).items():
         digits = value if isinstance(value, int) or not value else round(

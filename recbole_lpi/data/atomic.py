@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -52,25 +53,19 @@ def read_atomic(
                 f"{path}, line 1: '{name}:{kind}' is neither {name}:token nor {name}:float, the "
                 "columns a .inter file of sessions may have; leave it out by load_col"
             )
-    tokens = {name: _Tokens() for name, kind in keep.items() if kind == "token"}
-    numbers: dict[str, list[np.ndarray]] = {n: [] for n, kind in keep.items() if kind == "float"}
+    columns = {name: _Tokens() if kind == "token" else _Numbers() for name, kind in keep.items()}
     line = 2
     with open(path, "rb") as file:
         file.readline()
-        for piece, last in _pieces(file):
-            raw = _parsed(piece, last, path, separator, list(kinds))
-            for name, column in tokens.items():
-                column.add(raw[name])
-            for name, columns in numbers.items():
-                columns.append(_numbers(raw[name], path, line))
+        for piece in _pieces(file):
+            raw = _parsed(piece, path, line, separator, list(kinds))
+            for name, column in columns.items():
+                column.add(raw[name], path, line)
             line += len(raw)
     if line == 2:
         raise SettingError(f"{path} holds no event")
-    columns = {
-        name: tokens[name].column() if kind == "token" else np.concatenate(numbers.pop(name))
-        for name, kind in keep.items()
-    }
-    return Atomic(pd.DataFrame(columns, copy=False), keep)
+    whole = {name: columns.pop(name).whole() for name in keep}
+    return Atomic(pd.DataFrame(whole, copy=False), keep)
 
 
 def _header(path: str, separator: str) -> dict[str, str]:
@@ -85,48 +80,54 @@ def _header(path: str, separator: str) -> dict[str, str]:
     return kinds
 
 
-def _pieces(file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
-    """The rest of the file by pieces of whole lines, and whether a piece is the last."""
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of the file by pieces of whole lines, without blank lines at its end."""
     piece = file.read(PIECE) + file.readline()
     while piece:
         following = file.read(PIECE) + file.readline()
-        yield piece, not following
+        if not following.strip(b"\r\n"):
+            piece, following = piece.rstrip(b"\r\n"), b""
+        if piece:
+            yield piece
         piece = following
 
 
-def _parsed(
-    piece: bytes, last: bool, path: str, separator: str, names: list[str]
-) -> pl.DataFrame:
+def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]) -> pl.DataFrame:
     """Every field as text; SettingError for a line with more or fewer."""
+    ragged = partial(_first_ragged, piece.removesuffix(b"\n"), path, line, separator, len(names))
     try:
         raw = pl.read_csv(
             piece, separator=separator, has_header=False, quote_char=None, new_columns=names,
             schema_overrides=[pl.String] * len(names),
         )  # fmt: skip
-    except pl.exceptions.NoDataError:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     except pl.exceptions.PolarsError as error:
-        ragged = _first_ragged(path, separator, len(names))
-        raise SettingError(ragged or f"{path}: {error}") from None
-    if last and len(raw) and all(value is None for value in raw.row(-1)):  # a blank line
-        raw = raw.head(-1)
+        raise SettingError(ragged() or f"{path}: {error}") from None
     # A row with too few fields comes as empty ones at its end.
     if raw.width != len(names) or raw[:, -1].null_count():
-        ragged = _first_ragged(path, separator, len(names))
-        if ragged:
-            raise SettingError(ragged)
+        found = ragged()
+        if found:
+            raise SettingError(found)
     return raw
 
 
-def _numbers(raw: pl.Series, path: str, line: int) -> np.ndarray:
-    """float64; ``line`` is that of the first."""
-    number = raw.str.strip_chars().cast(pl.Float64, strict=False)
-    bad = (number.is_null() & raw.is_not_null()).arg_true()
-    if len(bad):
-        raise SettingError(
-            f"{path}, line {line + bad[0]}: {raw.name} is '{raw[int(bad[0])]}', not a number"
-        )
-    return number.fill_null(float("nan")).to_numpy()
+class _Numbers:
+    """A column of numbers, piece by piece; float64, empty is NaN."""
+
+    def __init__(self) -> None:
+        self.pieces: list[np.ndarray] = []
+
+    def add(self, raw: pl.Series, path: str, line: int) -> None:
+        """Parse a piece, whose first row is at ``line``; SettingError for what is no number."""
+        number = raw.str.strip_chars().cast(pl.Float64, strict=False)
+        bad = (number.is_null() & raw.is_not_null()).arg_true()
+        if len(bad):
+            raise SettingError(
+                f"{path}, line {line + bad[0]}: {raw.name} is '{raw[int(bad[0])]}', not a number"
+            )
+        self.pieces.append(number.fill_null(float("nan")).to_numpy())
+
+    def whole(self) -> np.ndarray:
+        return np.concatenate(self.pieces)
 
 
 class _Tokens:
@@ -136,29 +137,29 @@ class _Tokens:
         self.names: list[pl.Series] = []
         self.codes: list[np.ndarray] = []
 
-    def add(self, raw: pl.Series) -> None:
+    def add(self, raw: pl.Series, path: str, line: int) -> None:
+        """Code a piece; empty is −1."""
         names = raw.drop_nulls().unique(maintain_order=True)
         codes = raw.cast(pl.Enum(names)).to_physical().cast(pl.Int32).fill_null(-1)
         self.names.append(names)
         self.codes.append(codes.to_numpy())
 
-    def column(self) -> pd.Categorical:
-        """All of it; its categories stand in order of first appearance. Empty is −1."""
+    def whole(self) -> pd.Categorical:
+        """All of it; its categories stand in order of first appearance."""
         names = pl.concat(self.names).unique(maintain_order=True)
-        whole, codes = pl.Enum(names), []
+        kind, codes = pl.Enum(names), []
         for own, code in zip(self.names, self.codes, strict=True):
-            place = own.cast(whole).to_physical().cast(pl.Int32).to_numpy()
+            place = own.cast(kind).to_physical().cast(pl.Int32).to_numpy()
             codes.append(np.append(place, np.int32(-1))[code])
         return pd.Categorical.from_codes(np.concatenate(codes), categories=names.to_pandas())
 
 
-def _first_ragged(path: str, separator: str, width: int) -> str | None:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.rstrip("\r\n").split(separator)
-            if len(fields) != width:
-                return (
-                    f"{path}, line {number}: {len(fields)} fields where the header has {width}: "
-                    f"{line.rstrip()[:80]!r}"
-                )
+def _first_ragged(piece: bytes, path: str, line: int, separator: str, width: int) -> str | None:
+    for number, text in enumerate(piece.decode(errors="replace").split("\n"), start=line):
+        fields = text.rstrip("\r").split(separator)
+        if len(fields) != width:
+            return (
+                f"{path}, line {number}: {len(fields)} fields where the header has {width}: "
+                f"{text.rstrip()[:80]!r}"
+            )
     return None

@@ -1,4 +1,4 @@
-"""RecBole's loading of a log, replaced where it is slow, and skipped where an earlier run kept it."""
+"""RecBole's loading, replaced where it is slow, skipped where an earlier run kept its result."""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ class Part:
     def targets(self, sessions: Sessions, first_event: bool) -> Ints:
         """Events of each session to predict, [P]: its first, without a history, if asked."""
         head = sessions.offsets[self.session]
-        return np.maximum(self.stop - np.maximum(self.start, head + (not first_event)), 0)
+        first = np.maximum(self.start, head + (not first_event))
+        return np.asarray(np.maximum(self.stop - first, 0))
 
 
 class Windows(NamedTuple):

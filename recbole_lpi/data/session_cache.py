@@ -64,7 +64,7 @@ class Damaged(Exception):
 
 
 def sources(files: Mapping[str, Path], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a store is made from: contents of the data files, by suffix, settings, and the format."""
+    """What a store is made from: contents of data files, by suffix, settings, and the format."""
     made_from = {
         "format": [FORMAT, VERSION],
         "files": {suffix: content_hash(path) for suffix, path in files.items()},
