@@ -58,14 +58,13 @@ class LoadedLog(Dataset):  # type: ignore[misc]
         if folder == "none" or any(self.config[name] for name in NOT_KEPT):
             stored = self._loaded()
         else:
-            stored = session_cache.found_or_made(Path(folder), self._sources, self._loaded)
+            stored = session_cache.found_or_made(Path(folder), self._made_from, self._loaded)
             self._restore(stored)
         self.sessions, self.user_of_session = stored.sessions, stored.user_of_session
         self._columns, self._inter = stored.columns, None
         self.field2token_id = {name: TokenIds(t) for name, t in self.field2id_token.items()}
 
-    @property
-    def _sources(self) -> dict[str, Any]:
+    def _made_from(self) -> dict[str, Any]:
         """Files and settings that decide what is loaded."""
         files = {
             source.value: Path(self.dataset_path, f"{self.dataset_name}.{source.value}")
@@ -84,6 +83,7 @@ class LoadedLog(Dataset):  # type: ignore[misc]
         self._init_alias()
         self._data_processing()
         s, frame = self.settings, self.inter_feat
+        self._inter = None  # the frame is given up as soon as it is sorted
         names = tuple(str(name) for name in self.field2id_token[s.event_field][1:])
         if len(names) > 255:
             raise SettingError(f"{s.event_field} has {len(names)} kinds of event; at most 255")

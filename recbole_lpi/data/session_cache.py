@@ -92,13 +92,16 @@ def content_hash(path: Path) -> str:
         return hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
-def found_or_made(root: Path, made_from: dict[str, Any], make: Callable[[], Stored]) -> Stored:
+def found_or_made(
+    root: Path, made_from: Callable[[], dict[str, Any]], make: Callable[[], Stored]
+) -> Stored:
     """The store of these ``sources`` under ``root``, mapped; made and kept where it is not there.
 
     Of several runs that need it, one makes it. Where it cannot be kept that is said, and what was
     made is returned as it is.
     """
-    folder = root / key_of(made_from)
+    before = made_from()
+    folder = root / key_of(before)
     found = _found(folder)
     if found is not None:
         return found
@@ -111,13 +114,14 @@ def found_or_made(root: Path, made_from: dict[str, Any], make: Callable[[], Stor
         found = _found(folder)  # by a run that was waited for
         if found is not None:
             return found
-        if os.path.lexists(folder):
-            _put_aside(folder)
         made = make()
         try:
-            save(folder, made, made_from)
+            if made_from() != before:
+                raise Damaged("the data files changed while they were read")
+            _put_aside(folder)
+            save(folder, made, before)
             return load(folder)
-        except (OSError, ValueError, Damaged) as error:
+        except (OSError, ValueError, TypeError, NotImplementedError, Damaged) as error:
             _warn(f"{folder} could not be written ({error}): the sessions are not kept")
             return made
 
@@ -126,7 +130,9 @@ def _found(folder: Path) -> Stored | None:
     if not os.path.lexists(folder):
         return None
     try:
-        return load(folder)
+        found = load(folder)
+        logging.getLogger().info(f"sessions: those kept in {folder}")
+        return found
     except Damaged as error:
         _warn(f"{folder} is not used: {error}")
         return None
@@ -134,6 +140,8 @@ def _found(folder: Path) -> Stored | None:
 
 def _put_aside(folder: Path) -> None:
     """What stands where a store belongs; nothing is deleted that may be somebody else's."""
+    if not os.path.lexists(folder):
+        return
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.damaged.", dir=folder.parent))
     folder.rename(aside / folder.name)
     _warn(f"it is made anew; what was there is now in {aside}, to be deleted")
@@ -147,7 +155,9 @@ def _warn(text: str) -> None:
 
 
 def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
-    """Write ``folder``, all of it or nothing. OSError or ValueError where that cannot be."""
+    """Write ``folder``, all of it or nothing, while no other run does."""
+    for killed in folder.parent.glob(f".{folder.name}.*"):  # what an earlier run left half
+        shutil.rmtree(killed, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         names: dict[str, Any] = {"tokens": {}, "columns": {}}

@@ -82,7 +82,7 @@ def data_hash(train: PolicyDataset) -> str:
     store, part = train.sessions, train.part
     for array in (store.items, store.events, store.rewards, store.offsets, part.session, part.start,
                   part.stop):  # fmt: skip
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 
