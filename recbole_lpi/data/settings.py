@@ -63,8 +63,6 @@ class DataSettings:
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
-        folder = self.session_cache_dir
-        _require(bool(folder), "session_cache_dir", folder, "a folder, or none to keep nothing")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
 

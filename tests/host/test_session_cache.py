@@ -20,7 +20,6 @@ from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.loading import LoadedLog
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.runner import make_config, run
-from recbole_lpi.settings import SettingError
 
 from .conftest import SMALL, write_log
 
@@ -406,11 +405,6 @@ def test_what_a_killed_run_left_half_is_removed(log):
     folder.rename(CACHE / f".{folder.name}.half")
     dataset()
     assert [path.name for path in CACHE.iterdir() if path.is_dir()] == [folder.name]
-
-
-def test_a_folder_must_be_named(log):
-    with pytest.raises(SettingError, match="session_cache_dir must be a folder, or none"):
-        dataset(session_cache_dir="")
 
 
 def test_every_byte_of_a_file_is_in_its_hash(tmp_path, monkeypatch):
