@@ -11,14 +11,9 @@ it tells how each stage grows, and what the whole would take if it goes on so.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +21,8 @@ import numpy as np
 import polars as pl
 import torch
 import typer
+
+from benchmarks.stages import Measures, Stage, answer, measured, power
 
 USERS, MOVIES = 470_000, 17_770
 MEDIAN, SIGMA = 101, 1.2  # of ratings a user, log-normal: 207 on average, 112 of the latest 200
@@ -69,7 +66,7 @@ def generate(folder: Path, users: int, seed: int = 0) -> int:
 # ---------------------------------------------------------------------- stages, a process each
 
 
-def convert(work: Path) -> dict[str, float]:
+def convert(work: Path) -> Measures:
     from dataset_prep import netflix
 
     began = time.perf_counter()
@@ -77,14 +74,14 @@ def convert(work: Path) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "ratings": sum(summary.raw_events.values())}
 
 
-def load(work: Path) -> dict[str, float]:
+def load(work: Path) -> Measures:
     began = time.perf_counter()
     train, _, _ = _parts(work)
     train.batch(train.training_windows.take(np.arange(128)))
     return {"seconds": time.perf_counter() - began, "events": len(train.sessions.items)}
 
 
-def impute(work: Path) -> dict[str, float]:
+def impute(work: Path) -> Measures:
     from recbole_lpi.host import imputation
     from recbole_lpi.host.training import TrainingSettings
 
@@ -96,7 +93,7 @@ def impute(work: Path) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began}
 
 
-def epoch(work: Path) -> dict[str, float]:
+def epoch(work: Path) -> Measures:
     from recbole_lpi.host.rivals import make_model
     from recbole_lpi.host.trainer import PolicyTrainer
 
@@ -109,7 +106,7 @@ def epoch(work: Path) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "targets": targets}
 
 
-STAGES: dict[str, Callable[[Path], dict[str, float]]] = {
+STAGES: dict[str, Stage] = {
     "convert": convert, "load to first batch": load, "impute": impute, "LPICB epoch": epoch,
 }  # fmt: skip
 
@@ -128,20 +125,6 @@ def _parts(work: Path) -> Any:
     return PolicyDataset(make_config("LPICB", "netflix", (), given)).build()
 
 
-def measured(name: str, work: Path) -> dict[str, float]:
-    """What the stage says of itself, and the peak of its process in GiB."""
-    child = subprocess.Popen(
-        [sys.executable, __file__, "--stage", name, "--work", str(work)], stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    text = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{name} failed")
-    found: dict[str, float] = json.loads(text.splitlines()[-1])
-    return {**found, "GiB": usage.ru_maxrss / 2**20}
-
-
 def main(
     fraction: Annotated[list[float] | None, typer.Option(help="Of Netflix's users; repeat")] = None,
     work: Annotated[Path, typer.Option(help="Folder for the logs")] = Path("runs/netflix_scale"),
@@ -149,13 +132,13 @@ def main(
 ) -> None:
     """Print a row for each stage and fraction, then growth and extrapolation, in Markdown."""
     if stage is not None:
-        print(json.dumps(STAGES[stage](work)))
+        answer(STAGES[stage], work)
         return
     fractions = sorted(fraction or [0.05, 0.1])
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
     print("| fraction | stage | seconds | peak, GiB | |")
     print("| - | - | - | - | - |")
-    found: dict[tuple[float, str], dict[str, float]] = {}
+    found: dict[tuple[float, str], Measures] = {}
     for part in fractions:
         folder = work / f"{part:g}"
         users = round(part * USERS)
@@ -163,9 +146,9 @@ def main(
             generate(folder / "raw", users)
             (folder / "users").write_text(str(users))
         for name in STAGES:
-            one = found[part, name] = measured(name, folder)
+            one = found[part, name] = measured(__file__, name, folder)
             more = ", ".join(f"{value:,.0f} {key}" for key, value in one.items()
-                             if key not in ("seconds", "GiB"))  # fmt: skip
+                             if key not in ("seconds", "CPU", "GiB"))  # fmt: skip
             print(f"| {part:g} | {name} | {one['seconds']:.1f} | {one['GiB']:.2f} | {more} |",
                   flush=True)  # fmt: skip
     if len(fractions) > 1:
@@ -174,10 +157,10 @@ def main(
         print("| - | - | - | - |")
         for name in STAGES:
             a, b = found[less, name], found[most, name]
-            power = math.log(b["seconds"] / a["seconds"]) / math.log(most / less)
+            exponent = power(a["seconds"], b["seconds"], most / less)
             memory = b["GiB"] + (b["GiB"] - a["GiB"]) / (most - less) * (1 - most)
-            hours = b["seconds"] * (1 / most) ** max(power, 1) / 3600
-            print(f"| {name} | {power:.2f} | {hours:.2f} | {memory:.1f} |")
+            hours = b["seconds"] * (1 / most) ** max(exponent, 1) / 3600
+            print(f"| {name} | {exponent:.2f} | {hours:.2f} | {memory:.1f} |")
 
 
 if __name__ == "__main__":

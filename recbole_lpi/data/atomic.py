@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
 from recbole_lpi.settings import SettingError
+
+PIECE = 2**26  # bytes that are parsed at once: their text takes several times as much
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,9 @@ def read_atomic(
     path: str, separator: str, wanted: set[str] | None = None, unwanted: set[str] | None = None
 ) -> Atomic:
     """Columns of a ``.inter`` file: float as float64 (empty is NaN), token as categorical.
+
+    It is read by pieces of whole lines, of which numbers and codes are kept: a column of text takes
+    16 bytes a row and more, its codes four.
 
     Args:
         path: the file; its header is name:type per column.
@@ -45,25 +53,19 @@ def read_atomic(
                 f"{path}, line 1: '{name}:{kind}' is neither {name}:token nor {name}:float, the "
                 "columns a .inter file of sessions may have; leave it out by load_col"
             )
-    try:
-        raw = pl.read_csv(
-            path, separator=separator, has_header=False, skip_rows=1, quote_char=None,
-            new_columns=list(kinds), schema_overrides=[pl.String] * len(kinds),
-        )  # fmt: skip
-    except pl.exceptions.NoDataError:
-        raise SettingError(f"{path} holds no event") from None
-    except pl.exceptions.PolarsError as error:
-        ragged = _first_ragged(path, separator, len(kinds))
-        raise SettingError(ragged or f"{path}: {error}") from None
-    if len(raw) and all(value is None for value in raw.row(-1)):  # a blank line at the end
-        raw = raw.head(-1)
-    # A row with too few fields comes as empty ones at its end.
-    if raw.width != len(kinds) or raw[:, -1].null_count():
-        ragged = _first_ragged(path, separator, len(kinds))
-        if ragged:
-            raise SettingError(ragged)
-    columns = {name: _column(path, raw[name], kind) for name, kind in keep.items()}
-    return Atomic(pd.DataFrame(columns), keep)
+    columns = {name: _Tokens() if kind == "token" else _Numbers() for name, kind in keep.items()}
+    line = 2
+    with open(path, "rb") as file:
+        file.readline()
+        for piece in _pieces(file):
+            raw = _parsed(piece, path, line, separator, list(kinds))
+            for name, column in columns.items():
+                column.add(raw[name], path, line)
+            line += len(raw)
+    if line == 2:
+        raise SettingError(f"{path} holds no event")
+    whole = {name: columns.pop(name).whole() for name in keep}
+    return Atomic(pd.DataFrame(whole, copy=False), keep)
 
 
 def _header(path: str, separator: str) -> dict[str, str]:
@@ -78,27 +80,86 @@ def _header(path: str, separator: str) -> dict[str, str]:
     return kinds
 
 
-def _column(path: str, raw: pl.Series, kind: str) -> pd.Categorical | np.ndarray:
-    if kind == "float":
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of the file by pieces of whole lines, without blank lines at its end."""
+    piece = file.read(PIECE) + file.readline()
+    while piece:
+        following = file.read(PIECE) + file.readline()
+        if not following.strip(b"\r\n"):
+            piece, following = piece.rstrip(b"\r\n"), b""
+        if piece:
+            yield piece
+        piece = following
+
+
+def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]) -> pl.DataFrame:
+    """Every field as text; SettingError for a line with more or fewer."""
+    ragged = partial(_first_ragged, piece.removesuffix(b"\n"), path, line, separator, len(names))
+    try:
+        raw = pl.read_csv(
+            piece, separator=separator, has_header=False, quote_char=None, new_columns=names,
+            schema_overrides=[pl.String] * len(names),
+        )  # fmt: skip
+    except pl.exceptions.PolarsError as error:
+        raise SettingError(ragged() or f"{path}: {error}") from None
+    # A row with too few fields comes as empty ones at its end.
+    if raw.width != len(names) or raw[:, -1].null_count():
+        found = ragged()
+        if found:
+            raise SettingError(found)
+    return raw
+
+
+class _Numbers:
+    """A column of numbers, piece by piece; float64, empty is NaN."""
+
+    def __init__(self) -> None:
+        self.pieces: list[np.ndarray] = []
+
+    def add(self, raw: pl.Series, path: str, line: int) -> None:
+        """Parse a piece, whose first row is at ``line``; SettingError for what is no number."""
         number = raw.str.strip_chars().cast(pl.Float64, strict=False)
         bad = (number.is_null() & raw.is_not_null()).arg_true()
         if len(bad):
             raise SettingError(
-                f"{path}, line {bad[0] + 2}: {raw.name} is '{raw[int(bad[0])]}', not a number"
+                f"{path}, line {line + bad[0]}: {raw.name} is '{raw[int(bad[0])]}', not a number"
             )
-        return number.fill_null(float("nan")).to_numpy()
-    names = raw.drop_nulls().unique(maintain_order=True)
-    codes = raw.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1)
-    return pd.Categorical.from_codes(codes.to_numpy(), categories=names.to_list())
+        self.pieces.append(number.fill_null(float("nan")).to_numpy())
+
+    def whole(self) -> np.ndarray:
+        return np.concatenate(self.pieces)
 
 
-def _first_ragged(path: str, separator: str, width: int) -> str | None:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.rstrip("\r\n").split(separator)
-            if len(fields) != width:
-                return (
-                    f"{path}, line {number}: {len(fields)} fields where the header has {width}: "
-                    f"{line.rstrip()[:80]!r}"
-                )
+class _Tokens:
+    """A column of text, coded piece by piece: each with the names it has, in their order."""
+
+    def __init__(self) -> None:
+        self.names: list[pl.Series] = []
+        self.codes: list[np.ndarray] = []
+
+    def add(self, raw: pl.Series, path: str, line: int) -> None:
+        """Code a piece; empty is −1."""
+        names = raw.drop_nulls().unique(maintain_order=True)
+        codes = raw.cast(pl.Enum(names)).to_physical().cast(pl.Int32).fill_null(-1)
+        self.names.append(names)
+        self.codes.append(codes.to_numpy())
+
+    def whole(self) -> pd.Categorical:
+        """All of it; its categories stand in order of first appearance."""
+        names = pl.concat(self.names).unique(maintain_order=True)
+        kind, codes = pl.Enum(names), []
+        for own, code in zip(self.names, self.codes, strict=True):
+            place = own.cast(kind).to_physical().cast(pl.Int32).to_numpy()
+            codes.append(np.append(place, np.int32(-1))[code])
+        return pd.Categorical.from_codes(np.concatenate(codes), categories=names.to_pandas())
+
+
+def _first_ragged(piece: bytes, path: str, line: int, separator: str, width: int) -> str | None:
+    for number, text in enumerate(piece.decode(errors="replace").split("\n"), start=line):
+        fields = text.rstrip("\r").split(separator)
+        if len(fields) != width:
+            return (
+                f"{path}, line {number}: {len(fields)} fields where the header has {width}: "
+                f"{text.rstrip()[:80]!r}"
+            )
     return None

@@ -1,30 +1,29 @@
-"""RecBole's data set, with rewards and events checked, and kept as a flat store of sessions."""
+"""RecBole's data set, split by sessions, as batches of them and as rows."""
 
 from __future__ import annotations
 
 import copy
-import os
 import warnings
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_lpi.data import sequences
-from recbole_lpi.data.atomic import read_atomic
-from recbole_lpi.data.rewards import events_of_rewards, rewards_of_ratings
+from recbole_lpi.data.loading import LoadedLog
 from recbole_lpi.data.sequences import Batch, Part, Sessions, Windows
-from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.split import NAMES, split_sessions
 from recbole_lpi.settings import SettingError
 
+OF_A_PART = (
+    "windows", "training_windows", "places", "_target_count", "_returns", "max_reward",
+)  # fmt: skip
 
-class PolicyDataset(Dataset):  # type: ignore[misc]
+
+class PolicyDataset(LoadedLog):
     """Sessions of logged actions with rewards.
 
     After ``build`` each part also is a sequential RecBole data set, one row per target event:
@@ -32,128 +31,14 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
     read ``batch`` instead: whole sessions.
     """
 
-    sessions: Sessions
     part: Part
     part_name: str
-
-    def __init__(self, config: Any) -> None:
-        self.settings = DataSettings.of(config)
-        super().__init__(config)
-
-    # ------------------------------------------------------------------ loading
-
-    def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
-        """RecBole's reader, replaced for the interaction file: read by polars, errors by line."""
-        if source != FeatureSource.INTERACTION:
-            return super()._load_feat(filepath, source)
-        wanted, unwanted = self._get_load_and_unload_col(source)
-        s = self.settings  # load_col may leave out what a policy cannot do without
-        needed = {s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.reward_field, s.event_field}
-        if s.rating_to_reward:
-            needed.add(s.RATING_FIELD)
-        loaded = read_atomic(
-            filepath,
-            separator=self.config["field_separator"],
-            wanted=None if wanted is None else set(wanted) | needed,
-            unwanted=set(unwanted or ()) - needed,
-        )
-        for name, kind in loaded.kinds.items():
-            self.set_field_property(name, FeatureType(kind), FeatureSource.INTERACTION, 1)
-            if kind == "float":
-                self.field2bucketnum[name] = 2
-        return self._with_rewards(loaded.frame, filepath)
-
-    def _with_rewards(self, frame: pd.DataFrame, filepath: str) -> pd.DataFrame:
-        """Check the columns that everything rests on; derive reward and event where missing."""
-        s, file = self.settings, os.path.basename(filepath)
-        for setting in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"):
-            name = getattr(s, setting)
-            if name not in frame:
-                raise SettingError(
-                    f"{filepath} has no column '{name}', which {setting} names; "
-                    f"it has {', '.join(frame.columns)}"
-                )
-        _refuse_non_finite(frame, s.TIME_FIELD, file)
-        if s.reward_field in frame:
-            _refuse_non_finite(frame, s.reward_field, file)
-        elif s.rating_to_reward and s.RATING_FIELD in frame:
-            _refuse_non_finite(frame, s.RATING_FIELD, file)
-            frame[s.reward_field] = rewards_of_ratings(
-                frame[s.RATING_FIELD].to_numpy(), s.rating_to_reward
-            )
-        else:
-            raise SettingError(
-                f"{filepath} has no column '{s.reward_field}' (reward_field), and no "
-                f"'{s.RATING_FIELD}' from which rating_to_reward could derive it; "
-                f"it has {', '.join(frame.columns)}"
-            )
-        self.set_field_property(s.reward_field, FeatureType.FLOAT, FeatureSource.INTERACTION, 1)
-        if s.event_field not in frame:
-            frame[s.event_field] = events_of_rewards(frame[s.reward_field].to_numpy())
-        missing = np.flatnonzero(frame[s.event_field].isna())
-        if len(missing):
-            raise SettingError(
-                f"{file}, line {missing[0] + 2}: {s.event_field} is empty "
-                f"({_rows(len(missing))}); correct or remove them"
-            )
-        self.set_field_property(s.event_field, FeatureType.TOKEN, FeatureSource.INTERACTION, 1)
-        return frame
-
-    def _remap(self, remap_list: list[Any]) -> None:
-        """RecBole's ids, 1 … in order of first appearance, from the codes of a categorical."""
-        frame, field, _ = remap_list[0]
-        if (
-            len(remap_list) == 1
-            and isinstance(frame[field].dtype, pd.CategoricalDtype)
-            and not frame[field].hasnans
-        ):
-            column = frame[field].cat
-            ids, codes = pd.factorize(column.codes.to_numpy())
-            tokens = np.array(["[PAD]", *column.categories.to_numpy(dtype=object)[codes]])
-            self.field2id_token[field] = tokens
-            self.field2token_id[field] = {token: i for i, token in enumerate(tokens)}
-            frame[field] = ids + 1
-            return
-        for frame, field, _ in remap_list:
-            if isinstance(frame[field].dtype, pd.CategoricalDtype):
-                frame[field] = frame[field].astype(object)
-        super()._remap(remap_list)
-
-    def _fill_nan(self) -> None:
-        """Nothing is filled in: a missing reward, time or event was refused."""
-
-    def _reset_index(self) -> None:
-        """RecBole's, with the data set's name in its complaint."""
-        try:
-            super()._reset_index()
-        except ValueError:
-            raise SettingError(
-                f"{self.dataset_name}: no event is left after the filters of the data "
-                "(val_interval, user_inter_num_interval, item_inter_num_interval, …); loosen them"
-            ) from None
-
-    def _normalize(self) -> None:
-        """Rewards and times keep their units; no policy reads another float column."""
 
     # ------------------------------------------------------------------ parts
 
     def build(self) -> list[PolicyDataset]:
         """Training, validation and test part, by session; SettingError if one is empty."""
-        s, frame = self.settings, self.inter_feat
-        names = tuple(str(name) for name in self.field2id_token[s.event_field][1:])
-        if len(names) > 255:
-            raise SettingError(f"{s.event_field} has {len(names)} kinds of event; at most 255")
-        # Ids are dense except where a .user file names users without events: renumber to be sure.
-        session, self.user_of_session = pd.factorize(frame[s.USER_ID_FIELD].to_numpy(), sort=True)
-        self.sessions = sequences.flat_sessions(
-            session,
-            frame[s.ITEM_ID_FIELD].to_numpy(),
-            frame[s.TIME_FIELD].to_numpy(np.float64),
-            frame[s.reward_field].to_numpy(np.float32),
-            frame[s.event_field].to_numpy() - 1,
-            names,
-            frame[s.RATING_FIELD].to_numpy() if s.RATING_FIELD in frame else None,
-        )
+        s = self.settings
         self._report(self.sessions)
         self.set_field_property(  # some of RecBole's models ask how long a list of items can be
             self.item_list, FeatureType.TOKEN_SEQ, FeatureSource.INTERACTION, s.max_length
@@ -185,10 +70,9 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
 
     def _of(self, name: str, part: Part) -> PolicyDataset:
         chosen = copy.copy(self)
-        for cached in ("windows", "training_windows", "places", "_returns", "max_reward"):
-            chosen.__dict__.pop(cached, None)  # of the whole, should somebody have asked for them
-        chosen.part_name, chosen.part = name, part
-        chosen.inter_feat = chosen._rows(chosen.places)
+        for cached in OF_A_PART:  # of the whole, should somebody have asked for them
+            chosen.__dict__.pop(cached, None)
+        chosen.part_name, chosen.part, chosen._inter = name, part, None
         return chosen
 
     @cached_property
@@ -270,23 +154,37 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         )
         return (
             f"{self.part_name}: {len(part)} sessions, {every} events, "
-            f"{len(self.places)} to predict ({first})"
+            f"{len(self)} to predict ({first})"
         )
 
     # ------------------------------------------------------------------ rows, as RecBole reads them
+
+    def _events(self) -> Any:
+        return self._rows(self.places) if hasattr(self, "part") else super()._events()
 
     def _rows(self, places: np.ndarray) -> Interaction:
         s, store = self.settings, self.sessions
         session = np.searchsorted(store.offsets, places, side="right") - 1
         return Interaction(
             {
-                s.USER_ID_FIELD: torch.from_numpy(np.asarray(self.user_of_session)[session]),
+                s.USER_ID_FIELD: torch.from_numpy(self.user_of_session[session].astype(np.int64)),
                 s.ITEM_ID_FIELD: torch.from_numpy(store.items[places].astype(np.int64)),
                 s.TIME_FIELD: torch.from_numpy(store.timestamps[places].astype(np.float32)),
                 s.event_field: torch.from_numpy(store.events[places].astype(np.int64) + 1),
                 s.reward_field: torch.from_numpy(store.rewards[places]),
             }
         )
+
+    @property
+    def _event_places(self) -> np.ndarray | slice:
+        return self.places if hasattr(self, "part") else super()._event_places
+
+    @property
+    def _events_of_sessions(self) -> np.ndarray:
+        first = self.settings.evaluate_first_event
+        if hasattr(self, "part"):
+            return self.part.targets(self.sessions, first)
+        return super()._events_of_sessions
 
     def __getitem__(self, index: Any, join: bool = True) -> Interaction:
         """Rows of target events with the items before each: what RecBole's own models read."""
@@ -298,21 +196,9 @@ class PolicyDataset(Dataset):  # type: ignore[misc]
         return self.join(rows) if join else rows
 
     def __len__(self) -> int:
-        return len(self.places) if hasattr(self, "sessions") else len(self.inter_feat)
+        return self._target_count
 
-
-def _refuse_non_finite(frame: pd.DataFrame, column: str, file: str) -> None:
-    """A NaN would be filled, or trained on, without a word."""
-    values = frame[column]
-    if not np.issubdtype(values.dtype, np.number):
-        raise SettingError(f"{file}: column '{column}' must be declared {column}:float")
-    bad = np.flatnonzero(~np.isfinite(values.to_numpy()))
-    if len(bad):
-        raise SettingError(
-            f"{file}, line {bad[0] + 2}: {column} is {values.iloc[bad[0]]} "
-            f"({_rows(len(bad))}); correct or remove them"
-        )
-
-
-def _rows(count: int) -> str:
-    return f"{count} such row{'s' if count > 1 else ''}"
+    @cached_property
+    def _target_count(self) -> int:
+        """Of events, without their places, which are a number each."""
+        return int(self._part.targets(self.sessions, self.settings.evaluate_first_event).sum())

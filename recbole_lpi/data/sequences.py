@@ -61,15 +61,12 @@ def flat_sessions(
     event_names: tuple[str, ...],
     rating: ArrayLike | None = None,
 ) -> Sessions:
-    """Sort events by session and time, ties in the order given.
+    """Sort events by session and time, as ``session_order`` does.
 
-    ``session`` holds dense ids 0 … S−1; all arguments [E]. Time is compared in float64: as float32,
-    unix seconds are 128 s apart and events closer than that would keep file order instead.
+    ``session`` holds dense ids 0 … S−1; all arguments [E].
     """
     session, time = np.asarray(session), np.asarray(timestamp, np.float64)
-    same = session[1:] == session[:-1]
-    in_order = (session[1:] > session[:-1]) | (same & (time[1:] >= time[:-1]))
-    order: np.ndarray | slice = slice(None) if in_order.all() else np.lexsort((time, session))
+    order = session_order(session, time)
     counts = np.bincount(session) if len(session) else np.zeros(0, np.int64)
     return Sessions(
         items=np.asarray(item)[order].astype(np.int32),
@@ -80,6 +77,17 @@ def flat_sessions(
         event_names=event_names,
         ratings=None if rating is None else np.asarray(rating)[order].astype(np.float32),
     )
+
+
+def session_order(session: np.ndarray, time: np.ndarray) -> np.ndarray | slice:
+    """What sorts events [E] by session and time, ties in the order given; a slice if they are.
+
+    Time is compared in float64: as float32, unix seconds are 128 s apart and events closer than
+    that would keep file order instead.
+    """
+    same = session[1:] == session[:-1]
+    in_order = (session[1:] > session[:-1]) | (same & (time[1:] >= time[:-1]))
+    return slice(None) if in_order.all() else np.lexsort((time, session))
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,12 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.session)
+
+    def targets(self, sessions: Sessions, first_event: bool) -> Ints:
+        """Events of each session to predict, [P]: its first, without a history, if asked."""
+        head = sessions.offsets[self.session]
+        first = np.maximum(self.start, head + (not first_event))
+        return np.asarray(np.maximum(self.stop - first, 0))
 
 
 class Windows(NamedTuple):
@@ -304,5 +318,6 @@ def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     """Rows and values of the concatenated ranges start[i] … stop[i] − 1."""
     lengths = np.maximum(stop - start, 0)
     row = np.repeat(np.arange(len(start)), lengths)
-    before = np.cumsum(lengths) - lengths
-    return row, np.arange(len(row)) - before[row] + start[row]
+    value = np.arange(len(row))
+    value += np.repeat(start - (np.cumsum(lengths) - lengths), lengths)
+    return row, value

@@ -28,6 +28,7 @@ class DataSettings:
         gamma: discount γ, in [0, 1].
         seed: of the order of batches, and of the random split unless ``split_seed`` is set.
         split_seed: of the random split alone, so that several seeds share one split.
+        session_cache_dir: where loaded sessions are kept for later runs; ``none``: nowhere.
     """
 
     USER_ID_FIELD: str
@@ -47,6 +48,7 @@ class DataSettings:
     gamma: float = 0.5
     seed: int = 2020
     split_seed: int | None = None
+    session_cache_dir: str = "runs/sessions"
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, "split", self.split, f"one of {', '.join(SPLITS)}")

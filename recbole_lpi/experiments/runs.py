@@ -32,11 +32,12 @@ HASHES = {
 INCIDENTAL = frozenset(
     [
         "seed", "split_seed", "split_ratio", "eval_args", "data_path", "logging_policy",
-        "logging_policy_dir", "imputation", "imputation_model", "imputation_dir", "gpu_id",
-        "use_gpu", "worker", "show_progress", "state", "reproducibility", "metrics", "topk",
-        "eval_batch_size", "divergence_candidates", "metric_decimal_place", "loss_decimal_place",
-        "log_wandb", "wandb_project", "checkpoint_dir", "save_dataset", "dataset_save_path",
-        "save_dataloaders", "dataloaders_save_path", "collective_timeout",
+        "logging_policy_dir", "imputation", "imputation_model", "imputation_dir",
+        "session_cache_dir", "gpu_id", "use_gpu", "worker", "show_progress", "state",
+        "reproducibility", "metrics", "topk", "eval_batch_size", "divergence_candidates",
+        "metric_decimal_place", "loss_decimal_place", "log_wandb", "wandb_project",
+        "checkpoint_dir", "save_dataset", "dataset_save_path", "save_dataloaders",
+        "dataloaders_save_path", "collective_timeout",
     ]
 )  # fmt: skip
 

@@ -26,6 +26,11 @@ OF_THE_CALL = frozenset(
 )  # fmt: skip
 OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress", "collective_timeout"])
 
+PATHS = (
+    "logging_policy", "logging_policy_dir", "imputation_model", "imputation_dir",
+    "session_cache_dir",
+)  # fmt: skip
+
 # What RecBole adds to a Config by itself; given back, it would be unknown.
 DERIVED = (
     "MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_type", "valid_neg_sample_args", "test_neg_sample_args",
@@ -44,7 +49,7 @@ def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[st
         for key, value in config.final_config_dict.items()
         if _is_plain(value) and key not in OF_THE_CALL | left_out
     }
-    for name in ("logging_policy", "logging_policy_dir", "imputation_model", "imputation_dir"):
+    for name in PATHS:
         if values.get(name) not in (None, "auto", "none"):
             values[name] = os.path.abspath(values[name])
     # RecBole appended the data set's name; given back, it would append it again.
@@ -78,7 +83,7 @@ def data_hash(train: PolicyDataset) -> str:
     store, part = train.sessions, train.part
     for array in (store.items, store.events, store.rewards, store.offsets, part.session, part.start,
                   part.stop):  # fmt: skip
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 

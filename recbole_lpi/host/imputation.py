@@ -27,10 +27,10 @@ from recbole_lpi.evaluation.imputation import (
     reward_scale,
     session_ratings,
 )
+from recbole_lpi.files import write_json, write_tensors
 from recbole_lpi.host import checkpoints
-from recbole_lpi.host.files import write_json, write_tensors
-from recbole_lpi.host.locks import alone
 from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.locks import alone
 from recbole_lpi.nn.factorization import Ratings, sweeps
 from recbole_lpi.settings import SettingError, read
 

@@ -16,8 +16,8 @@ from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration, distributed
-from recbole_lpi.host.locks import alone
 from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.locks import alone
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings

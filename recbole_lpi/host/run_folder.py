@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from recbole_lpi.host.files import write_bytes, write_json
+from recbole_lpi.files import write_bytes, write_json
 from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
 

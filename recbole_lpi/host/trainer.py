@@ -23,8 +23,8 @@ from recbole_lpi.data.sequences import Batch, Windows, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
+from recbole_lpi.files import write_tensors
 from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
-from recbole_lpi.host.files import write_tensors
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
