@@ -1,0 +1,280 @@
+"""Time to quality: ours, RecBole's, RecTools' and RePlay's SASRec on one split, in turn.
+
+    python -m venv .venv-peers && .venv-peers/bin/pip install -c constraints.txt \\
+        -r benchmarks/peers/requirements.txt
+    python benchmarks/time_to_quality.py run --dataset=ml-100k --peers_python=.venv-peers/bin/python
+    python benchmarks/time_to_quality.py report --dataset=ml-100k    # of what has finished
+
+Training sessions, validation and test events come from one file, ``events.parquet``, written from
+this package's split by whole sessions; items that no training session has are left out. After every
+epoch each peer scores the same held-out validation events, each given the items before it, against
+all items, those already seen included, and one piece of code ranks them; meanwhile its clock stands
+still. The best epoch ranks the test events.
+
+A finished run stays in the output folder and is not repeated; one that broke off begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+import typer
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # started as a script, whose folder would stand there alone
+
+from benchmarks.peers.protocol import (  # noqa: E402
+    PARTS,
+    Settings,
+    mean_and_error,
+    ndcg,
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+# glibc keeps what a step frees for the next one: recbole_lpi.host.memory, for every peer alike.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who trains: an adapter, the model it is told, and whether it runs in the peers' environment.
+
+    ``given`` are settings by data set, where they are not those of ``all``.
+    """
+
+    adapter: str
+    model: str
+    apart: bool
+    given: Mapping[str, Mapping[str, Any]]
+
+    def settings(self, dataset: str) -> dict[str, Any]:
+        """For this data set."""
+        return {"model": self.model, **self.given["all"], **self.given.get(dataset, {})}
+
+
+# Batches of about 2,000 events, RecBole's default, for each; 0.001 is the default learning rate of
+# all three others.
+PEERS = {
+    "LoggingPolicy": Peer(
+        "ours", "LoggingPolicy", False,
+        {"all": {"batch": 256, "learning_rate": 0.003},
+         "ml-100k": {"batch": 32, "learning_rate": 0.003}},
+    ),
+    "LPIRL": Peer(
+        "ours", "LPIRL", False,
+        {"all": {"batch": 256, "learning_rate": 0.003},
+         "ml-100k": {"batch": 32, "learning_rate": 0.003}},
+    ),
+    "RecBole": Peer(
+        "recbole_sasrec", "SASRec", False, {"all": {"batch": 2048, "learning_rate": 0.001}},
+    ),
+    "RecTools": Peer(
+        "rectools_sasrec", "SASRecModel", True,
+        {"all": {"batch": 128, "learning_rate": 0.001}, "ml-100k": {"batch": 32}},
+    ),
+    "RePlay": Peer(
+        "replay_sasrec", "SasRec", True,
+        {"all": {"batch": 256, "learning_rate": 0.001}, "ml-100k": {"batch": 32}},
+    ),
+}  # fmt: skip
+
+
+def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], to: Path) -> None:
+    """Sessions of the package's own split, items numbered as they first appear in training."""
+    from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host.runner import make_config
+
+    where = {"data_path": data_path} if data_path else {}
+    config = make_config("LoggingPolicy", dataset, (), {**where, **given})
+    parts = PolicyDataset(config).build()
+    store = parts[0].sessions
+    names = np.array(store.event_names)
+    frames = []
+    for number, part in enumerate(parts):
+        for session in part.part.session:
+            event = slice(store.offsets[session], store.offsets[session + 1])
+            frames.append(
+                pl.DataFrame(
+                    {"part": number, "session": int(session), "item": store.items[event],
+                     "event": names[store.events[event]], "reward": store.rewards[event]}
+                )
+            )  # fmt: skip
+    every = pl.concat(frames)
+    numbers = (
+        every.filter(pl.col("part") == 0)
+        .unique("item", keep="first", maintain_order=True)
+        .select("item", id=pl.int_range(1, pl.len() + 1))
+    )
+    known = every.join(numbers, on="item", how="inner", maintain_order="left")
+    known = known.with_columns(item=pl.col("id")).drop("id")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    beside = to.with_suffix(".part")
+    known.write_parquet(beside)
+    beside.replace(to)
+
+
+def train(name: str, run: Path, settings: Settings, python: str) -> None:
+    """One run in a process of its own."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "settings.json").write_text(json.dumps(vars(settings)))
+    threads = str(settings.threads)
+    environment = {
+        **os.environ, **ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
+        "ARROW_NUM_THREADS": threads, "POLARS_MAX_THREADS": threads, "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    command = [python, "-m", f"benchmarks.peers.{PEERS[name].adapter}", str(run.resolve())]
+    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        raise SystemExit(f"{name} failed: {run}")
+
+
+@app.command()
+def run(
+    dataset: Annotated[str, typer.Option()] = "ml-100k",
+    data_path: Annotated[str | None, typer.Option("--data_path")] = None,
+    output: Annotated[Path, typer.Option()] = Path("runs/time_to_quality"),
+    peers: Annotated[str, typer.Option(help="In turn")] = " ".join(PEERS),
+    peers_python: Annotated[str, typer.Option("--peers_python")] = ".venv-peers/bin/python",
+    data: Annotated[str, typer.Option(help="Settings of the data, YAML")] = "{}",
+    given: Annotated[
+        str, typer.Option(help="Of runs, YAML: {dropout: 0.5, RePlay: {batch: 64}}")
+    ] = "{}",
+) -> None:
+    """Train what has not been trained yet, and report."""
+    events = (output / dataset / "events.parquet").resolve()
+    if not events.is_file():
+        write_events(dataset, data_path, yaml.safe_load(data), events)
+    chosen = yaml.safe_load(given)
+    shared = {key: value for key, value in chosen.items() if key not in PEERS}
+    known = {field.name for field in fields(Settings)}
+    for name in peers.split():
+        values = {**PEERS[name].settings(dataset), **shared, **chosen.get(name, {})}
+        if unknown := set(values) - known:
+            raise SystemExit(f"unknown settings {', '.join(unknown)}; known: {', '.join(known)}")
+        folder = output / dataset / name
+        if not (folder / "finished.json").is_file():
+            python = peers_python if PEERS[name].apart else sys.executable
+            train(name, folder, Settings(data=str(events), **values), python)
+    report(dataset, output)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A finished run: validation by epoch, and the test ranks of its best."""
+
+    name: str
+    epochs: pl.DataFrame
+    test: pl.DataFrame
+    found: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Curve:
+        return cls(
+            folder.name,
+            pl.read_ndjson(folder / "epochs.jsonl"),
+            pl.read_parquet(folder / "test.parquet"),
+            json.loads((folder / "finished.json").read_text()),
+        )
+
+    @property
+    def best(self) -> float:
+        return float(self.epochs["ndcg@10"].max())  # type: ignore[arg-type]
+
+    def seconds_to(self, score: float, clock: str) -> float | None:
+        reached = self.epochs.filter(pl.col("ndcg@10") >= score)
+        return float(reached[clock][0]) if len(reached) else None
+
+    def seconds_per_epoch(self, clock: str) -> float:
+        return float(self.epochs[clock].diff(null_behavior="ignore").fill_null(
+            self.epochs[clock][0]).median())  # type: ignore[arg-type]  # fmt: skip
+
+
+@app.command()
+def report(
+    dataset: Annotated[str, typer.Option()] = "ml-100k",
+    output: Annotated[Path, typer.Option()] = Path("runs/time_to_quality"),
+    clock: Annotated[str, typer.Option(help="cpu or wall")] = "cpu",
+    share: Annotated[float, typer.Option(help="Of the best validation nDCG@10")] = 0.99,
+    figure: Annotated[Path | None, typer.Option(help=".svg, .png or .pdf")] = None,
+) -> None:
+    """Print the tables of the runs that have finished, in Markdown."""
+    folder = output / dataset
+    curves = [Curve.read(folder / n) for n in PEERS if (folder / n / "finished.json").is_file()]
+    if not curves:
+        raise SystemExit(f"{folder} holds no finished run")
+    frame = pl.read_parquet(folder / "events.parquet")
+    counts = [frame.filter(pl.col("part") == i) for i in range(3)]
+    print(f"{dataset}: {frame['item'].max():,} items; " + ", ".join(
+        f"{part} {one['session'].n_unique():,} sessions, {len(one):,} events"
+        for part, one in zip(PARTS, counts, strict=True)))  # fmt: skip
+    goal = share * max(curve.best for curve in curves)
+    print(f"{share:.0%} of the best validation nDCG@10 of any: {goal:.4f}; seconds: {clock}\n")
+    titles = ["peer", "batch", "learning rate", "epochs", "s/epoch", f"s to {share:.0%}",
+              "s before training", "best valid nDCG@10", "test nDCG@10",
+              "less LoggingPolicy, paired"]  # fmt: skip
+    print("| " + " | ".join(titles) + " |\n|" + " - |" * len(titles))
+    for curve in curves:
+        print("| " + " | ".join(_cells(curve, curves[0], goal, clock)) + " |")
+    versions = {k: v for curve in curves for k, v in curve.found["versions"].items()}
+    shared = curves[0].found["settings"]
+    print("\n" + ", ".join(f"{k} {shared[k]}" for k in (
+        "layers", "heads", "hidden", "inner", "dropout", "length", "threads", "seed")))  # fmt: skip
+    print(", ".join(f"{k} {v}" for k, v in versions.items()) + f"; {_machine()}")
+    if figure is not None:
+        draw(curves, clock, dataset, figure)
+
+
+def _cells(curve: Curve, first: Curve, goal: float, clock: str) -> list[str]:
+    settings = curve.found["settings"]
+    reached = curve.seconds_to(goal, clock)
+    at_best = curve.epochs.sort("ndcg@10", descending=True).row(0, named=True)
+    value = ndcg(curve.test["rank"].to_numpy())
+    session = curve.test["session"].to_numpy()
+    mean, error = mean_and_error(value, session)
+    paired = mean_and_error(value - ndcg(first.test["rank"].to_numpy()), session)
+    return [
+        curve.name, str(settings["batch"]), f"{settings['learning_rate']:g}",
+        f"{len(curve.epochs)} (best {at_best['epoch']})", f"{curve.seconds_per_epoch(clock):.2f}",
+        "–" if reached is None else f"{reached:.1f}", f"{curve.found['setup_' + clock]:.1f}",
+        f"{at_best['ndcg@10']:.4f} ± {at_best['se']:.4f}", f"{mean:.4f} ± {error:.4f}",
+        "–" if curve is first else f"{paired[0]:+.4f} ± {paired[1]:.4f}",
+    ]  # fmt: skip
+
+
+def _machine() -> str:
+    name = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].split(":")[1].strip() if lines else name
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores of {name}"
+
+
+def draw(curves: list[Curve], clock: str, dataset: str, path: Path) -> None:
+    """Validation nDCG@10 over training seconds, on a logarithmic axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for curve in curves:
+        axes.plot(curve.epochs[clock], curve.epochs["ndcg@10"], marker=".", label=curve.name)
+    axes.set(xscale="log", xlabel=f"training seconds ({clock})", title=dataset,
+             ylabel="validation nDCG@10")  # fmt: skip
+    axes.legend()
+    axes.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+if __name__ == "__main__":
+    app()
