@@ -3,7 +3,7 @@
     python -m venv .venv-peers && .venv-peers/bin/pip install -c constraints.txt \\
         -r benchmarks/peers/requirements.txt
     python benchmarks/time_to_quality.py run --dataset=ml-100k --peers_python=.venv-peers/bin/python
-    python benchmarks/time_to_quality.py report --dataset=ml-100k    # of what has finished
+    python benchmarks/time_to_quality.py report --dataset=ml-100k    # of what there is so far
 
 Training sessions, validation and test events come from one file, ``events.parquet``, written from
 this package's split by whole sessions; items that no training session has are left out. After every
@@ -110,18 +110,21 @@ def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], 
                      "event": names[store.events[event]], "reward": store.rewards[event]}
                 )
             )  # fmt: skip
-    every = pl.concat(frames)
-    numbers = (
-        every.filter(pl.col("part") == 0)
-        .unique("item", keep="first", maintain_order=True)
-        .select("item", id=pl.int_range(1, pl.len() + 1))
-    )
-    known = every.join(numbers, on="item", how="inner", maintain_order="left")
-    known = known.with_columns(item=pl.col("id")).drop("id")
     to.parent.mkdir(parents=True, exist_ok=True)
     beside = to.with_suffix(".part")
-    known.write_parquet(beside)
+    numbered(pl.concat(frames)).write_parquet(beside)
     beside.replace(to)
+
+
+def numbered(events: pl.DataFrame) -> pl.DataFrame:
+    """Events on items that training has, numbered 1 … A as training first shows them."""
+    numbers = (
+        events.filter(pl.col("part") == 0)
+        .unique("item", keep="first", maintain_order=True)
+        .select("item", number=pl.int_range(1, pl.len() + 1))
+    )
+    known = events.join(numbers, on="item", how="inner", maintain_order="left")
+    return known.with_columns(item=pl.col("number")).drop("number")
 
 
 def train(name: str, run: Path, settings: Settings, python: str) -> None:
@@ -170,33 +173,35 @@ def run(
 
 @dataclass(frozen=True)
 class Curve:
-    """A finished run: validation by epoch, and the test ranks of its best."""
+    """A run: validation by epoch, and once it has finished, the test ranks of its best epoch."""
 
     name: str
     epochs: pl.DataFrame
-    test: pl.DataFrame
+    settings: dict[str, Any]
+    test: pl.DataFrame | None
     found: dict[str, Any]
 
     @classmethod
     def read(cls, folder: Path) -> Curve:
+        finished = folder / "finished.json"
         return cls(
             folder.name,
             pl.read_ndjson(folder / "epochs.jsonl"),
-            pl.read_parquet(folder / "test.parquet"),
-            json.loads((folder / "finished.json").read_text()),
+            json.loads((folder / "settings.json").read_text()),
+            pl.read_parquet(folder / "test.parquet") if finished.is_file() else None,
+            json.loads(finished.read_text()) if finished.is_file() else {},
         )
 
     @property
-    def best(self) -> float:
-        return float(self.epochs["ndcg@10"].max())  # type: ignore[arg-type]
+    def best(self) -> dict[str, Any]:
+        return self.epochs.sort("ndcg@10", descending=True, maintain_order=True).row(0, named=True)
 
     def seconds_to(self, score: float, clock: str) -> float | None:
-        reached = self.epochs.filter(pl.col("ndcg@10") >= score)
-        return float(reached[clock][0]) if len(reached) else None
+        reached = self.epochs.filter(pl.col("ndcg@10") >= score)[clock]
+        return float(reached[0]) if len(reached) else None
 
     def seconds_per_epoch(self, clock: str) -> float:
-        return float(self.epochs[clock].diff(null_behavior="ignore").fill_null(
-            self.epochs[clock][0]).median())  # type: ignore[arg-type]  # fmt: skip
+        return float(np.median(np.diff(self.epochs[clock].to_numpy(), prepend=0.0)))
 
 
 @app.command()
@@ -207,26 +212,22 @@ def report(
     share: Annotated[float, typer.Option(help="Of the best validation nDCG@10")] = 0.99,
     figure: Annotated[Path | None, typer.Option(help=".svg, .png or .pdf")] = None,
 ) -> None:
-    """Print the tables of the runs that have finished, in Markdown."""
+    """Print the table of the runs so far, in Markdown."""
     folder = output / dataset
-    curves = [Curve.read(folder / n) for n in PEERS if (folder / n / "finished.json").is_file()]
+    curves = [Curve.read(folder / n) for n in PEERS if (folder / n / "epochs.jsonl").is_file()]
     if not curves:
-        raise SystemExit(f"{folder} holds no finished run")
-    frame = pl.read_parquet(folder / "events.parquet")
-    counts = [frame.filter(pl.col("part") == i) for i in range(3)]
-    print(f"{dataset}: {frame['item'].max():,} items; " + ", ".join(
-        f"{part} {one['session'].n_unique():,} sessions, {len(one):,} events"
-        for part, one in zip(PARTS, counts, strict=True)))  # fmt: skip
-    goal = share * max(curve.best for curve in curves)
+        raise SystemExit(f"{folder} holds no run of an epoch or more")
+    goal = share * max(curve.best["ndcg@10"] for curve in curves)
+    print(_sizes(pl.read_parquet(folder / "events.parquet"), dataset))
     print(f"{share:.0%} of the best validation nDCG@10 of any: {goal:.4f}; seconds: {clock}\n")
-    titles = ["peer", "batch", "learning rate", "epochs", "s/epoch", f"s to {share:.0%}",
+    titles = ["peer", "batch", "learning rate", "epochs (best)", "s/epoch", f"s to {share:.0%}",
               "s before training", "best valid nDCG@10", "test nDCG@10",
-              "less LoggingPolicy, paired"]  # fmt: skip
+              f"less {curves[0].name}"]  # fmt: skip
     print("| " + " | ".join(titles) + " |\n|" + " - |" * len(titles))
     for curve in curves:
         print("| " + " | ".join(_cells(curve, curves[0], goal, clock)) + " |")
-    versions = {k: v for curve in curves for k, v in curve.found["versions"].items()}
-    shared = curves[0].found["settings"]
+    versions = {k: v for curve in curves for k, v in curve.found.get("versions", {}).items()}
+    shared = curves[0].settings
     print("\n" + ", ".join(f"{k} {shared[k]}" for k in (
         "layers", "heads", "hidden", "inner", "dropout", "length", "threads", "seed")))  # fmt: skip
     print(", ".join(f"{k} {v}" for k, v in versions.items()) + f"; {_machine()}")
@@ -234,21 +235,35 @@ def report(
         draw(curves, clock, dataset, figure)
 
 
+def _sizes(events: pl.DataFrame, dataset: str) -> str:
+    parts = [events.filter(pl.col("part") == number) for number in range(len(PARTS))]
+    return f"{dataset}: {events['item'].n_unique():,} items; " + "; ".join(
+        f"{name} {part['session'].n_unique():,} sessions, {len(part):,} events"
+        for name, part in zip(PARTS, parts, strict=True)
+    )
+
+
 def _cells(curve: Curve, first: Curve, goal: float, clock: str) -> list[str]:
-    settings = curve.found["settings"]
-    reached = curve.seconds_to(goal, clock)
-    at_best = curve.epochs.sort("ndcg@10", descending=True).row(0, named=True)
-    value = ndcg(curve.test["rank"].to_numpy())
-    session = curve.test["session"].to_numpy()
-    mean, error = mean_and_error(value, session)
-    paired = mean_and_error(value - ndcg(first.test["rank"].to_numpy()), session)
+    reached, best = curve.seconds_to(goal, clock), curve.best
     return [
-        curve.name, str(settings["batch"]), f"{settings['learning_rate']:g}",
-        f"{len(curve.epochs)} (best {at_best['epoch']})", f"{curve.seconds_per_epoch(clock):.2f}",
-        "–" if reached is None else f"{reached:.1f}", f"{curve.found['setup_' + clock]:.1f}",
-        f"{at_best['ndcg@10']:.4f} ± {at_best['se']:.4f}", f"{mean:.4f} ± {error:.4f}",
-        "–" if curve is first else f"{paired[0]:+.4f} ± {paired[1]:.4f}",
+        curve.name, str(curve.settings["batch"]), f"{curve.settings['learning_rate']:g}",
+        f"{len(curve.epochs)} ({best['epoch']})", f"{curve.seconds_per_epoch(clock):.2f}",
+        "–" if reached is None else f"{reached:.1f}",
+        f"{curve.found['setup_' + clock]:.1f}" if curve.found else "–",
+        f"{best['ndcg@10']:.4f} ± {best['se']:.4f}", *_tested(curve, first),
     ]  # fmt: skip
+
+
+def _tested(curve: Curve, first: Curve) -> tuple[str, str]:
+    """Test nDCG@10, and how much more it is than that of ``first``, event by event."""
+    if curve.test is None:
+        return "not finished", "–"
+    value, session = ndcg(curve.test["rank"].to_numpy()), curve.test["session"].to_numpy()
+    mean, error = mean_and_error(value, session)
+    if curve is first or first.test is None:
+        return f"{mean:.4f} ± {error:.4f}", "–"
+    more, uncertain = mean_and_error(value - ndcg(first.test["rank"].to_numpy()), session)
+    return f"{mean:.4f} ± {error:.4f}", f"{more:+.4f} ± {uncertain:.4f}"
 
 
 def _machine() -> str:

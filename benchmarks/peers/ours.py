@@ -90,7 +90,9 @@ def main(run: Path) -> None:
     recorder = Recorder(run)
     settings = recorder.settings
     write_inter(recorder.log.frame, run / "data")
-    config = make_config(settings.model, NAME, (), configuration(settings, recorder.log, run / "data"))
+    config = make_config(
+        settings.model, NAME, (), configuration(settings, recorder.log, run / "data")
+    )
     train = PolicyDataset(config).build()[0]
     check_items(train)
     init_seed(settings.seed, True)

@@ -4,7 +4,7 @@ Each adapter runs in a process of its own, perhaps in another environment, so th
 numpy, polars and torch alone. A run is a folder:
 
     settings.json    written before: ``Settings``
-    epochs.jsonl     a line per epoch: epoch, cpu, wall, ndcg@10, se
+    epochs.jsonl     a line per epoch: epoch, training seconds cpu and wall, ndcg@10, se
     test.parquet     session and rank of the test events, by the best epoch on validation
     finished.json    written last: versions, seconds before the first step, why it ended
 """
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+import torch._dynamo  # the first optimiser would, inside the first epoch; Lightning does before
 from torch import Tensor
 
 PARTS = ("train", "valid", "test")
@@ -220,9 +221,7 @@ class Recorder:
         """Rank the test events by the best epoch, and write what marks the run as finished."""
         model.load_state_dict(self._best)
         model.eval()
-        frame = pl.DataFrame(
-            {"session": self._test.session, "rank": ranks(score, self._test)}
-        )
+        frame = pl.DataFrame({"session": self._test.session, "rank": ranks(score, self._test)})
         frame.write_parquet(self.run / "test.parquet")
         found = {
             "ended": self._ended,

@@ -1,14 +1,15 @@
 """RecBole's SASRec: its data set with a row per prefix, its trainer, its cross-entropy.
 
-Two favours, without which an epoch takes about twice as long: torch's anomaly detection, which one of
-RecBole's modules turns on for everybody, is turned off again, and the allocator keeps freed memory
-(``time_to_quality.py`` starts every peer so).
+Two favours, without which an epoch takes about twice as long: torch's anomaly detection, which
+one of RecBole's modules turns on for everybody, is turned off again, and the allocator keeps freed
+memory (``time_to_quality.py`` starts every peer so).
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,8 @@ def main(run: Path) -> None:
     init_seed(settings.seed, True)
     model = get_model(settings.model)(config, train).to(config["device"])
     torch.autograd.set_detect_anomaly(False)
-    try:
+    with suppress(_Enough):
         Timed(config, model).fit(loader, None, verbose=False, saved=False)
-    except _Enough:
-        pass
     recorder.finish(model, score_of(model), "recbole", "numpy")
 
 

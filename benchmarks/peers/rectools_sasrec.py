@@ -45,7 +45,7 @@ def main(run: Path) -> None:
         rows = model.torch_model.item_model.get_all_embeddings()
         states = model.torch_model.encode_sessions({"x": left_padded(read, kept.sum(1))}, rows)
         scores = (states[:, -1] @ rows.T)[:, ids[1:]]
-        return scores.masked_fill(ids[1:] == 0, -torch.inf)
+        return torch.as_tensor(scores.masked_fill(ids[1:] == 0, -torch.inf))
 
     def trainer() -> Trainer:
         return Trainer(
