@@ -63,29 +63,29 @@ class Peer:
         return {"model": self.model, **self.given["all"], **self.given.get(dataset, {})}
 
 
-# Batches of about 2,000 events, RecBole's default, for each; 0.001 is the default learning rate of
-# all three others.
+# Of ours, the learning rate and batch of its property files; of the others, their default learning
+# rate, and RecBole's and RecTools' default batch where the data are not few, long sessions.
 PEERS = {
     "LoggingPolicy": Peer(
         "ours", "LoggingPolicy", False,
         {"all": {"batch": 256, "learning_rate": 0.003},
-         "ml-100k": {"batch": 32, "learning_rate": 0.003}},
+         "ml-100k": {"batch": 16, "learning_rate": 0.001}},
     ),
     "LPIRL": Peer(
         "ours", "LPIRL", False,
         {"all": {"batch": 256, "learning_rate": 0.003},
-         "ml-100k": {"batch": 32, "learning_rate": 0.003}},
+         "ml-100k": {"batch": 16, "learning_rate": 0.001}},
     ),
     "RecBole": Peer(
         "recbole_sasrec", "SASRec", False, {"all": {"batch": 2048, "learning_rate": 0.001}},
     ),
     "RecTools": Peer(
         "rectools_sasrec", "SASRecModel", True,
-        {"all": {"batch": 128, "learning_rate": 0.001}, "ml-100k": {"batch": 32}},
+        {"all": {"batch": 128, "learning_rate": 0.001}, "ml-100k": {"batch": 16}},
     ),
     "RePlay": Peer(
         "replay_sasrec", "SasRec", True,
-        {"all": {"batch": 256, "learning_rate": 0.001}, "ml-100k": {"batch": 32}},
+        {"all": {"batch": 256, "learning_rate": 0.001}, "ml-100k": {"batch": 16}},
     ),
 }  # fmt: skip
 
@@ -93,6 +93,7 @@ PEERS = {
 def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], to: Path) -> None:
     """Sessions of the package's own split, items numbered as they first appear in training."""
     from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.data.sequences import ranges
     from recbole_lpi.host.runner import make_config
 
     where = {"data_path": data_path} if data_path else {}
@@ -102,14 +103,15 @@ def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], 
     names = np.array(store.event_names)
     frames = []
     for number, part in enumerate(parts):
-        for session in part.part.session:
-            event = slice(store.offsets[session], store.offsets[session + 1])
-            frames.append(
-                pl.DataFrame(
-                    {"part": number, "session": int(session), "item": store.items[event],
-                     "event": names[store.events[event]], "reward": store.rewards[event]}
-                )
-            )  # fmt: skip
+        row, place = ranges(part.part.start, part.part.stop)
+        columns = {
+            "part": np.full(len(row), number),
+            "session": part.part.session[row],
+            "item": store.items[place],
+            "event": names[store.events[place]],
+            "reward": store.rewards[place],
+        }
+        frames.append(pl.DataFrame(columns))
     to.parent.mkdir(parents=True, exist_ok=True)
     beside = to.with_suffix(".part")
     numbered(pl.concat(frames)).write_parquet(beside)

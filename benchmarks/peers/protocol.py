@@ -57,7 +57,7 @@ class Settings:
     clock: str = "cpu"
     budget: float = 600
     patience: int = 10
-    valid_events: int = 4000
+    valid_events: int = 2000
     test_events: int = 10_000
     more: str = "{}"  # further settings of the peer's own, JSON
 
