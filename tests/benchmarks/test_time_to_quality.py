@@ -1,0 +1,123 @@
+"""The peers' shared protocol by hand, and the two adapters that need no other environment."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from benchmarks import time_to_quality
+from benchmarks.peers import ours, protocol, recbole_sasrec
+
+ITEMS = 12
+
+
+def write_log(path, sessions=60, length=6):
+    """Sessions in which item i is always followed by i + 1."""
+    rng = np.random.default_rng(0)
+    item = (rng.integers(ITEMS, size=(sessions, 1)) + np.arange(length)) % ITEMS
+    part = np.repeat([0, 1, 2], [sessions - 20, 10, 10])
+    frame = pl.DataFrame(
+        {
+            "part": np.repeat(part, length),
+            "session": np.repeat(np.arange(sessions), length),
+            "item": item.ravel(),
+            "event": "click",
+            "reward": 0.2,
+        }
+    )
+    frame = time_to_quality.numbered(frame)
+    frame.write_parquet(path)
+    return frame
+
+
+def test_items_are_numbered_as_training_first_shows_them():
+    events = pl.DataFrame({"part": [0, 0, 0, 1, 1, 2], "item": [7, 3, 7, 9, 3, 7]})
+    found = time_to_quality.numbered(events)
+    assert found["item"].to_list() == [1, 2, 1, 2, 1]  # 9 is never trained on
+    assert found["part"].to_list() == [0, 0, 0, 1, 2]
+
+
+def held(length, most=100):
+    frame = pl.DataFrame(
+        {"part": [0, 0, 1, 1, 1, 1, 1, 2], "session": [0, 0, 4, 4, 4, 4, 5, 6],
+         "item": [1, 2, 2, 1, 3, 1, 2, 3]}
+    )  # fmt: skip
+    return protocol.Held.of(protocol.Log(frame, 3), "valid", length, most)
+
+
+def test_held_out_events_have_the_most_recent_items_before_them():
+    found = held(length=2)
+    assert found.history.tolist() == [[2, 0], [2, 1], [1, 3]]
+    assert found.length.tolist() == [1, 2, 2]
+    assert found.target.tolist() == [1, 3, 1]
+    assert found.session.tolist() == [4, 4, 4]
+    assert protocol.left_padded(found.history, found.length).tolist() == [[0, 2], [2, 1], [1, 3]]
+
+
+def test_the_sample_of_held_out_events_is_always_the_same():
+    one, again = held(3, most=2), held(3, most=2)
+    assert len(one.target) == 2
+    assert one.history.tolist() == again.history.tolist()
+
+
+def test_ranks_and_what_is_made_of_them():
+    scores = torch.tensor([[0.0, 1.0, 2.0], [1.0, 1.0, 0.0], [5.0, 0.0, -math.inf]])
+    rank = protocol.ranks(lambda history, length: scores, held(2))
+    assert rank.tolist() == [3, 3, 1]
+    assert protocol.ndcg(np.array([1, 1.5, 10, 11])).tolist() == [
+        1, 1 / math.log2(2.5), 1 / math.log2(11), 0
+    ]  # fmt: skip
+    # Sessions sum to 0.5 and 0.5 around the mean 0.5: √(2/1 · (0.5² + 0.5²)) / 3.
+    mean, error = protocol.mean_and_error(np.array([1.0, 0.0, 0.5]), np.array([3, 8, 3]))
+    assert (mean, error) == (0.5, pytest.approx(1 / 3))
+
+
+@pytest.mark.parametrize(
+    "adapter, model, batch", [(ours, "LoggingPolicy", 8), (recbole_sasrec, "SASRec", 40)]
+)
+def test_an_adapter_learns_the_chain_and_ranks_the_same_events(
+    adapter, model, batch, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    frame = write_log(tmp_path / "events.parquet")
+    run = tmp_path / "run"
+    run.mkdir()
+    settings = protocol.Settings(
+        str(tmp_path / "events.parquet"), model, batch, 0.01, layers=1, heads=1, hidden=16,
+        inner=16, dropout=0.0, length=5, budget=60, patience=2,
+    )  # fmt: skip
+    (run / "settings.json").write_text(json.dumps(vars(settings)))
+    adapter.main(run)
+    epochs = pl.read_ndjson(run / "epochs.jsonl")
+    assert epochs["epoch"].to_list() == list(range(1, len(epochs) + 1))
+    assert (epochs["cpu"].diff().drop_nulls() > 0).all()
+    assert epochs["ndcg@10"].max() == 1.0
+    test = pl.read_parquet(run / "test.parquet")
+    assert (test["rank"] == 1).all()
+    tested = frame.filter(pl.col("part") == 2)
+    assert len(test) == len(tested) - tested["session"].n_unique()
+    assert json.loads((run / "finished.json").read_text())["ended"] == "no better epoch"
+
+
+def test_the_report_says_when_each_reaches_the_share_of_the_best(tmp_path, capsys):
+    folder = tmp_path / "chain"
+    for name, scores in (("LoggingPolicy", [0.1, 0.4]), ("RecBole", [0.3, 0.2, 0.2])):
+        (folder / name).mkdir(parents=True)
+        lines = [
+            {"epoch": i, "cpu": 2.0 * i, "wall": 3.0 * i, "ndcg@10": score, "se": 0.01}
+            for i, score in enumerate(scores, 1)
+        ]
+        (folder / name / "epochs.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        settings = protocol.Settings("", name, 8, 0.01)
+        (folder / name / "settings.json").write_text(json.dumps(vars(settings)))
+    write_log(folder / "events.parquet")
+    time_to_quality.report(
+        "chain", tmp_path, share=0.7, figure=tmp_path / "curve.svg", clock="wall"
+    )
+    rows = {line.split(" | ")[0]: line.split(" | ") for line in capsys.readouterr().out.split("\n")}
+    assert rows["| LoggingPolicy"][3:6] == ["2 (2)", "3.00", "6.0"]
+    assert rows["| RecBole"][3:6] == ["3 (1)", "3.00", "3.0"]
+    assert (tmp_path / "curve.svg").read_text().startswith("<?xml")
