@@ -92,9 +92,9 @@ def curve(comparison: Comparison) -> Figure:
                 color=figures.COLOURS[0], marker="o", capsize=2, elinewidth=0.8, label="LPI-CB",
             )  # fmt: skip
             for policy in clipped:
-                cell = policy.cells[metric]
+                point = policy.cells[metric]
                 axes.errorbar(
-                    [_beta(policy)], [cell.mean], yerr=[cell.stderr], color=figures.COLOURS[0],
+                    [_beta(policy)], [point.mean], yerr=[point.stderr], color=figures.COLOURS[0],
                     marker="o", markerfacecolor="none", capsize=2, elinewidth=0.8,
                     linestyle="none", label=f"LPI-CB, clip {policy.differing['weight_clip']:g}",
                 )  # fmt: skip
