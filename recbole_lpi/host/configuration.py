@@ -56,6 +56,7 @@ OF_TRAINING = {
     "epochs", "train_batch_size", "learner", "learning_rate", "weight_decay", "clip_grad_norm",
     "eval_step", "stopping_step", "enable_amp", "enable_scaler", "train_neg_sample_args",
 }  # fmt: skip
+SHIPPED = "ml-100k"  # RecBole reads its own, whatever data_path says
 # RecBole unpickles saved data that it finds in checkpoint_dir: a folder that cannot be.
 NO_FOLDER = os.path.join(os.devnull, "checkpoints")
 
@@ -99,6 +100,11 @@ def amend(config_class: Any) -> None:
             known = set(internal) | known_settings() | policies_alone()
             beside = file_beside(dataset, where)
             if beside.is_file():
+                if dataset == SHIPPED:
+                    raise SettingError(
+                        f"{dataset} is what RecBole ships, and read in place of {beside.parent}: "
+                        f"convert into a folder of another name, such as {dataset}-raw"
+                    )
                 read = read_file(beside)
                 refuse_unknown(read, known, internal, f"{beside}: ")
                 internal.update(read)

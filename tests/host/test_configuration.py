@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host import configuration
+from recbole_lpi.host import configuration, runner
 from recbole_lpi.host.configuration import hidden_argv, known_models
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.values import parse, read_file
@@ -123,6 +123,14 @@ def test_a_misspelt_setting_in_the_file_beside_the_data_is_refused_by_its_name(l
     log.with_suffix(".yaml").write_text("purchase_event: [buy]\n")
     with pytest.raises(SettingError, match=r"shop\.yaml: unknown setting .*'purchase_events'"):
         config()
+
+
+def test_data_of_the_users_own_under_the_name_that_recbole_ships_are_not_passed_over(log):
+    beside = log.parent.parent / "ml-100k" / "ml-100k.yaml"
+    beside.parent.mkdir()
+    beside.write_text("USER_ID_FIELD: session_id\n")
+    with pytest.raises(SettingError, match=r"ml-100k is what RecBole ships, and read in place of "):
+        runner.make_config("LPIRL", "ml-100k", (), {})
 
 
 def test_settings_of_recboles_own_models_are_accepted_and_named(log, caplog):
