@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches
+from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import Scores, ranking_pass
@@ -222,7 +222,7 @@ def rank_events(
         most = max(
             1, min(most, MATRIX_ELEMENTS // (candidates * logging.policy_table.weight.shape[1]))
         )
-    place = held.places
+    place = target_places(windows)  # of a share, fewer than held.places
     columns: dict[str, np.ndarray] = {}
     for index in progress(evaluation_batches(windows, batch_size)):
         batch = held.batch(windows.take(index))
