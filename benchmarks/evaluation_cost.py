@@ -43,7 +43,7 @@ def write_log(folder: Path, items: int, rounds: int) -> None:
     item = np.concatenate([rng.permutation(items) for _ in range(rounds)])
     folder.mkdir()
     with (folder / f"{folder.name}.inter").open("w") as file:
-        file.write("session_id:token\titem_id:token\ttimestamp:float\treward:float\n")
+        file.write("user_id:token\titem_id:token\ttimestamp:float\treward:float\n")
         file.writelines(f"{i // LENGTH}\t{x}\t{i}\t1\n" for i, x in enumerate(item.tolist()))
 
 
@@ -65,6 +65,7 @@ def evaluation(side: str, log: str, batch_size: int) -> tuple[int, Callable[[], 
     model = make_model(config, train)
     if side == "ours":
         return len(test), lambda: PolicyTrainer(config, model).evaluate(test)
+    config["checkpoint_dir"] = "."  # which it makes, and leaves empty
     trainer = Trainer(config, model)
     loader = FullSortEvalDataLoader(config, test, None)
     return len(test), lambda: trainer.evaluate(loader, load_best_model=False)

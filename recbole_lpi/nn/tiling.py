@@ -11,7 +11,7 @@ import torch
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # where Linux describes them
 L2_BYTES = 2**19  # of a core, where nothing describes it
-CHUNK_BYTES = 2**26  # of a chunk, on a CPU
+CHUNK_BYTES = 2**27  # of a chunk, on a CPU
 LEAST_EVENTS, LEAST_ITEMS = 64, 64  # with fewer of them a matrix product is no longer fast
 GPU_BUFFERS = 8  # matrices like a chunk that a pass may hold at once
 
