@@ -60,7 +60,7 @@ def test_with_every_item_it_is_the_full_softmax():
 
 
 def test_every_number_is_what_plain_loops_over_the_candidates_give():
-    """One item drawn twice, one event whose logged item was drawn, one event with no other."""
+    """One item was drawn twice; the logged item of two events was drawn, that of the others not."""
     state, action, policy, q, (state_mu, table_mu) = random_case(1)
     action[0], action[1] = 7, 7
     item = torch.tensor([7, 11, 30])
