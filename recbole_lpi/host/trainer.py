@@ -211,7 +211,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             for step, index in enumerate(bar):
-                for name, value in self._step(train, index, epoch, step).items():
+                batch = self._batch(train, index)
+                for name, value in self._step(batch, epoch, step, index).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 if show_progress and step % 20 == 0:
                     bar.set_postfix_str(_spelled(totals, step + 1))
@@ -253,12 +254,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             whole = Whole(int(self._windows.take(index).targets.sum()), self.ranks.sum)
         return self.model.losses(batch, whole)
 
-    def _step(
-        self, train: PolicyDataset, index: np.ndarray, epoch: int, step: int
-    ) -> dict[str, Tensor]:
-        """One step of the optimiser; named numbers of it, detached."""
+    def _step(self, batch: Any, epoch: int, step: int, index: np.ndarray) -> dict[str, Tensor]:
+        """One step of the optimiser; named numbers of it. ``index``: windows of the whole batch."""
         settings = self.settings
-        batch = self._batch(train, index)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=settings.enable_amp):
             losses = self._losses(batch, index)
