@@ -228,11 +228,10 @@ def report(
     print("| " + " | ".join(titles) + " |\n|" + " - |" * len(titles))
     for curve in curves:
         print("| " + " | ".join(_cells(curve, curves[0], goal, clock)) + " |")
-    versions = {k: v for curve in curves for k, v in curve.found.get("versions", {}).items()}
     shared = curves[0].settings
     print("\n" + ", ".join(f"{k} {shared[k]}" for k in (
         "layers", "heads", "hidden", "inner", "dropout", "length", "threads", "seed")))  # fmt: skip
-    print(", ".join(f"{k} {v}" for k, v in versions.items()) + f"; {_machine()}")
+    print(", ".join(_versions(curves)))
     if figure is not None:
         draw(curves, clock, dataset, figure)
 
@@ -268,13 +267,23 @@ def _tested(curve: Curve, first: Curve) -> tuple[str, str]:
     return f"{mean:.4f} ± {error:.4f}", f"{more:+.4f} ± {uncertain:.4f}"
 
 
+def _versions(curves: list[Curve]) -> list[str]:
+    """Of packages, all of them where the two environments differ, and of the machine."""
+    found: dict[str, list[str]] = {}
+    for curve in curves:
+        for package, number in curve.found.get("versions", {}).items():
+            found.setdefault(package, []).append(number)
+    packages = [f"{name} {' and '.join(dict.fromkeys(all_))}" for name, all_ in found.items()]
+    return [*packages, f"Python {platform.python_version()}", _machine()]
+
+
 def _machine() -> str:
     name = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         name = lines[0].split(":")[1].strip() if lines else name
-    return f"Python {platform.python_version()}, {os.cpu_count()} cores of {name}"
+    return f"{os.cpu_count()} cores of {name}"
 
 
 def draw(curves: list[Curve], clock: str, dataset: str, path: Path) -> None:
