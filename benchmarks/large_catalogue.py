@@ -94,7 +94,7 @@ def take_steps(
         for name, one in trainers.items():
             began = time.perf_counter(), time.process_time()
             with torch.autograd.set_detect_anomaly(False):  # as the trainer does in an epoch
-                one._step(one._batch(train, index), 0, step)
+                one._step(one._batch(train, index), 0, step, index)
             if step:
                 clock, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
                 times[name].append((clock, cpu))
