@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,5 +263,7 @@ def test_a_rival_learns_from_the_events_that_carry_a_policys_loss(at_shop, monke
 def test_the_largest_reward_is_that_of_the_part(at_shop):
     parts = PolicyDataset(make_config("LPI", "shop", (), PLAIN)).build()
     train, valid = parts[:2]
-    train.sessions.rewards[valid.places[0]] = 7.0
+    rewards = train.sessions.rewards.copy()
+    rewards[valid.places[0]] = 7.0
+    train.sessions = valid.sessions = replace(train.sessions, rewards=rewards)
     assert valid.max_reward == 7.0 and train.max_reward == 1.0
