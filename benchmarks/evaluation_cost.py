@@ -13,7 +13,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
-import re
 import statistics
 import tempfile
 import time
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 import typer
 
+from benchmarks.peak import added_memory
 from recbole_lpi.host.memory import keep_freed_memory
 
 SIZES = (17_834, 70_852)
@@ -72,21 +72,10 @@ def evaluation(side: str, log: str, batch_size: int) -> tuple[int, Callable[[], 
 
 
 def peak_memory(side: str, log: str, batch_size: int, threads: int) -> tuple[int, float]:
-    """Events, and the GiB that an evaluation of them adds; by Linux's account of the process."""
+    """Events, and the GiB that an evaluation of them adds."""
     torch.set_num_threads(threads)
-    keep_freed_memory()
     events, evaluate = evaluation(side, log, batch_size)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = resident("VmRSS")
-    evaluate()
-    return events, (resident("VmHWM") - before) / 2**20
-
-
-def resident(field: str) -> int:
-    """KiB of this process in memory: VmRSS, now; VmHWM, at most."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1])
+    return events, added_memory(evaluate)
 
 
 def main(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import multiprocessing
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.peak import added_memory
 from recbole_lpi.host.memory import keep_freed_memory
 from recbole_lpi.models import estimation
 from recbole_lpi.models.estimation import Events, Heads
@@ -127,12 +127,9 @@ def best_native(items: int, events: int) -> str:
 def peak_memory(model: str, form: str, items: int, events: int, threads: int) -> float:
     """GiB that a step takes above what stays: parameters, gradients, optimiser."""
     torch.set_num_threads(threads)
-    keep_freed_memory()
-    training_step(model, "tiles", items, 8)()  # whatever loads with the first step
     step = training_step(model, form, items, events)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    step()  # makes gradients and what the optimiser keeps
+    return added_memory(step)
 
 
 def main(
