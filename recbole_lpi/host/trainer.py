@@ -26,6 +26,7 @@ from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.files import write_tensors
 from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
 from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
@@ -205,6 +206,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
         batches = self._batches(train, rng)
         totals: dict[str, Tensor] = {}
+        freed = FreedMemory()
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (
             torch.autograd.set_detect_anomaly(False),
@@ -214,6 +216,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 batch = self._batch(train, index)
                 for name, value in self._step(batch, epoch, step, index).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
+                freed.give_back()
                 if show_progress and step % 20 == 0:
                     bar.set_postfix_str(_spelled(totals, step + 1))
         means = {name: float(total) / len(batches) for name, total in totals.items()}
