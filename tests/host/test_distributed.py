@@ -164,6 +164,7 @@ def train_as_recbole(rank):
 
 
 def test_processes_of_recboles_own_launcher(log):
+    Path("log/SQN").mkdir(parents=True)  # which RecBole's processes race to make, and one dies of
     assert exit_codes(train_as_recbole) == [0, 0]
     one = run("SQN", "shop", (), {**ALIKE, "run_dir": "one"})
     several = RunFolder("several")
