@@ -156,9 +156,9 @@ def _warn(text: str) -> None:
 
 def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
     """Write ``folder``, all of it or nothing, while no other run does."""
-    for killed in folder.parent.glob(f".{folder.name}.*"):  # what an earlier run left half
-        shutil.rmtree(killed, ignore_errors=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left half
+    scratch.mkdir()
     try:
         names: dict[str, Any] = {"tokens": {}, "columns": {}}
         arrays = {name: getattr(stored.sessions, name) for name in ARRAYS}
