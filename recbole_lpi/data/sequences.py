@@ -193,7 +193,7 @@ def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
     """
     returns = np.zeros(len(sessions.items), np.float32)
     length = part.stop - sessions.offsets[part.session]
-    order = np.argsort(-length, kind="stable")
+    order = _by_size(length)[::-1]
     stop, length = part.stop[order], length[order]
     running = np.zeros(len(order), np.float64)
     for back in range(1, int(length[0]) + 1 if len(length) else 0):
@@ -300,7 +300,7 @@ def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator
     batch, and the order of batches, differ from epoch to epoch.
     """
     order = rng.permutation(len(windows))
-    order = order[np.argsort(windows.inputs[order], kind="stable")]
+    order = order[_by_size(windows.inputs[order])]
     reached = np.cumsum(windows.targets[order])
     number = -(-len(windows) // batch_size)
     cuts = np.searchsorted(reached, reached[-1] * np.arange(1, number) / number)
@@ -310,8 +310,13 @@ def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator
 
 def evaluation_batches(windows: Windows, batch_size: int) -> list[Ints]:
     """Batches of like length, ``batch_size`` windows each but the last."""
-    order = np.argsort(windows.inputs, kind="stable")
+    order = _by_size(windows.inputs)
     return np.split(order, range(batch_size, len(order), batch_size))
+
+
+def _by_size(length: Ints) -> Ints:
+    """What sorts lengths, stably; numpy sorts them by radix where 16 bits hold them."""
+    return np.argsort(length.astype(np.min_scalar_type(length.max(initial=0))), kind="stable")
 
 
 def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
