@@ -120,7 +120,7 @@ def _parts(work: Path) -> Any:
     held = max(2, round(0.042 * int((work / "users").read_text())))  # 20,000 of 472,987
     given = {
         **LIKE_NETFLIX, "data_path": str(work / "dataset"), "split_ratio": [None, held, held],
-        "imputation_dir": str(work / "imputation"),
+        "imputation_dir": str(work / "imputation"), "session_cache_dir": "none",
     }  # fmt: skip
     return PolicyDataset(make_config("LPICB", "netflix", (), given)).build()
 
