@@ -131,7 +131,7 @@ def main(
 ) -> None:
     """Print a row for each fraction and stage, then how the stages grow, in Markdown."""
     if stage is not None:
-        answer(STAGES[stage], work)
+        answer(STAGES, stage, work)
         return
     fractions = sorted(fraction or [0.01, 0.1])
     print("| fraction | stage | seconds | CPU | peak, GiB | |")

@@ -11,13 +11,8 @@ more process: a tenth of the sessions once (``--fraction=1`` for all), 100 to va
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +20,8 @@ import numpy as np
 import polars as pl
 import torch
 import typer
+
+from benchmarks.stages import Measures, Stage, answer, measured
 
 LENGTH = 12  # events of a session on average; an event in five is a purchase
 COMMON: dict[str, Any] = {
@@ -104,27 +101,27 @@ def take_steps(
 # ---------------------------------------------------------------------- stages, a process each
 
 
-def step(work: Path, estimator: str, steps: int) -> dict[str, float]:
+def step(work: Path, estimator: str, steps: int) -> Measures:
     train = training_part(work)
     trainers = {
         name: trainer(train, work, learner=learner, advantage_estimator=estimator)
         for name, learner in LEARNERS.items()
     }
-    found: dict[str, float] = {}
+    found: Measures = {}
     for name, times in take_steps(train, trainers, steps).items():
         clock, cpu = zip(*times, strict=True)
         found |= {name: statistics.median(clock), f"{name}, CPU": statistics.median(cpu)}
     return found
 
 
-def peak(work: Path, estimator: str, learner: str) -> dict[str, float]:
+def peak(work: Path, estimator: str, learner: str) -> Measures:
     train = training_part(work)
     one = trainer(train, work, learner=learner, advantage_estimator=estimator)
     take_steps(train, {learner: one}, 5)
     return {}
 
 
-def whole_run(work: Path, fraction: float) -> dict[str, float]:
+def whole_run(work: Path, fraction: float) -> Measures:
     from recbole_lpi.host.memory import keep_freed_memory
     from recbole_lpi.host.runner import run
 
@@ -139,22 +136,7 @@ def whole_run(work: Path, fraction: float) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began}
 
 
-STAGES: dict[str, Callable[..., dict[str, float]]] = {"step": step, "peak": peak, "run": whole_run}
-
-
-def measured(work: Path, name: str, *arguments: Any) -> dict[str, float]:
-    """What the stage says of itself, and the peak of its process in GiB."""
-    stage = json.dumps([name, *arguments])
-    child = subprocess.Popen(
-        [sys.executable, __file__, "--stage", stage, "--work", str(work)], stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    text = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{name} failed")
-    found: dict[str, float] = json.loads(text.splitlines()[-1])
-    return {**found, "GiB": usage.ru_maxrss / 2**20}
+STAGES: dict[str, Stage] = {"step": step, "peak": peak, "run": whole_run}
 
 
 def main(
@@ -166,8 +148,7 @@ def main(
 ) -> None:
     """Print a table in Markdown, and what the run cost."""
     if stage is not None:
-        name, *arguments = json.loads(stage)
-        print(json.dumps(STAGES[name](work, *arguments)))
+        answer(STAGES, stage, work)
         return
     work = work / str(items)
     if not (work / "catalogue" / "catalogue.inter").is_file():
@@ -176,12 +157,12 @@ def main(
     print("| LPIRL learns | learner | step, s | CPU, s | peak, GiB |")
     print("| - | - | - | - | - |")
     for words, estimator in ESTIMATORS.items():
-        times = measured(work, "step", estimator, steps)
+        times = measured(__file__, "step", work, estimator, steps)
         for name, learner in LEARNERS.items():
-            most = measured(work, "peak", estimator, learner)["GiB"]
+            most = measured(__file__, "peak", work, estimator, learner)["GiB"]
             print(f"| {words} | {name} | {times[name]:.3f} | {times[f'{name}, CPU']:.3f} "
                   f"| {most:.2f} |", flush=True)  # fmt: skip
-    whole = measured(work, "run", fraction)
+    whole = measured(__file__, "run", work, fraction)
     print(f"\nA run on {fraction:.0%} of the sessions, from the log to metrics.json: "
           f"{whole['seconds']:.0f} s, {whole['GiB']:.2f} GiB")  # fmt: skip
 

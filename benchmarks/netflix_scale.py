@@ -132,7 +132,7 @@ def main(
 ) -> None:
     """Print a row for each stage and fraction, then growth and extrapolation, in Markdown."""
     if stage is not None:
-        answer(STAGES[stage], work)
+        answer(STAGES, stage, work)
         return
     fractions = sorted(fraction or [0.05, 0.1])
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")

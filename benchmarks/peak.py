@@ -20,12 +20,12 @@ def added_memory(work: Callable[[], Any]) -> float:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     (PROCESS / "clear_refs").write_text("5")  # the peak begins anew
-    before = _kib("VmRSS")
+    before = kib("VmRSS")
     work()
-    return (_kib("VmHWM") - before) / 2**20
+    return (kib("VmHWM") - before) / 2**20
 
 
-def _kib(field: str) -> int:
+def kib(field: str) -> int:
     """VmRSS, resident now; VmHWM, at most."""
     found = re.search(rf"{field}:\s+(\d+) kB", (PROCESS / "status").read_text())
     assert found is not None

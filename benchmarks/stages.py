@@ -7,21 +7,24 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from benchmarks.peak import kib
 
 T = TypeVar("T")
 Measures = dict[str, float]
-Stage = Callable[[Path], Measures]
+Stage = Callable[..., Measures]  # of the folder to work in, and more
 
 
-def measured(script: str, name: str, work: Path) -> Measures:
+def measured(script: str, name: str, work: Path, *arguments: Any) -> Measures:
     """What a stage of ``script`` says of itself, and ``GiB``, the peak of its process.
 
-    The script calls ``answer`` when it is given ``--stage NAME --work FOLDER``.
+    The script calls ``answer`` when it is given ``--stage``, and ``--work`` with the folder.
     """
-    command = [sys.executable, script, "--stage", name, "--work", str(work)]
+    stage = json.dumps([name, *arguments])
+    command = [sys.executable, script, "--stage", stage, "--work", str(work)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed")
@@ -29,9 +32,10 @@ def measured(script: str, name: str, work: Path) -> Measures:
     return found
 
 
-def answer(stage: Stage, work: Path) -> None:
-    """Run a stage in this process, and print what ``measured`` reads."""
-    found = stage(work)
+def answer(stages: Mapping[str, Stage], stage: str, work: Path) -> None:
+    """Run the stage that ``measured`` asks for in this process, and print what it reads."""
+    name, *arguments = json.loads(stage)
+    found = stages[name](work, *arguments)
     print(json.dumps({**found, "GiB": peak()}))
 
 
@@ -50,9 +54,7 @@ def peak() -> float:
 
     ``ru_maxrss`` would not do: a process begins with that of the one which started it.
     """
-    with open("/proc/self/status", encoding="ascii") as file:
-        line = next(line for line in file if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 2**20
+    return kib("VmHWM") / 2**20
 
 
 def power(less: float, more: float, ratio: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recbole_lpi.experiments import figures, report, tables
@@ -84,20 +85,10 @@ def curve(comparison: Comparison) -> Figure:
     with matplotlib.rc_context(figures.SETTINGS):
         figure = Figure(figsize=(6, 7.5), layout="constrained", dpi=150)
         for axes, metric in zip(figure.subplots(3, 1, sharex=True), COLUMNS, strict=True):
-            cells = [policy.cells[metric] for policy in line]
-            axes.errorbar(
-                [_beta(policy) for policy in line],
-                [cell.mean for cell in cells],
-                yerr=[cell.stderr for cell in cells],
-                color=figures.COLOURS[0], marker="o", capsize=2, elinewidth=0.8, label="LPI-CB",
-            )  # fmt: skip
+            _points(axes, line, metric, label="LPI-CB")
             for policy in clipped:
-                point = policy.cells[metric]
-                axes.errorbar(
-                    [_beta(policy)], [point.mean], yerr=[point.stderr], color=figures.COLOURS[0],
-                    marker="o", markerfacecolor="none", capsize=2, elinewidth=0.8,
-                    linestyle="none", label=f"LPI-CB, clip {policy.differing['weight_clip']:g}",
-                )  # fmt: skip
+                clip = f"LPI-CB, clip {policy.differing['weight_clip']:g}"
+                _points(axes, [policy], metric, label=clip, markerfacecolor="none", linestyle="")
             for number, policy in enumerate(levels, 1):
                 cell = policy.cells.get(metric)
                 if cell is None:  # the logging policy has no divergence from itself
@@ -137,6 +128,17 @@ def distribution(fit: dict[str, Any]) -> Figure:
         axes.set_ylabel("share")
         axes.legend(frameon=False)
     return figure
+
+
+def _points(axes: Axes, policies: list[ComparedPolicy], metric: str, **look: Any) -> None:
+    """Policies over their β, with bars of a standard error."""
+    cells = [policy.cells[metric] for policy in policies]
+    axes.errorbar(
+        [_beta(policy) for policy in policies],
+        [cell.mean for cell in cells],
+        yerr=[cell.stderr for cell in cells],
+        **{"color": figures.COLOURS[0], "marker": "o", "capsize": 2, "elinewidth": 0.8, **look},
+    )
 
 
 def _beta(policy: ComparedPolicy) -> float:

@@ -25,6 +25,7 @@ from recbole_lpi.nn.catalogue import (
     PolicyLoss,
     Table,
     Weigh,
+    check_shapes,
 )
 
 ORDER_SEED = 2020  # of the order in which items lie in strata
@@ -107,9 +108,7 @@ def candidate_pass(
     sampling); max Q and argmax Q are over the candidates and the logged item. With all items as
     candidates, each drawn once as expected, all are exact.
     """
-    if state.dim() != 2 or action.shape != state.shape[:1]:
-        shapes = f"{tuple(state.shape)}, {tuple(action.shape)}"
-        raise ValueError(f"state must be [N, D] and action [N], got {shapes}")
+    check_shapes(state, action)
     over = _Over(action, candidates)
     log_policy = over.logits(policy, state).log_softmax(-1)  # [N, 1 + C], the logged item first
     log_pi = log_policy[:, 0]

@@ -112,7 +112,7 @@ def plain_pass(
         q: the Q head, if the objective has one.
         logging: the logging policy, for log μ̂ and E_μ̂[Q].
     """
-    _check(state, action)
+    check_shapes(state, action)
     log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
     log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
     with torch.no_grad():
@@ -143,7 +143,7 @@ def catalogue_pass(
     catalogue: 3, and one each for a Q head and a logging policy. The table may not have a bias.
     ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
     """
-    _check(state, action)
+    check_shapes(state, action)
     if policy.bias is not None:
         raise ValueError("the policy table has a bias, which catalogue_pass gives no gradient")
     precision = torch.promote_types(state.dtype, torch.float32)
@@ -312,7 +312,8 @@ def _statistics(
     return CatalogueStatistics(log_pi, log_mu, expected, under_mu, max_q, argmax_q)
 
 
-def _check(state: Tensor, action: Tensor) -> None:
+def check_shapes(state: Tensor, action: Tensor) -> None:
+    """ValueError unless they are [N, D] and [N]."""
     if state.dim() != 2 or action.shape != state.shape[:1]:
         shapes = f"{tuple(state.shape)}, {tuple(action.shape)}"
         raise ValueError(f"state must be [N, D] and action [N], got {shapes}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import recbole_lpi  # noqa: F401  (registers the policies)
+from recbole_lpi.host.trainer import PolicyTrainer
 
 HEADER = "session_id:token\titem_id:token\ttimestamp:float\tevent:token\treward:float"
 SMALL = {
@@ -44,3 +48,18 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The log's file; the test works in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return write_log(tmp_path / "dataset")
+
+
+@contextmanager
+def broken_off_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is trained in it is interrupted once ``epoch`` is kept."""
+    recorded = PolicyTrainer._record
+
+    def break_off(trainer: PolicyTrainer, done: int, *rest: Any) -> None:
+        recorded(trainer, done, *rest)
+        if done == epoch:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(PolicyTrainer, "_record", break_off)
+        yield

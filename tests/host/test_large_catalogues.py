@@ -10,10 +10,9 @@ from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.experiments.comparison import compare
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
-from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 
-from .conftest import SMALL, small
+from .conftest import SMALL, broken_off_after, small
 
 DRAWN = {"softmax": "sampled", "candidate_sampling": {"sample_num": 12}}
 LAZY = {**DRAWN, "learner": "sparse_adam"}
@@ -57,15 +56,8 @@ def test_with_every_item_a_run_is_that_of_the_full_softmax(log):
 
 def test_a_run_goes_on_to_the_same_bits(log, monkeypatch):
     given = {**LAZY, "epochs": 4, "logging_policy": "none", "advantage_estimator": "analytic"}
-    whole, recorded = train("runs/whole", **given), PolicyTrainer._record
-
-    def break_off(trainer, epoch, *rest):
-        recorded(trainer, epoch, *rest)
-        if epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(PolicyTrainer, "_record", break_off)
+    whole = train("runs/whole", **given)
+    with broken_off_after(1, monkeypatch):
         train("runs/broken", **given)
     assert run(config_dict={"resume": "runs/broken"}).results == whole.results
     states = [

@@ -11,7 +11,7 @@ from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 
-from .conftest import SMALL
+from .conftest import SMALL, broken_off_after
 
 
 def train(run_dir, model="LPIRL", **given):
@@ -27,15 +27,8 @@ SAMPLED = [
 @pytest.mark.parametrize("sampling", SAMPLED)
 def test_a_sampled_run_goes_on_to_the_same_bits(log, monkeypatch, sampling):
     given = {"reward_sampling": sampling, "epochs": 4, "logging_policy": "none"}
-    whole, recorded = train("runs/whole", **given), PolicyTrainer._record
-
-    def break_off(trainer, epoch, *rest):
-        recorded(trainer, epoch, *rest)
-        if epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(PolicyTrainer, "_record", break_off)
+    whole = train("runs/whole", **given)
+    with broken_off_after(1, monkeypatch):
         train("runs/broken", **given)
     assert run(config_dict={"resume": "runs/broken"}).results == whole.results
     said = [
