@@ -229,6 +229,12 @@ class Batch(NamedTuple):
     session: Tensor
     sample_weight: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``; to a GPU it is copied from pinned memory."""
+        if device.type != "cuda":
+            return Batch(*(tensor.to(device) for tensor in self))
+        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+
 
 def collate(
     sessions: Sessions,

@@ -12,6 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.nn.catalogue import Table
@@ -224,8 +225,9 @@ def rank_events(
         )
     place = target_places(windows)  # of a share, fewer than held.places
     columns: dict[str, np.ndarray] = {}
-    for index in progress(evaluation_batches(windows, batch_size)):
-        batch = held.batch(windows.take(index))
+    batches = evaluation_batches(windows, batch_size)
+    made = made_ahead(lambda index: held.batch(windows.take(index)), batches)
+    for _, batch in zip(progress(batches), made, strict=True):
         scorer = ranker(batch)
         state_mu = None if logging is None else _states(logging, batch, device)
         action = batch.action[batch.counts].to(device) - 1

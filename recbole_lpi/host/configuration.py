@@ -16,6 +16,7 @@ import torch
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import distributed
+from recbole_lpi.host.acceleration import AccelerationSettings
 from recbole_lpi.host.properties import (
     defaults,
     file_beside,
@@ -54,7 +55,8 @@ READ_BY_RECBOLES = {"transform", "require_pow"}
 # What only training reads, and a floor has none.
 OF_TRAINING = {
     "epochs", "train_batch_size", "learner", "learning_rate", "weight_decay", "clip_grad_norm",
-    "eval_step", "stopping_step", "enable_amp", "enable_scaler", "train_neg_sample_args",
+    "eval_step", "stopping_step", "train_neg_sample_args", "enable_amp", "amp_dtype",
+    "enable_scaler", "float32_matmul_precision", "compile",
 }  # fmt: skip
 SHIPPED = "ml-100k"  # RecBole reads its own, whatever data_path says
 # RecBole unpickles saved data that it finds in checkpoint_dir: a folder that cannot be.
@@ -168,9 +170,12 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         raise SettingError(f"eval_args: events are ranked in mode full, got mode {mode}")
     DataSettings.of(config)
     TrainingSettings.of(config)
+    acceleration = settings.read(AccelerationSettings, config)
     settings.read(RunSettings, config)
     if model not in OBJECTIVES and values.get("reward_sampling"):
         raise SettingError(f"reward_sampling is for policies; {model} learns from every event")
+    if model not in OBJECTIVES and acceleration.compile:
+        raise SettingError(f"compile: {model} has no encoder of this package; set compile: false")
     if model in OBJECTIVES:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,10 @@ class RowTrainer(PolicyTrainer):
     def _learnt_from(self, train: PolicyDataset) -> np.ndarray:
         """Rows of the events that carry a policy's loss: the last of each session (Figure 1a)."""
         return np.flatnonzero(np.isin(train.places, target_places(train.training_windows)))
+
+    def _made(self, train: PolicyDataset, batches: list[np.ndarray]) -> Iterable[Any]:
+        """Not ahead: what makes them draws from the same generators as the model may."""
+        return (self._batch(train, index) for index in batches)
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
         assert self._loader is not None

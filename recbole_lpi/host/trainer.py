@@ -17,14 +17,17 @@ from recbole.trainer import AbstractTrainer
 from torch import Tensor
 from tqdm import tqdm
 
+from recbole_lpi import settings
+from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
-from recbole_lpi.data.sequences import Batch, Windows, training_batches
+from recbole_lpi.data.sequences import Windows, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.files import write_tensors
 from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
+from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
@@ -61,10 +64,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.config, self.model = config, model  # RecBole's __init__ would wrap it for nccl as well
         self.logger = logging.getLogger()
         self.settings = TrainingSettings.of(config)
+        self.acceleration = settings.read(AccelerationSettings, config)
         self.device = torch.device(config["device"])
         self.ranks = distributed.join(self.device, self.settings.collective_timeout)
         self.folder, self._resume = folder, resume
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.enable_scaler)
+        scaled = self.acceleration.enable_scaler
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
         self.best_epoch = -1
         self.best_valid_score = -np.inf
@@ -111,6 +116,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
         self._check_candidates(train)
+        if self.acceleration.compile:
+            self._compile()
         with self._recording():
             if valid_data is not None and self.settings.imputes:
                 self._imputation = self.ranks.from_first(
@@ -196,6 +203,15 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ an epoch
 
+    def _compile(self) -> None:
+        """The encoder, before anything is trained; SettingError if that cannot be."""
+        items = self.model.item_embedding
+        length = min(3, self.model.max_seq_length)
+        example = torch.zeros(2, length, items.embedding_dim, device=self.device)
+        self.model.train()
+        with self.acceleration.training(), self.acceleration.autocast(self.device):
+            compile_encoder(self.model.encoder, example)
+
     def _train_epoch(
         self, train: PolicyDataset, epoch: int, verbose: bool, show_progress: bool
     ) -> dict[str, float]:
@@ -210,10 +226,11 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         # One of RecBole's model files turns anomaly detection on for all of torch when imported.
         with (
             torch.autograd.set_detect_anomaly(False),
+            self.acceleration.training(),
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
-            for step, index in enumerate(bar):
-                batch = self._batch(train, index)
+            made = self._made(train, batches)
+            for step, (index, batch) in enumerate(zip(bar, made, strict=True)):
                 for name, value in self._step(batch, epoch, step, index).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 freed.give_back()
@@ -240,6 +257,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self.logger.info(f"epoch {self.next_epoch} sampling [{drawn}]")
         return batches
 
+    def _made(self, train: PolicyDataset, batches: list[np.ndarray]) -> Iterable[Any]:
+        """``_batch`` of each, in order."""
+        return made_ahead(lambda index: self._batch(train, index), batches)
+
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
         """The windows of ``index`` that this process takes."""
         assert self._windows is not None
@@ -248,7 +269,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         batch = train.batch(self._windows.take(own if len(own) else index[:1]), self._weights)
         if not len(own):
             batch = batch._replace(sample_weight=torch.zeros_like(batch.sample_weight))
-        return Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        return batch.to(self.device)
 
     def _losses(self, batch: Any, index: np.ndarray) -> Losses:
         whole = None
@@ -259,9 +280,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
 
     def _step(self, batch: Any, epoch: int, step: int, index: np.ndarray) -> dict[str, Tensor]:
         """One step of the optimiser; named numbers of it. ``index``: windows of the whole batch."""
-        settings = self.settings
+        clip = self.settings.clip_grad_norm
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, enabled=settings.enable_amp):
+        with self.acceleration.autocast(self.device):
             losses = self._losses(batch, index)
         own = torch.stack(list(losses.parts.values())).sum()
         self.scaler.scale(own).backward()  # type: ignore[no-untyped-call]
@@ -271,9 +292,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             raise FloatingPointError(
                 f"the loss is {loss.item()} in epoch {epoch}, step {step}: {self.cure}"
             )
-        if settings.clip_grad_norm:
+        if clip:
             self.scaler.unscale_(self.optimizer)
-            arguments: dict[str, Any] = dict(settings.clip_grad_norm)
+            arguments: dict[str, Any] = dict(clip)
             clip_gradients(self.model.parameters(), **arguments)
         self.scaler.step(self.optimizer)
         self.scaler.update()

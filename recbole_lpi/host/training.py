@@ -61,8 +61,6 @@ class TrainingSettings:
     clip_grad_norm: dict[str, float] | None = None
     eval_step: int = 1
     stopping_step: int = 10
-    enable_amp: bool = False
-    enable_scaler: bool = False
     metrics: tuple[str, ...] = ("hit", "ndcg")
     topk: tuple[int, ...] = (5, 10, 20)
     valid_metric: str = "reward_weighted_ndcg@20"

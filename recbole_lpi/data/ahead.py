@@ -1,0 +1,29 @@
+"""Batches that are made while the step before is taken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+S = TypeVar("S")
+T = TypeVar("T")
+AHEAD = 2
+
+
+def made_ahead(make: Callable[[S], T], of: Iterable[S], number: int = AHEAD) -> Iterator[T]:
+    """``make`` of each, in their order, up to ``number`` of them before they are asked for.
+
+    One thread makes them: numpy's and torch's work on arrays leaves the interpreter to the other,
+    and to hand a batch over costs nothing, where processes would spend longer on that than on
+    making it. What ``make`` raises is raised where its result is asked for.
+    """
+    with ThreadPoolExecutor(1, "batches") as thread:
+        waiting: deque[Future[T]] = deque()
+        for one in of:
+            waiting.append(thread.submit(make, one))
+            if len(waiting) > number:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
