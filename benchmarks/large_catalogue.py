@@ -22,6 +22,7 @@ import torch
 import typer
 
 from benchmarks.stages import Measures, Stage, answer, measured
+from benchmarks.steps import take_steps
 
 LENGTH = 12  # events of a session on average; an event in five is a purchase
 COMMON: dict[str, Any] = {
@@ -32,12 +33,15 @@ ESTIMATORS = {"V(x)": "td_residual", "Q(x, a), two heads": "analytic"}
 LEARNERS = {"lazy rows": "sparse_adam", "dense Adam": "adam"}
 
 
-def generate(folder: Path, items: int, seed: int = 0) -> None:
-    """``catalogue.inter``: each item once, and as many events again by a power law."""
+def generate(folder: Path, items: int, seed: int = 0, length: float = LENGTH) -> None:
+    """``catalogue.inter``: each item once, and as many events again by a power law.
+
+    ``length``: events of a session, on average.
+    """
     rng = np.random.default_rng(seed)
     popular = items * rng.power(0.3, items)  # density ~ rank^(−0.7)
     item = rng.permutation(np.concatenate([np.arange(items), popular.astype(np.int64)]))
-    session = np.sort(rng.integers(len(item) // LENGTH, size=len(item)))
+    session = np.sort(rng.integers(int(len(item) / length), size=len(item)))
     bought = rng.random(len(item)) < 0.2
     frame = pl.DataFrame(
         {
@@ -76,26 +80,6 @@ def training_part(work: Path) -> Any:
 
     keep_freed_memory()
     return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
-
-
-def take_steps(
-    train: Any, trainers: dict[str, Any], steps: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Seconds and CPU seconds of steps, trainers in turn on each batch; the first one warms up."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in trainers}
-    batches = next(iter(trainers.values()))._batches(train, np.random.default_rng(0))
-    for one in trainers.values():
-        one._windows = train.training_windows
-        one.model.train()
-    for step, index in enumerate(batches[: steps + 1]):
-        for name, one in trainers.items():
-            began = time.perf_counter(), time.process_time()
-            with torch.autograd.set_detect_anomaly(False):  # as the trainer does in an epoch
-                one._step(one._batch(train, index), 0, step, index)
-            if step:
-                clock, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-                times[name].append((clock, cpu))
-    return times
 
 
 # ---------------------------------------------------------------------- stages, a process each

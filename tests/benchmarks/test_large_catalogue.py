@@ -4,6 +4,7 @@ import polars as pl
 import torch
 
 from benchmarks import large_catalogue
+from benchmarks.steps import take_steps
 
 ITEMS = 3000
 
@@ -20,7 +21,7 @@ def test_every_item_is_logged_and_both_learners_take_steps(tmp_path):
     lazy, dense = (one.model.item_embedding.weight for one in trainers.values())
     before = lazy.detach().clone()
     assert torch.equal(before, dense)
-    times = large_catalogue.take_steps(train, trainers, 1)
+    times = take_steps(train, trainers, 1)
     assert all(len(seconds) == 1 and min(seconds[0]) > 0 for seconds in times.values())
     assert (lazy[1:] == before[1:]).all(1).any()  # what no step touched
     assert lazy.grad.is_sparse and not dense.grad.is_sparse

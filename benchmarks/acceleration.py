@@ -1,0 +1,165 @@
+"""What a training step costs in float32, TF32, half precision and compiled, on this device.
+
+    python benchmarks/acceleration.py            # the GPU, where there is one; minutes on two cores
+
+LoggingPolicy and LPIRL (two Q heads) on made-up sessions of the shape of RetailRocket and of
+YooChoose: their catalogues and mean lengths (paper, Table 2), 256 sessions a batch. Settings are
+timed in turn on each batch; a peak is that of a process of its own, of the GPU's memory where there
+is one. Printed are medians; an epoch is as many steps as the data set's training sessions take. The
+share of the matrix rate counts the products over the catalogue alone, 3 for LoggingPolicy and 4 for
+LPIRL, and compares with the rate of one large square product in the same precision.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks.large_catalogue import generate
+from benchmarks.stages import Measures, Stage, answer, measured
+from benchmarks.steps import take_steps
+
+
+class Shape(NamedTuple):
+    """Of a data set in Table 2 of the paper, clicks and purchases together."""
+
+    sessions: int
+    items: int
+    events: int
+
+
+SHAPES = {
+    "retailrocket": Shape(195_523, 70_852, 1_180_000 + 57_269),
+    "yoochoose": Shape(4_430_000, 48_255, 24_600_000 + 1_150_000),
+}
+MODELS = {"LoggingPolicy": 3, "LPIRL": 4}  # and their matrix products over the catalogue
+SETTINGS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "TF32": {"float32_matmul_precision": "high"},
+    "bfloat16": {"enable_amp": True},
+    "compiled": {"compile": True},
+    "bfloat16, compiled": {"enable_amp": True, "compile": True},
+}
+BATCH, SHARE = 256, 0.8  # sessions; of all that train
+SIDE = {"cpu": 2048, "cuda": 8192}  # of the square matrices
+
+
+def given(work: Path, **settings: Any) -> dict[str, Any]:
+    return {
+        "data_path": str(work), "USER_ID_FIELD": "session_id", "show_progress": False,
+        "split_ratio": [None, 100, 100], "logging_policy": "none", "train_batch_size": BATCH,
+        "session_cache_dir": "none", **settings,
+    }  # fmt: skip
+
+
+def trainer(model: str, train: Any, work: Path, **settings: Any) -> Any:
+    from recbole_lpi.host.rivals import make_model
+    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.host.trainer import PolicyTrainer
+
+    config = make_config(model, "catalogue", (), given(work, **settings))
+    torch.manual_seed(0)
+    one = PolicyTrainer(config, make_model(config, train))
+    if one.acceleration.compile:
+        one._compile()
+    return one
+
+
+def training_part(work: Path) -> Any:
+    from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host.memory import keep_freed_memory
+    from recbole_lpi.host.runner import make_config
+
+    keep_freed_memory()
+    return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
+
+
+def matrix_rate(one: Any) -> float:
+    """Operations per second of a square product, as this trainer would compute it."""
+    side = SIDE[one.device.type]
+    left = torch.randn(side, side, device=one.device)
+    times = []
+    with one.acceleration.training(), one.acceleration.autocast(one.device):
+        for _ in range(6):
+            began = time.perf_counter()
+            _ = float((left @ left)[0, 0])  # waits for it
+            times.append(time.perf_counter() - began)
+    return float(2 * side**3 / min(times))
+
+
+# ---------------------------------------------------------------------- stages, a process each
+
+
+def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], steps: int) -> Measures:
+    train = training_part(work)
+    trainers = {name: trainer(model, train, work, **more) for name, more in settings.items()}
+    times = take_steps(train, trainers, steps)
+    found: Measures = {"events": float(np.mean(train.training_windows.targets)) * BATCH}
+    for name, one in trainers.items():
+        found[name] = statistics.median(clock for clock, _ in times[name])
+        found[f"{name}, rate"] = matrix_rate(one)
+    return found
+
+
+def peak(work: Path, model: str, settings: Mapping[str, Any]) -> Measures:
+    train = training_part(work)
+    one = trainer(model, train, work, **settings)
+    take_steps(train, {"": one}, 3)
+    if one.device.type != "cuda":
+        return {}
+    return {"GPU": torch.cuda.max_memory_allocated(one.device) / 2**30}
+
+
+STAGES: dict[str, Stage] = {"step": step, "peak": peak}
+
+
+def main(
+    steps: Annotated[int, typer.Option(help="Timed, of each")] = 20,
+    settings: Annotated[str, typer.Option(help="In turn, with ; between")] = ";".join(SETTINGS),
+    work: Annotated[Path, typer.Option(help="Folder for the logs")] = Path("runs/acceleration"),
+    stage: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Print the table in Markdown."""
+    if stage is not None:
+        answer(STAGES, stage, work)
+        return
+    names = [name.strip() for name in settings.split(";")]
+    if unknown := set(names) - set(SETTINGS):
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {'; '.join(SETTINGS)}")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else (
+        f"{torch.get_num_threads()} threads"
+    )  # fmt: skip
+    print(f"torch {torch.__version__}, {device}\n")
+    print("| shape | model | computed in | step, ms | of float32's | events/s | epoch, s "
+          "| of matrix rate | peak, GiB |")  # fmt: skip
+    print("| - | - | - | - | - | - | - | - | - |")
+    for data, shape in SHAPES.items():
+        folder = work / data
+        if not (folder / "catalogue" / "catalogue.inter").is_file():
+            generate(folder / "catalogue", shape.items, length=shape.events / shape.sessions)
+        for model, products in MODELS.items():
+            chosen = {name: SETTINGS[name] for name in names}
+            found = measured(__file__, "step", folder, model, chosen, steps)
+            epoch = math.ceil(SHARE * shape.sessions / BATCH)
+            for name in names:
+                most = measured(__file__, "peak", folder, model, SETTINGS[name])
+                rate = products * 2 * found["events"] * shape.items * 64 / found[name]
+                print(
+                    f"| {data} | {model} | {name} | {1e3 * found[name]:.1f} "
+                    f"| {found[name] / found[names[0]]:.2f} | {found['events'] / found[name]:,.0f} "
+                    f"| {epoch * found[name]:,.0f} | {rate / found[f'{name}, rate']:.0%} "
+                    f"| {most.get('GPU', most['GiB']):.2f} |",
+                    flush=True,
+                )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,31 @@
+"""What the benchmark of half precision times: the same steps, each in its own precision."""
+
+import torch
+
+from benchmarks import acceleration
+from benchmarks.large_catalogue import generate
+from benchmarks.steps import take_steps
+
+
+def test_each_setting_takes_the_same_steps_in_its_own_precision(tmp_path):
+    generate(tmp_path / "catalogue", 3000, length=6.0)
+    settings = {name: acceleration.SETTINGS[name] for name in ("float32", "TF32", "bfloat16")}
+    train = acceleration.training_part(tmp_path)
+    dropless = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}
+    trainers = {
+        name: acceleration.trainer("LPIRL", train, tmp_path, **dropless, **more)
+        for name, more in settings.items()
+    }
+    take_steps(train, trainers, 2)
+    full, _, half = (one.model.item_embedding.weight.detach() for one in trainers.values())
+    assert not torch.equal(full, half)
+    torch.testing.assert_close(half, full, atol=0.02, rtol=0)  # three steps of at most 0.003
+
+
+def test_rates_and_seconds_are_of_every_setting(tmp_path):
+    generate(tmp_path / "catalogue", 3000, length=6.0)
+    chosen = {name: acceleration.SETTINGS[name] for name in ("float32", "bfloat16")}
+    found = acceleration.step(tmp_path, "LoggingPolicy", chosen, 2)
+    assert set(found) == {"events", *chosen, *(f"{name}, rate" for name in chosen)}
+    assert min(found.values()) > 0
+    assert 256 < found["events"] < 6 * 256
