@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from recbole_lpi.settings import SettingError
 
 AMP_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 MATMUL_PRECISIONS = ("highest", "high", "medium")
+WITHOUT_HALF = ("DEFAULT", "NO AVX", "AVX2")  # what torch calls CPUs
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ class AccelerationSettings:
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+    def warn(self, device: torch.device) -> None:
+        """Of half precision on a CPU that computes it by software, many times slower."""
+        kind = torch.backends.cpu.get_cpu_capability()
+        if self.enable_amp and device.type == "cpu" and kind in WITHOUT_HALF:
+            logging.getLogger().warning(
+                f"enable_amp: this CPU ({kind}) has no instructions for half precision: training "
+                "will be many times slower than in float32"
+            )
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """Where losses are taken."""

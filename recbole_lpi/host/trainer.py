@@ -116,6 +116,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if valid_data is not None:
             self._check_criterion(part_of(valid_data))
         self._check_candidates(train)
+        self.acceleration.warn(self.device)
         if self.acceleration.compile:
             self._compile()
         with self._recording():

@@ -22,7 +22,8 @@ def test_each_setting_takes_the_same_steps_in_its_own_precision(tmp_path):
     torch.testing.assert_close(half, full, atol=0.02, rtol=0)  # three steps of at most 0.003
 
 
-def test_rates_and_seconds_are_of_every_setting(tmp_path):
+def test_rates_and_seconds_are_of_every_setting(tmp_path, monkeypatch):
+    monkeypatch.setattr(acceleration, "SIDE", {"cpu": 64, "cuda": 64})
     generate(tmp_path / "catalogue", 3000, length=6.0)
     chosen = {name: acceleration.SETTINGS[name] for name in ("float32", "bfloat16")}
     found = acceleration.step(tmp_path, "LoggingPolicy", chosen, 2)

@@ -83,6 +83,13 @@ def test_precision_of_float32_products_is_that_of_training_alone(log, monkeypatc
     torch.testing.assert_close(lower.steps, plain.steps, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_a_cpu_that_is_slow_in_half_precision_is_warned_of(log, monkeypatch, caplog, capability):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    Trained("LoggingPolicy", "runs/a", monkeypatch, enable_amp=True)
+    assert ("no instructions for half precision" in caplog.text) == (capability == "AVX2")
+
+
 @needs_compiler
 def test_a_compiled_encoder_agrees_and_its_checkpoint_is_any_others(log, monkeypatch):
     plain = Trained("LPIRL", "runs/a", monkeypatch)
