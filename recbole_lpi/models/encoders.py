@@ -57,7 +57,9 @@ def unread_settings(encoder: str) -> frozenset[str]:
     """Settings of the network that ``encoder`` does not read; all of them are SASRec's."""
     if encoder == "sasrec":
         return frozenset()
-    of_attention = {"n_heads", "inner_size", "attn_dropout_prob", "hidden_act", "layer_norm_eps"}
+    of_attention = {
+        "n_heads", "inner_size", "attn_dropout_prob", "hidden_act", "layer_norm_eps", "initializer",
+    }  # fmt: skip
     of_others = set() if encoder == "gru4rec" else {"n_layers", "hidden_dropout_prob"}
     return frozenset(of_attention | of_others)
 
@@ -87,6 +89,7 @@ def _sasrec(network: NetworkSettings, max_length: int) -> nn.Module:
         layer_norm_eps=network.layer_norm_eps,
         max_length=max_length,
         initializer_range=network.initializer_range,
+        initializer=network.initializer,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from recbole_lpi.nn.encoder import ACTIVATIONS
+from recbole_lpi.nn.encoder import ACTIVATIONS, INITIALIZERS
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
@@ -23,6 +23,7 @@ class NetworkSettings:
         hidden_act: gelu, relu or swish.
         layer_norm_eps: ε of the layer norms.
         initializer_range: standard deviation of the initial weights.
+        initializer: of the encoder's linear layers: ``normal`` like the rest, or ``xavier_normal``.
         tie_weights: whether the policy scores items by the embedding that the encoder reads.
     """
 
@@ -37,6 +38,7 @@ class NetworkSettings:
     hidden_act: str = "gelu"
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
+    initializer: str = "normal"
     tie_weights: bool = True
 
     def __post_init__(self) -> None:
@@ -48,10 +50,11 @@ class NetworkSettings:
                 f"hidden_size must be a multiple of n_heads, got {self.hidden_size} and "
                 f"{self.n_heads}"
             )
-        if self.hidden_act not in ACTIVATIONS:
-            raise ValueError(
-                f"hidden_act must be one of {', '.join(ACTIVATIONS)}, got {self.hidden_act!r}"
-            )
+        for name, known in (("hidden_act", ACTIVATIONS), ("initializer", INITIALIZERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "swish": nn.SiLU}
+INITIALIZERS = ("normal", "xavier_normal")
 
 
 class SASRec(nn.Module):
@@ -23,6 +24,8 @@ class SASRec(nn.Module):
         layer_norm_eps: ε of the layer norms.
         max_length: the longest input, in events.
         initializer_range: standard deviation of the initial weights.
+        initializer: ``normal``; or ``xavier_normal``, by which linear layers begin with weights of
+            √(2 / (inputs + outputs)) instead (Glorot & Bengio 2010).
     """
 
     def __init__(
@@ -38,12 +41,16 @@ class SASRec(nn.Module):
         layer_norm_eps: float,
         max_length: int,
         initializer_range: float = 0.02,
+        initializer: str = "normal",
     ) -> None:
         super().__init__()
         if hidden_size % n_heads:
             raise ValueError(f"hidden_size {hidden_size} is not a multiple of n_heads {n_heads}")
         if hidden_act not in ACTIVATIONS:
             raise ValueError(f"hidden_act must be one of {', '.join(ACTIVATIONS)}: {hidden_act!r}")
+        if initializer not in INITIALIZERS:
+            known = ", ".join(INITIALIZERS)
+            raise ValueError(f"initializer must be one of {known}: {initializer!r}")
         self.position_embedding = nn.Embedding(max_length, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.dropout = nn.Dropout(hidden_dropout_prob)
@@ -57,6 +64,8 @@ class SASRec(nn.Module):
                 module.weight.data.normal_(std=initializer_range)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
+                if initializer == "xavier_normal":
+                    nn.init.xavier_normal_(module.weight)
 
     def forward(self, items: Tensor) -> Tensor:
         """Item embeddings [B, L, D], padded on the right, to states [B, L, D]."""

@@ -84,6 +84,7 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ({"hidden_dropout_prob": 1}, r"hidden_dropout_prob must be in \[0, 1\)"),
         ({"n_heads": 3}, "hidden_size must be a multiple of n_heads, got 64 and 3"),
         ({"hidden_act": "tanhh"}, "hidden_act must be one of gelu"),
+        ({"initializer": "xavier"}, "initializer must be one of normal, xavier_normal"),
         ({"clip_grad_norm": {"norm": 5}}, "clip_grad_norm must be like {max_norm: 5}"),
         ({"valid_metric": "purchase_ndcg"}, "'purchase_ndcg' needs a cut-off, such as"),
         ({"valid_metric": "ndcg@0"}, "'ndcg@0' needs a cut-off"),

@@ -286,6 +286,7 @@ def test_inputs_of_one_event_have_an_encoder_too():
 @pytest.mark.parametrize(("name", "arguments"), ENCODERS)
 def test_settings_that_an_encoder_does_not_read_change_nothing(name, arguments):
     changed = {"n_heads": 2, "inner_size": 5, "attn_dropout_prob": 0.9, "hidden_act": "relu",
+               "initializer": "xavier_normal",
                "layer_norm_eps": 0.1, "n_layers": 3, "hidden_dropout_prob": 0.9}  # fmt: skip
     items = torch.randn(2, LENGTH, D)
 

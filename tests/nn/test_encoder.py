@@ -40,11 +40,24 @@ def test_order_matters():
     [
         ({"n_heads": 3}, "not a multiple of n_heads"),
         ({"hidden_act": "tanhh"}, "hidden_act must be"),
+        ({"initializer": "xavier"}, "initializer must be one of normal, xavier_normal"),
     ],
 )
 def test_impossible_shapes_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         encoder(**wrong)
+
+
+def test_weights_begin_with_the_spread_of_their_initializer():
+    size = {"hidden_size": 128, "inner_size": 512, "initializer_range": 0.05}
+    for name in ("normal", "xavier_normal"):
+        for key, weight in encoder(initializer=name, **size).named_parameters():
+            if weight.dim() == 1:
+                continue
+            spread = 0.05
+            if name == "xavier_normal" and "position" not in key:
+                spread = (2 / sum(weight.shape)) ** 0.5
+            assert float(weight.detach().std()) == pytest.approx(spread, rel=0.1), (name, key)
 
 
 def test_a_longer_input_than_promised_is_refused():
