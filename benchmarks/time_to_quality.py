@@ -21,8 +21,9 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,6 +155,7 @@ def run(
     given: Annotated[
         str, typer.Option(help="Of runs, YAML: {dropout: 0.5, RePlay: {batch: 64}}")
     ] = "{}",
+    seeds: Annotated[int, typer.Option(help="Runs of each, in turn")] = 1,
 ) -> None:
     """Train what has not been trained yet, and report."""
     events = (output / dataset / "events.parquet").resolve()
@@ -162,14 +164,18 @@ def run(
     chosen = yaml.safe_load(given)
     shared = {key: value for key, value in chosen.items() if key not in PEERS}
     known = {field.name for field in fields(Settings)}
-    for name in peers.split():
-        values = {**PEERS[name].settings(dataset), **shared, **chosen.get(name, {})}
-        if unknown := set(values) - known:
-            raise SystemExit(f"unknown settings {', '.join(unknown)}; known: {', '.join(known)}")
-        folder = output / dataset / name
-        if not (folder / "finished.json").is_file():
-            python = peers_python if PEERS[name].apart else sys.executable
-            train(name, folder, Settings(data=str(events), **values), python)
+    first = shared.pop("seed", Settings.seed)
+    for seed in range(first, first + seeds):
+        for name in peers.split():
+            values = {**PEERS[name].settings(dataset), **shared, **chosen.get(name, {})}
+            if unknown := set(values) - known:
+                raise SystemExit(
+                    f"unknown settings {', '.join(unknown)}; known: {', '.join(known)}"
+                )
+            folder = output / dataset / name / str(seed)
+            if not (folder / "finished.json").is_file():
+                python = peers_python if PEERS[name].apart else sys.executable
+                train(name, folder, Settings(data=str(events), seed=seed, **values), python)
     report(dataset, output)
 
 
@@ -177,7 +183,6 @@ def run(
 class Curve:
     """A run: validation by epoch, and once it has finished, the test ranks of its best epoch."""
 
-    name: str
     epochs: pl.DataFrame
     settings: dict[str, Any]
     test: pl.DataFrame | None
@@ -187,7 +192,6 @@ class Curve:
     def read(cls, folder: Path) -> Curve:
         finished = folder / "finished.json"
         return cls(
-            folder.name,
             pl.read_ndjson(folder / "epochs.jsonl"),
             json.loads((folder / "settings.json").read_text()),
             pl.read_parquet(folder / "test.parquet") if finished.is_file() else None,
@@ -198,12 +202,44 @@ class Curve:
     def best(self) -> dict[str, Any]:
         return self.epochs.sort("ndcg@10", descending=True, maintain_order=True).row(0, named=True)
 
-    def seconds_to(self, score: float, clock: str) -> float | None:
+    def seconds_to(self, score: float, clock: str) -> float:
+        """Until validation first has ``score``; ∞ if it never has."""
         reached = self.epochs.filter(pl.col("ndcg@10") >= score)[clock]
-        return float(reached[0]) if len(reached) else None
+        return float(reached[0]) if len(reached) else float("inf")
 
     def seconds_per_epoch(self, clock: str) -> float:
         return float(np.median(np.diff(self.epochs[clock].to_numpy(), prepend=0.0)))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Of one peer, by seed."""
+
+    name: str
+    curves: dict[int, Curve]
+
+    @classmethod
+    def read(cls, folder: Path) -> Runs:
+        begun = sorted(file.parent for file in folder.glob("*/epochs.jsonl"))
+        return cls(folder.name, {int(one.name): Curve.read(one) for one in begun})
+
+    @property
+    def best(self) -> float:
+        """Validation nDCG@10 of the best epoch, mean over seeds."""
+        return float(np.mean([curve.best["ndcg@10"] for curve in self.curves.values()]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return next(iter(self.curves.values())).settings
+
+    @property
+    def finished(self) -> list[Curve]:
+        return [curve for curve in self.curves.values() if curve.test is not None]
+
+    def ranks(self, seeds: Iterable[int]) -> pl.DataFrame:
+        """Test events of the runs with these seeds, a row each."""
+        tests = (self.curves[seed].test for seed in seeds)
+        return pl.concat([test for test in tests if test is not None])
 
 
 @app.command()
@@ -214,26 +250,26 @@ def report(
     share: Annotated[float, typer.Option(help="Of the best validation nDCG@10")] = 0.99,
     figure: Annotated[Path | None, typer.Option(help=".svg, .png or .pdf")] = None,
 ) -> None:
-    """Print the table of the runs so far, in Markdown."""
+    """Print the table of the runs so far, in Markdown; seconds are medians."""
     folder = output / dataset
-    curves = [Curve.read(folder / n) for n in PEERS if (folder / n / "epochs.jsonl").is_file()]
-    if not curves:
+    peers = [runs for runs in (Runs.read(folder / name) for name in PEERS) if runs.curves]
+    if not peers:
         raise SystemExit(f"{folder} holds no run of an epoch or more")
-    goal = share * max(curve.best["ndcg@10"] for curve in curves)
+    goal = share * max(runs.best for runs in peers)
     print(_sizes(pl.read_parquet(folder / "events.parquet"), dataset))
-    print(f"{share:.0%} of the best validation nDCG@10 of any: {goal:.4f}; seconds: {clock}\n")
-    titles = ["peer", "batch", "learning rate", "epochs (best)", "s/epoch", f"s to {share:.0%}",
-              "s before training", "best valid nDCG@10", "test nDCG@10",
-              f"less {curves[0].name}"]  # fmt: skip
+    print(f"{share:.0%} of the best validation nDCG@10 of any, {goal:.4f}; seconds: {clock}\n")
+    titles = ["peer", "seeds", "batch", "learning rate", "epochs (best)", "s/epoch",
+              f"s to {share:.0%}", "s before training", "best valid nDCG@10", "test nDCG@10",
+              f"less {peers[0].name}"]  # fmt: skip
     print("| " + " | ".join(titles) + " |\n|" + " - |" * len(titles))
-    for curve in curves:
-        print("| " + " | ".join(_cells(curve, curves[0], goal, clock)) + " |")
-    shared = curves[0].settings
+    for runs in peers:
+        print("| " + " | ".join(_cells(runs, peers[0], goal, clock)) + " |")
+    shared = peers[0].settings
     print("\n" + ", ".join(f"{k} {shared[k]}" for k in (
-        "layers", "heads", "hidden", "inner", "dropout", "length", "threads", "seed")))  # fmt: skip
-    print(", ".join(_versions(curves)))
+        "layers", "heads", "hidden", "inner", "dropout", "length", "threads")))  # fmt: skip
+    print(", ".join(_versions(peers)))
     if figure is not None:
-        draw(curves, clock, dataset, figure)
+        draw(peers, clock, dataset, figure)
 
 
 def _sizes(events: pl.DataFrame, dataset: str) -> str:
@@ -244,33 +280,53 @@ def _sizes(events: pl.DataFrame, dataset: str) -> str:
     )
 
 
-def _cells(curve: Curve, first: Curve, goal: float, clock: str) -> list[str]:
-    reached, best = curve.seconds_to(goal, clock), curve.best
+def _cells(runs: Runs, first: Runs, goal: float, clock: str) -> list[str]:
+    curves = list(runs.curves.values())
+    epochs = " ".join(f"{len(curve.epochs)} ({curve.best['epoch']})" for curve in curves)
+    reached = [curve.seconds_to(goal, clock) for curve in curves]
+    typical = float(np.median(reached))
+    number = sum(map(np.isfinite, reached))
+    errors = np.mean([curve.best["se"] for curve in curves])
+    before = [curve.found["setup_" + clock] for curve in runs.finished]
     return [
-        curve.name, str(curve.settings["batch"]), f"{curve.settings['learning_rate']:g}",
-        f"{len(curve.epochs)} ({best['epoch']})", f"{curve.seconds_per_epoch(clock):.2f}",
-        "–" if reached is None else f"{reached:.1f}",
-        f"{curve.found['setup_' + clock]:.1f}" if curve.found else "–",
-        f"{best['ndcg@10']:.4f} ± {best['se']:.4f}", *_tested(curve, first),
+        runs.name, str(len(curves)), str(runs.settings["batch"]),
+        f"{runs.settings['learning_rate']:g}", epochs,
+        f"{np.median([curve.seconds_per_epoch(clock) for curve in curves]):.2f}",
+        (f"{typical:.1f}" if np.isfinite(typical) else "–")
+        + (f" ({number} of {len(curves)})" if number < len(curves) and len(curves) > 1 else ""),
+        f"{np.median(before):.1f}" if before else "–",
+        f"{runs.best:.4f} ± {errors:.4f}", *_tested(runs, first),
     ]  # fmt: skip
 
 
-def _tested(curve: Curve, first: Curve) -> tuple[str, str]:
-    """Test nDCG@10, and how much more it is than that of ``first``, event by event."""
-    if curve.test is None:
+def _tested(runs: Runs, first: Runs) -> tuple[str, str]:
+    """Test nDCG@10, and how much more it is than that of ``first``, by event and seed.
+
+    Events of a session count as one draw, those of all seeds together.
+    """
+    own = [seed for seed, curve in runs.curves.items() if curve.test is not None]
+    if not own:
         return "not finished", "–"
-    value, session = ndcg(curve.test["rank"].to_numpy()), curve.test["session"].to_numpy()
-    mean, error = mean_and_error(value, session)
-    if curve is first or first.test is None:
+    mean, error = _over_sessions(runs.ranks(own))
+    both = [seed for seed in own if seed in first.curves and first.curves[seed].test is not None]
+    if runs is first or not both:
         return f"{mean:.4f} ± {error:.4f}", "–"
-    more, uncertain = mean_and_error(value - ndcg(first.test["rank"].to_numpy()), session)
+    more, uncertain = _over_sessions(runs.ranks(both), first.ranks(both))
     return f"{mean:.4f} ± {error:.4f}", f"{more:+.4f} ± {uncertain:.4f}"
 
 
-def _versions(curves: list[Curve]) -> list[str]:
+def _over_sessions(test: pl.DataFrame, less: pl.DataFrame | None = None) -> tuple[float, float]:
+    """Mean nDCG@10 of test events, or its difference, and the standard error."""
+    value = ndcg(test["rank"].to_numpy())
+    if less is not None:
+        value = value - ndcg(less["rank"].to_numpy())
+    return mean_and_error(value, test["session"].to_numpy())
+
+
+def _versions(peers: list[Runs]) -> list[str]:
     """Of packages, all of them where the two environments differ, and of the machine."""
     found: dict[str, list[str]] = {}
-    for curve in curves:
+    for curve in (curve for runs in peers for curve in runs.curves.values()):
         for package, number in curve.found.get("versions", {}).items():
             found.setdefault(package, []).append(number)
     packages = [f"{name} {' and '.join(dict.fromkeys(all_))}" for name, all_ in found.items()]
@@ -286,14 +342,17 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores of {name}"
 
 
-def draw(curves: list[Curve], clock: str, dataset: str, path: Path) -> None:
-    """Validation nDCG@10 over training seconds, on a logarithmic axis."""
+def draw(peers: list[Runs], clock: str, dataset: str, path: Path) -> None:
+    """Validation nDCG@10 over training seconds, on a logarithmic axis; seeds in one colour."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    for curve in curves:
-        axes.plot(curve.epochs[clock], curve.epochs["ndcg@10"], marker=".", label=curve.name)
+    for number, runs in enumerate(peers):
+        labels = chain([runs.name], repeat(None))
+        for label, curve in zip(labels, runs.curves.values(), strict=False):
+            axes.plot(curve.epochs[clock], curve.epochs["ndcg@10"], f"C{number}", marker=".",
+                      linewidth=1, label=label)  # fmt: skip
     axes.set(xscale="log", xlabel=f"training seconds ({clock})", title=dataset,
              ylabel="validation nDCG@10")  # fmt: skip
     axes.legend()

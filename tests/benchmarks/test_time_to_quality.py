@@ -102,22 +102,58 @@ def test_an_adapter_learns_the_chain_and_ranks_the_same_events(
     assert json.loads((run / "finished.json").read_text())["ended"] == "no better epoch"
 
 
+def write_run(folder, name, seed, scores, test=None):
+    run = folder / name / str(seed)
+    run.mkdir(parents=True)
+    lines = [
+        {"epoch": i, "cpu": 2.0 * i, "wall": 3.0 * i, "ndcg@10": score, "se": 0.01}
+        for i, score in enumerate(scores, 1)
+    ]
+    (run / "epochs.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = protocol.Settings("", name, 8, 0.01, seed=seed)
+    (run / "settings.json").write_text(json.dumps(vars(settings)))
+    if test is not None:
+        pl.DataFrame({"session": [0, 0, 1], "rank": test}).write_parquet(run / "test.parquet")
+        found = {"setup_cpu": 1.0, "setup_wall": 2.0, "versions": {"torch": "2"}}
+        (run / "finished.json").write_text(json.dumps(found))
+
+
+def reported(tmp_path, capsys, **given):
+    write_log(tmp_path / "chain" / "events.parquet")
+    time_to_quality.report("chain", tmp_path, **given)
+    lines = capsys.readouterr().out.split("\n")
+    return {row[0].strip("| "): row[1:] for row in (line.split(" | ") for line in lines)}
+
+
 def test_the_report_says_when_each_reaches_the_share_of_the_best(tmp_path, capsys):
     folder = tmp_path / "chain"
-    for name, scores in (("LoggingPolicy", [0.1, 0.4]), ("RecBole", [0.3, 0.2, 0.2])):
-        (folder / name).mkdir(parents=True)
-        lines = [
-            {"epoch": i, "cpu": 2.0 * i, "wall": 3.0 * i, "ndcg@10": score, "se": 0.01}
-            for i, score in enumerate(scores, 1)
-        ]
-        (folder / name / "epochs.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        settings = protocol.Settings("", name, 8, 0.01)
-        (folder / name / "settings.json").write_text(json.dumps(vars(settings)))
-    write_log(folder / "events.parquet")
-    time_to_quality.report(
-        "chain", tmp_path, share=0.7, figure=tmp_path / "curve.svg", clock="wall"
-    )
-    rows = {line.split(" | ")[0]: line.split(" | ") for line in capsys.readouterr().out.split("\n")}
-    assert rows["| LoggingPolicy"][3:6] == ["2 (2)", "3.00", "6.0"]
-    assert rows["| RecBole"][3:6] == ["3 (1)", "3.00", "3.0"]
-    assert (tmp_path / "curve.svg").read_text().startswith("<?xml")
+    write_run(folder, "LoggingPolicy", 1, [0.1, 0.4])
+    write_run(folder, "RecBole", 1, [0.3, 0.2, 0.2])
+    curve = tmp_path / "curve.svg"
+    rows = reported(tmp_path, capsys, share=0.7, figure=curve, clock="wall")
+    assert rows["LoggingPolicy"][:6] == ["1", "8", "0.01", "2 (2)", "3.00", "6.0"]
+    assert rows["RecBole"][:6] == ["1", "8", "0.01", "3 (1)", "3.00", "3.0"]
+    assert rows["RecBole"][-2:] == ["not finished", "– |"]
+    assert curve.read_text().startswith("<?xml")
+
+
+def test_seeds_are_pooled(tmp_path, capsys):
+    folder = tmp_path / "chain"
+    for seed, scores in ((1, [0.1, 0.4]), (2, [0.2, 0.2]), (3, [0.3])):
+        write_run(folder, "LoggingPolicy", seed, scores, [1, 1, 11])
+    write_run(folder, "RePlay", 1, [0.1, 0.1, 0.31], [11, 1, 1])
+    write_run(folder, "RePlay", 2, [0.3, 0.1], [11, 11, 11])
+    # The best: 0.305 by RePlay, 0.3 by LoggingPolicy, means over seeds; 99 % of it is 0.302.
+    rows = reported(tmp_path, capsys)
+    ours, replay = rows["LoggingPolicy"], rows["RePlay"]
+    assert ours[0] == "3" and ours[3] == "2 (2) 2 (1) 1 (1)"
+    assert ours[5] == "– (1 of 3)"
+    assert replay[5] == "– (1 of 2)"
+    assert ours[7] == "0.3000 ± 0.0100" and replay[7] == "0.3050 ± 0.0100"
+    assert ours[8].startswith("0.6667 ± ") and ours[9] == "– |"
+    # Seeds 1 and 2 of both, event by event: session 0 loses 1 + 2, session 1 gains 1, of 6 events.
+    # Around the mean −1/3 sessions sum to −3 + 4/3 and 1 + 2/3: √(2 · 2 · (5/3)²) / 6.
+    assert replay[9] == f"{-2 / 6:+.4f} ± {10 / 18:.4f} |"
+    rows = reported(tmp_path, capsys, share=0.6)  # of 0.305
+    assert rows["LoggingPolicy"][5] == "2.0"  # of 4, 2 and 2 seconds
+    assert rows["RePlay"][5] == "4.0"  # of 6 and 2
