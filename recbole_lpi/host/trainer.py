@@ -30,6 +30,7 @@ from recbole_lpi.host import checkpoints, distributed, imputation, logging_polic
 from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.memory import FreedMemory
+from recbole_lpi.host.random_states import random_states, set_random_states
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
@@ -75,6 +76,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.best_valid_score = -np.inf
         self.best_valid_result: OrderedDict[str, float] = OrderedDict()
         self._best_state: dict[str, Tensor] | None = None
+        self._draws: torch.Generator | None = None  # what several processes draw from alike
         self._sampler: RewardSampler | None = None
         self._windows: Windows | None = None  # of the epoch's sample, and its weights
         self._weights: np.ndarray | None = None
@@ -442,7 +444,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """Resume file first, then the best model: what a kill between the two loses is in it."""
         if not self._saved:
             return
-        random = self._random_states()
+        random = random_states(self.ranks, self.device, self._draws)
         if not self._writes:
             return
         assert self.folder is not None
@@ -465,41 +467,6 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         )
         if self.best_epoch == epoch:
             self._write_best(train)
-
-    def _random_states(self) -> dict[str, Any]:
-        """Of torch's generators; of several processes that which all share, and each one's own."""
-        cuda = torch.cuda.is_available()
-        if not self.ranks.several:
-            every = torch.cuda.get_rng_state_all() if cuda else []
-            return {"rng": torch.get_rng_state(), "rng_cuda": every}
-        own = [torch.get_rng_state(), *([torch.cuda.get_rng_state(self.device)] if cuda else [])]
-        shared = self.model.draws
-        assert shared is not None
-        return {"rng": shared.get_state(), "rng_ranks": self.ranks.gather(own)}
-
-    def _set_random_states(self, state: dict[str, Any] | None) -> None:
-        """Go on with those of a resume file, or of this process.
-
-        Several processes draw alike which Q head chooses, as one would; dropout and negatives are
-        each one's own.
-        """
-        if state is not None:
-            torch.set_rng_state(state["rng"])
-            if state.get("rng_cuda") and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(state["rng_cuda"])
-        if not self.ranks.several:
-            return
-        self.model.draws = torch.Generator()
-        self.model.draws.set_state(self.ranks.from_first(torch.get_rng_state))
-        every = (state or {}).get("rng_ranks", ())
-        if len(every) == self.ranks.size:
-            cpu, *cuda = every[self.ranks.rank]
-            torch.set_rng_state(cpu)
-            for found in cuda:
-                torch.cuda.set_rng_state(found, self.device)
-        else:
-            seed = np.random.SeedSequence([self.settings.seed, self.next_epoch, self.ranks.rank])
-            torch.manual_seed(int(seed.generate_state(1)[0]))
 
     def _data_hash(self, train: PolicyDataset) -> str:
         """Taken once: it reads every event, and every epoch asks for it."""
@@ -531,7 +498,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self._go_on(state, train)
         # RecBole's launcher has each process begin with other weights.
         self.ranks.copy_first(self.model.state_dict().values())
-        self._set_random_states(state)
+        seed = [self.settings.seed, self.next_epoch]
+        self._draws = set_random_states(state, self.ranks, self.device, seed)
+        self.model.draws = self._draws
 
     def _resume_state(self) -> dict[str, Any] | None:
         if not self._resume or self.folder is None or not self.folder.resume.is_file():
