@@ -66,17 +66,13 @@ class Peer:
 
 # Of ours, the learning rate and batch of its property files; of the others, their default learning
 # rate, and RecBole's and RecTools' default batch where the data are not few, long sessions.
+OURS: Mapping[str, Mapping[str, Any]] = {
+    "all": {"batch": 256, "learning_rate": 0.003, "more": '{"initializer": "xavier_normal"}'},
+    "ml-100k": {"batch": 16, "learning_rate": 0.001},
+}
 PEERS = {
-    "LoggingPolicy": Peer(
-        "ours", "LoggingPolicy", False,
-        {"all": {"batch": 256, "learning_rate": 0.003},
-         "ml-100k": {"batch": 16, "learning_rate": 0.001}},
-    ),
-    "LPIRL": Peer(
-        "ours", "LPIRL", False,
-        {"all": {"batch": 256, "learning_rate": 0.003},
-         "ml-100k": {"batch": 16, "learning_rate": 0.001}},
-    ),
+    "LoggingPolicy": Peer("ours", "LoggingPolicy", False, OURS),
+    "LPIRL": Peer("ours", "LPIRL", False, OURS),
     "RecBole": Peer(
         "recbole_sasrec", "SASRec", False, {"all": {"batch": 2048, "learning_rate": 0.001}},
     ),
