@@ -4,10 +4,11 @@
 
 LoggingPolicy and LPIRL (two Q heads) on made-up sessions of the shape of RetailRocket and of
 YooChoose: their catalogues and mean lengths (paper, Table 2), 256 sessions a batch. Settings are
-timed in turn on each batch; a peak is that of a process of its own, of the GPU's memory where there
-is one. Printed are medians; an epoch is as many steps as the data set's training sessions take. The
-share of the matrix rate counts the products over the catalogue alone, 3 for LoggingPolicy and 4 for
-LPIRL, and compares with the rate of one large square product in the same precision.
+timed in turn on each batch, which is made and waited for; a peak is that of a process of its own,
+of the GPU's memory where there is one. Printed are medians; an epoch is as many steps as the
+training sessions of the data set take. The share of the matrix rate is the time that the products
+over the catalogue alone would take at the rate of one large square product: 3 for LoggingPolicy and
+4 for LPIRL, of which one, the items' gradient, is in float32 or TF32 whatever the others are in.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -46,7 +48,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "TF32": {"float32_matmul_precision": "high"},
     "bfloat16": {"enable_amp": True},
     "compiled": {"compile": True},
-    "bfloat16, compiled": {"enable_amp": True, "compile": True},
+    "bfloat16 and TF32": {"enable_amp": True, "float32_matmul_precision": "high"},
+    "bfloat16 and TF32, compiled": {
+        "enable_amp": True,
+        "float32_matmul_precision": "high",
+        "compile": True,
+    },
 }
 BATCH, SHARE = 256, 0.8  # sessions; of all that train
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices
@@ -82,12 +89,13 @@ def training_part(work: Path) -> Any:
     return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
 
 
-def matrix_rate(one: Any) -> float:
+def matrix_rate(one: Any, half: bool) -> float:
     """Operations per second of a square product, as this trainer would compute it."""
     side = SIDE[one.device.type]
     left = torch.randn(side, side, device=one.device)
     times = []
-    with one.acceleration.training(), one.acceleration.autocast(one.device):
+    cast = one.acceleration.autocast(one.device) if half else nullcontext()
+    with one.acceleration.training(), cast:
         for _ in range(6):
             began = time.perf_counter()
             _ = float((left @ left)[0, 0])  # waits for it
@@ -105,7 +113,8 @@ def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], step
     found: Measures = {"events": float(np.mean(train.training_windows.targets)) * BATCH}
     for name, one in trainers.items():
         found[name] = statistics.median(clock for clock, _ in times[name])
-        found[f"{name}, rate"] = matrix_rate(one)
+        found[f"{name}, rate"] = matrix_rate(one, half=True)
+        found[f"{name}, rate of the gradient"] = matrix_rate(one, half=False)
     return found
 
 
@@ -155,11 +164,16 @@ def main(
             epoch = math.ceil(SHARE * shape.sessions / BATCH)
             for name in names:
                 most = measured(__file__, "peak", folder, model, SETTINGS[name])
-                rate = products * 2 * found["events"] * shape.items * 64 / found[name]
+                operations = 2 * found["events"] * shape.items * 64
+                least = operations * (
+                    (products - 1) / found[f"{name}, rate"]
+                    + 1 / found[f"{name}, rate of the gradient"]
+                )
+                float32 = found.get("float32", math.nan)
                 print(
                     f"| {data} | {model} | {name} | {1e3 * found[name]:.1f} "
-                    f"| {found[name] / found[names[0]]:.2f} | {found['events'] / found[name]:,.0f} "
-                    f"| {epoch * found[name]:,.0f} | {rate / found[f'{name}, rate']:.0%} "
+                    f"| {found[name] / float32:.2f} | {found['events'] / found[name]:,.0f} "
+                    f"| {epoch * found[name]:,.0f} | {least / found[name]:.0%} "
                     f"| {most.get('GPU', most['GiB']):.2f} |",
                     flush=True,
                 )  # fmt: skip

@@ -21,7 +21,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import chain, repeat
 from pathlib import Path
@@ -43,6 +43,7 @@ from benchmarks.peers.protocol import (  # noqa: E402
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+OF_ONE_RUN = ("data", "seed", "budget")
 # glibc keeps what a step frees for the next one: recbole_lpi.host.memory, for every peer alike.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
@@ -64,8 +65,9 @@ class Peer:
         return {"model": self.model, **self.given["all"], **self.given.get(dataset, {})}
 
 
-# Of ours, the learning rate and batch of its property files; of the others, their default learning
-# rate, and RecBole's and RecTools' default batch where the data are not few, long sessions.
+# Of ours, the learning rate and batch of its property files, and first weights by Glorot's rule as
+# RecTools and RePlay have them; of the others, their default learning rate, and RecBole's and
+# RecTools' default batch where the data are not few, long sessions.
 OURS: Mapping[str, Mapping[str, Any]] = {
     "all": {"batch": 256, "learning_rate": 0.003, "more": '{"initializer": "xavier_normal"}'},
     "ml-100k": {"batch": 16, "learning_rate": 0.001},
@@ -159,7 +161,7 @@ def run(
         write_events(dataset, data_path, yaml.safe_load(data), events)
     chosen = yaml.safe_load(given)
     shared = {key: value for key, value in chosen.items() if key not in PEERS}
-    known = {field.name for field in fields(Settings)}
+    known = {field.name for field in fields(Settings)} - {"data", "seed"}
     first = shared.pop("seed", Settings.seed)
     for seed in range(first, first + seeds):
         for name in peers.split():
@@ -217,7 +219,13 @@ class Runs:
     @classmethod
     def read(cls, folder: Path) -> Runs:
         begun = sorted(file.parent for file in folder.glob("*/epochs.jsonl"))
-        return cls(folder.name, {int(one.name): Curve.read(one) for one in begun})
+        runs = cls(folder.name, {int(one.name): Curve.read(one) for one in begun})
+        for curve in runs.curves.values():
+            for name, value in curve.settings.items():
+                if name not in OF_ONE_RUN and value != runs.settings[name]:
+                    both = f"{runs.settings[name]} in one run and {value} in another"
+                    raise SystemExit(f"{folder}: {name} is {both}")
+        return runs
 
     @property
     def best(self) -> float:
@@ -232,10 +240,10 @@ class Runs:
     def finished(self) -> list[Curve]:
         return [curve for curve in self.curves.values() if curve.test is not None]
 
-    def ranks(self, seeds: Iterable[int]) -> pl.DataFrame:
-        """Test events of the runs with these seeds, a row each."""
-        tests = (self.curves[seed].test for seed in seeds)
-        return pl.concat([test for test in tests if test is not None])
+    def ndcg(self, seed: int) -> np.ndarray | None:
+        """Of each test event, nDCG@10 by the run with this seed; None before it has finished."""
+        test = self.curves[seed].test if seed in self.curves else None
+        return None if test is None else ndcg(test["rank"].to_numpy())
 
 
 @app.command()
@@ -282,7 +290,7 @@ def _cells(runs: Runs, first: Runs, goal: float, clock: str) -> list[str]:
     reached = [curve.seconds_to(goal, clock) for curve in curves]
     typical = float(np.median(reached))
     number = sum(map(np.isfinite, reached))
-    errors = np.mean([curve.best["se"] for curve in curves])
+    best = _spelled([curve.best["ndcg@10"] for curve in curves], curves[0].best["se"])
     before = [curve.found["setup_" + clock] for curve in runs.finished]
     return [
         runs.name, str(len(curves)), str(runs.settings["batch"]),
@@ -291,32 +299,39 @@ def _cells(runs: Runs, first: Runs, goal: float, clock: str) -> list[str]:
         (f"{typical:.1f}" if np.isfinite(typical) else "–")
         + (f" ({number} of {len(curves)})" if number < len(curves) and len(curves) > 1 else ""),
         f"{np.median(before):.1f}" if before else "–",
-        f"{runs.best:.4f} ± {errors:.4f}", *_tested(runs, first),
+        best, *_tested(runs, first),
     ]  # fmt: skip
 
 
 def _tested(runs: Runs, first: Runs) -> tuple[str, str]:
-    """Test nDCG@10, and how much more it is than that of ``first``, by event and seed.
-
-    Events of a session count as one draw, those of all seeds together.
-    """
-    own = [seed for seed, curve in runs.curves.items() if curve.test is not None]
+    """Test nDCG@10, and how much more it is than that of ``first``, by event and seed."""
+    own = {seed: value for seed in runs.curves if (value := runs.ndcg(seed)) is not None}
     if not own:
         return "not finished", "–"
-    mean, error = _over_sessions(runs.ranks(own))
-    both = [seed for seed in own if seed in first.curves and first.curves[seed].test is not None]
+    test = runs.finished[0].test
+    assert test is not None
+    found = _over(list(own.values()), test["session"].to_numpy())
+    both = {seed: other for seed in own if (other := first.ndcg(seed)) is not None}
     if runs is first or not both:
-        return f"{mean:.4f} ± {error:.4f}", "–"
-    more, uncertain = _over_sessions(runs.ranks(both), first.ranks(both))
-    return f"{mean:.4f} ± {error:.4f}", f"{more:+.4f} ± {uncertain:.4f}"
+        return found, "–"
+    other_test = first.finished[0].test
+    assert other_test is not None
+    if not test["session"].equals(other_test["session"]):
+        raise SystemExit(f"{runs.name} and {first.name} were tested on different events")
+    differences = [own[seed] - both[seed] for seed in both]
+    return found, _over(differences, test["session"].to_numpy(), sign="+")
 
 
-def _over_sessions(test: pl.DataFrame, less: pl.DataFrame | None = None) -> tuple[float, float]:
-    """Mean nDCG@10 of test events, or its difference, and the standard error."""
-    value = ndcg(test["rank"].to_numpy())
-    if less is not None:
-        value = value - ndcg(less["rank"].to_numpy())
-    return mean_and_error(value, test["session"].to_numpy())
+def _over(values: list[np.ndarray], session: np.ndarray, sign: str = "") -> str:
+    """Mean of values [n] of events, of one array for each seed, ± its standard error."""
+    _, error = mean_and_error(np.mean(values, axis=0), session)
+    return _spelled([float(value.mean()) for value in values], error, sign)
+
+
+def _spelled(of_seeds: list[float], error: float, sign: str = "") -> str:
+    """Mean over seeds ± √(error² + variance between the seeds / their number)."""
+    between = np.var(of_seeds, ddof=1) / len(of_seeds) if len(of_seeds) > 1 else 0.0
+    return f"{np.mean(of_seeds):{sign}.4f} ± {np.sqrt(error**2 + between):.4f}"
 
 
 def _versions(peers: list[Runs]) -> list[str]:

@@ -19,11 +19,13 @@ def made_ahead(make: Callable[[S], T], of: Iterable[S], number: int = AHEAD) -> 
     and to hand a batch over costs nothing, where processes would spend longer on that than on
     making it. What ``make`` raises is raised where its result is asked for.
     """
-    with ThreadPoolExecutor(1, "batches") as thread:
-        waiting: deque[Future[T]] = deque()
+    thread, waiting = ThreadPoolExecutor(1, "batches"), deque[Future[T]]()
+    try:
         for one in of:
             waiting.append(thread.submit(make, one))
             if len(waiting) > number:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)

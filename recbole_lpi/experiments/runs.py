@@ -10,6 +10,7 @@ from typing import Any
 
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Kinds
+from recbole_lpi.host.properties import defaults
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
 
@@ -37,7 +38,7 @@ INCIDENTAL = frozenset(
         "reproducibility", "metrics", "topk", "eval_batch_size", "divergence_candidates",
         "metric_decimal_place", "loss_decimal_place", "log_wandb", "wandb_project",
         "checkpoint_dir", "save_dataset", "dataset_save_path", "save_dataloaders",
-        "dataloaders_save_path", "collective_timeout",
+        "dataloaders_save_path", "collective_timeout", "compile",
     ]
 )  # fmt: skip
 
@@ -69,9 +70,13 @@ class FinishedRun:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What makes the policy: settings that are neither of the data nor incidental."""
+        """What makes the policy: settings that are neither of the data nor incidental.
+
+        A run of before there was a setting has its default.
+        """
         left_out = INCIDENTAL | set(FILTERS) | set(MEASURED)
-        return {k: v for k, v in self.config.items() if k not in left_out and v is not None}
+        every = {**defaults(self.model, str(self.config["dataset"])), **self.config}
+        return {k: v for k, v in every.items() if k not in left_out and v is not None}
 
 
 def load(path: str | Path) -> FinishedRun:

@@ -8,6 +8,7 @@ from typing import Any
 
 import recbole_lpi
 from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.host.acceleration import AccelerationSettings
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
@@ -53,11 +54,11 @@ def protocol_settings() -> set[str]:
     """Settings of data, split, training loop, evaluation and run, that every model shares."""
     names = {
         field.name
-        for kind in (DataSettings, TrainingSettings, RunSettings)
+        for kind in (DataSettings, TrainingSettings, AccelerationSettings, RunSettings)
         for field in fields(kind)
     }
     shared = {"MAX_ITEM_LIST_LENGTH", "eval_args", "normalize_all", "resume"}
-    return (names | shared) - {"gamma", "loss_on_last"}
+    return (names | shared) - {"gamma", "loss_on_last", "compile"}
 
 
 def policies_alone() -> set[str]:

@@ -356,7 +356,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             rewards = ImputedRewards(self._imputation, held.sessions, held.part, held.item_num)
             imputed = rewards, max(self.settings.topk)
         own = held.share(self.ranks.rank, self.ranks.size) if self.ranks.several else held
-        table = self._table(own, whole, bar, imputed) if len(own.windows) else None
+        with self.acceleration.evaluation():
+            table = self._table(own, whole, bar, imputed) if len(own.windows) else None
         tables = [found for found in self.ranks.gather(table) if found is not None]
         table = joined(tables) if len(tables) > 1 else tables[0] if tables else None
 

@@ -60,12 +60,12 @@ class SASRec(nn.Module):
             for _ in range(n_layers)
         )  # fmt: skip
         for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Embedding)):
+            if isinstance(module, nn.Linear) and initializer == "xavier_normal":
+                nn.init.xavier_normal_(module.weight)
+            elif isinstance(module, (nn.Linear, nn.Embedding)):
                 module.weight.data.normal_(std=initializer_range)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
-                if initializer == "xavier_normal":
-                    nn.init.xavier_normal_(module.weight)
 
     def forward(self, items: Tensor) -> Tensor:
         """Item embeddings [B, L, D], padded on the right, to states [B, L, D]."""

@@ -16,10 +16,12 @@ def test_each_setting_takes_the_same_steps_in_its_own_precision(tmp_path):
         name: acceleration.trainer("LPIRL", train, tmp_path, **dropless, **more)
         for name, more in settings.items()
     }
+    before = trainers["float32"].model.item_embedding.weight.detach().clone()
     take_steps(train, trainers, 2)
-    full, _, half = (one.model.item_embedding.weight.detach() for one in trainers.values())
-    assert not torch.equal(full, half)
-    torch.testing.assert_close(half, full, atol=0.02, rtol=0)  # three steps of at most 0.003
+    full, lower, half = (one.model.item_embedding.weight.detach() for one in trainers.values())
+    moved = (full - before).norm()
+    assert moved > 0 and not torch.equal(full, half)
+    assert (half - full).norm() < 0.1 * moved and (lower - full).norm() < 0.1 * moved
 
 
 def test_rates_and_seconds_are_of_every_setting(tmp_path, monkeypatch):
@@ -27,6 +29,7 @@ def test_rates_and_seconds_are_of_every_setting(tmp_path, monkeypatch):
     generate(tmp_path / "catalogue", 3000, length=6.0)
     chosen = {name: acceleration.SETTINGS[name] for name in ("float32", "bfloat16")}
     found = acceleration.step(tmp_path, "LoggingPolicy", chosen, 2)
-    assert set(found) == {"events", *chosen, *(f"{name}, rate" for name in chosen)}
+    rates = {f"{name}, rate{of}" for name in chosen for of in ("", " of the gradient")}
+    assert set(found) == {"events", *chosen, *rates}
     assert min(found.values()) > 0
     assert 256 < found["events"] < 6 * 256

@@ -149,11 +149,38 @@ def test_seeds_are_pooled(tmp_path, capsys):
     assert ours[0] == "3" and ours[3] == "2 (2) 2 (1) 1 (1)"
     assert ours[5] == "– (1 of 3)"
     assert replay[5] == "– (1 of 2)"
-    assert ours[7] == "0.3000 ± 0.0100" and replay[7] == "0.3050 ± 0.0100"
-    assert ours[8].startswith("0.6667 ± ") and ours[9] == "– |"
-    # Seeds 1 and 2 of both, event by event: session 0 loses 1 + 2, session 1 gains 1, of 6 events.
-    # Around the mean −1/3 sessions sum to −3 + 4/3 and 1 + 2/3: √(2 · 2 · (5/3)²) / 6.
-    assert replay[9] == f"{-2 / 6:+.4f} ± {10 / 18:.4f} |"
+    # One run's error and the spread of seeds: of 0.4, 0.2 and 0.3 the variance is 0.01.
+    assert ours[7] == f"0.3000 ± {math.sqrt(0.01**2 + 0.01 / 3):.4f}"
+    assert replay[7] == f"0.3050 ± {math.sqrt(0.01**2 + 0.005**2):.4f}"
+    # Of events 1, 1, 0 by every seed, session 0 has 2 of 2 and session 1 none of 1.
+    assert ours[8] == f"0.6667 ± {math.sqrt(2 * 2 * (2 / 3) ** 2) / 3:.4f}" and ours[9] == "– |"
+    # Less that of seeds 1 and 2: −1, 0, 1 and −1, −1, 0 by event, on average 0 and −2/3.
+    _, error = protocol.mean_and_error(np.array([-1, -0.5, 0.5]), np.array([0, 0, 1]))
+    assert replay[9] == f"{-1 / 3:+.4f} ± {math.sqrt(error**2 + (2 / 9) / 2):.4f} |"
     rows = reported(tmp_path, capsys, share=0.6)  # of 0.305
     assert rows["LoggingPolicy"][5] == "2.0"  # of 4, 2 and 2 seconds
     assert rows["RePlay"][5] == "4.0"  # of 6 and 2
+
+
+@pytest.mark.parametrize(("seed", "own"), [(1, {"batch": 9}), (2, {})])
+def test_runs_that_cannot_be_compared_are_refused(tmp_path, seed, own):
+    folder = tmp_path / "chain"
+    write_run(folder, "LoggingPolicy", 1, [0.1], [1, 1, 1])
+    write_run(folder, "RePlay", 1, [0.1], [1, 1, 1])
+    run = folder / "RePlay" / "1"
+    if own:
+        write_run(folder, "RePlay", 2, [0.1])
+        settings = json.loads((run / "settings.json").read_text())
+        (run / "settings.json").write_text(json.dumps({**settings, **own}))
+    else:
+        pl.DataFrame({"session": [0, 1, 1], "rank": [1, 1, 1]}).write_parquet(run / "test.parquet")
+    write_log(folder / "events.parquet")
+    with pytest.raises(SystemExit, match="batch is 9 in one run and 8" if own else "different ev"):
+        time_to_quality.report("chain", tmp_path)
+
+
+def test_a_seed_is_of_all_peers(tmp_path):
+    write_run(tmp_path / "chain", "LoggingPolicy", 1, [0.1])
+    write_log(tmp_path / "chain" / "events.parquet")
+    with pytest.raises(SystemExit, match="unknown settings seed"):
+        time_to_quality.run("chain", output=tmp_path, given="{LoggingPolicy: {seed: 7}}")

@@ -106,7 +106,7 @@ def test_labels_say_what_differs_within_a_model(made):
         "LPIRL (beta=0.3, weight_normalize=true)",
         "LPIRL (beta=1, weight_normalize=false)",
         "LoggingPolicy (encoder=gru4rec)",
-        "LoggingPolicy (encoder=unset)",
+        "LoggingPolicy (encoder=sasrec)",  # the default: that run names none
     ]
 
 

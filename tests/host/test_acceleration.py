@@ -10,6 +10,7 @@ import torch
 
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
+from recbole_lpi.nn import catalogue
 from recbole_lpi.settings import SettingError
 
 from .conftest import SMALL
@@ -51,9 +52,13 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**10))
     warm = {"warmup_epochs": 1} if model == "SA2C" else {}
     plain = Trained(model, "runs/a", monkeypatch, **warm)
-    half = Trained(model, "runs/b", monkeypatch, **warm, **given)
-    torch.testing.assert_close(half.steps, plain.steps, rtol=tolerance, atol=tolerance)
-    assert not torch.equal(half.steps, plain.steps), "nothing was in half precision"
+    products, of_state = set(), catalogue.product_dtype
+    with monkeypatch.context() as patched:
+        noted = lambda state: products.add(of_state(state)) or of_state(state)  # noqa: E731
+        patched.setattr(catalogue, "product_dtype", noted)
+        half = Trained(model, "runs/b", monkeypatch, **warm, **given)
+    torch.testing.assert_close(half.steps, plain.steps, rtol=tolerance, atol=tolerance / 10)
+    assert products == {getattr(torch, given.get("amp_dtype", "bfloat16"))}
     assert all(value.dtype == plain.state[name].dtype for name, value in half.state.items())
     # Evaluation is in float32: what differs are the weights, a little.
     moved = (half.weights() - plain.weights()).norm() / plain.weights().norm()
@@ -90,6 +95,16 @@ def test_a_cpu_that_is_slow_in_half_precision_is_warned_of(log, monkeypatch, cap
     assert ("no instructions for half precision" in caplog.text) == (capability == "AVX2")
 
 
+def test_what_the_program_sets_itself_is_left_alone_or_refused(log, monkeypatch):
+    def mixed():  # as torch answers once torch.backends.fp32_precision has been set
+        raise RuntimeError("mix of the legacy and new APIs")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", mixed)
+    Trained("LoggingPolicy", "runs/a", monkeypatch)
+    with pytest.raises(SettingError, match="float32_matmul_precision cannot be high: this program"):
+        Trained("LoggingPolicy", "runs/b", monkeypatch, float32_matmul_precision="high")
+
+
 @needs_compiler
 def test_a_compiled_encoder_agrees_and_its_checkpoint_is_any_others(log, monkeypatch):
     plain = Trained("LPIRL", "runs/a", monkeypatch)
@@ -124,11 +139,12 @@ def test_without_a_compiler_one_line_says_so_before_anything_is_trained(log, mon
         ({"amp_dtype": "fp8"}, "amp_dtype must be one of bfloat16, float16, got 'fp8'"),
         (
             {"enable_amp": True, "amp_dtype": "float16"},
-            "amp_dtype float16 needs enable_scaler",
+            "float16 needs enable_amp, and enable_scaler",
         ),
+        ({"enable_scaler": True, "amp_dtype": "float16"}, "amp_dtype float16 needs enable_amp"),
         (
             {"float32_matmul_precision": "tf32"},
-            "float32_matmul_precision must be one of highest, high, medium, got 'tf32'",
+            "float32_matmul_precision must be one of highest, high, medium, or empty, got 'tf32'",
         ),
         ({"compile": "encoder"}, "compile must be true or false, got 'encoder'"),
     ],

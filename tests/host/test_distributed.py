@@ -35,6 +35,7 @@ RUNS = {
     "drawn": ("SAC", {"warmup_epochs": 1, "reward_sampling": {"fraction": 0.5}}),
     # Batches of one window, of which two processes have none.
     "single": ("IPS", {"train_batch_size": 1, "evaluate_first_event": True, "epochs": 1}),
+    "scaled": ("LPIRL", {"enable_scaler": True, "clip_grad_norm": {"max_norm": 1}, "epochs": 1}),
     "floor": ("SessionKNN", {"logging_policy": "none"}),
 }  # fmt: skip
 

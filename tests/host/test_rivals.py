@@ -117,7 +117,9 @@ def test_the_policy_of_a_model_that_gives_probabilities(at_shop):
 
 def test_settings_of_the_network_are_recboles_and_the_rest_is_the_protocol(at_shop, caplog):
     with caplog.at_level(logging.WARNING):
-        config = make_config("GRU4Rec", "shop", (), {"beta": 2.0, "gamma": 0.9, "topk": [7]})
+        given = {"beta": 2.0, "gamma": 0.9, "topk": [7]}
+        read = {"enable_amp": True, "float32_matmul_precision": "high"}
+        config = make_config("GRU4Rec", "shop", (), {**given, **read})
     policy = make_config("LPIRL", "shop", (), {})
     assert "GRU4Rec does not read beta, gamma: for other models" in caplog.text
     assert [config[n] for n in ("hidden_size", "embedding_size", "loss_type")] == [128, 64, "CE"]

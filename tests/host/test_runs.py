@@ -165,6 +165,7 @@ def test_one_split_for_several_seeds(log):
 
 @pytest.mark.parametrize(("model", "own"), [
     ("LoggingPolicy", {}), ("SAC", {"warmup_epochs": 2}),
+    ("LPIRL", {"enable_amp": True, "amp_dtype": "float16", "enable_scaler": True}),
 ])  # fmt: skip
 @pytest.mark.parametrize("moment", ["epoch 1 training", "epoch 2 evaluating", "mid epoch"])
 def test_a_killed_run_resumes_to_the_same_bits(log, model, own, moment):
