@@ -85,8 +85,12 @@ class PolicyDataset(LoadedLog):
 
     @cached_property
     def training_windows(self) -> Windows:
-        """One window per session, with the loss on its last events."""
+        """One window per session, with the loss on its last events; or windows of all events."""
         s = self.settings
+        if s.training_windows == "all":
+            return sequences.covering_training_windows(
+                self.sessions, self._part, s.max_length, s.evaluate_first_event
+            )
         return sequences.training_windows(
             self.sessions, self._part, s.max_length, s.loss_on_last, s.evaluate_first_event
         )

@@ -117,8 +117,8 @@ class Windows(NamedTuple):
 
     A window reads events begin … stop − 2 and predicts begin + 1 … stop − 1; those from
     ``first_target`` on count. With ``opens`` it also predicts its first event, from nothing but a
-    start token, which counts as an input. ``last`` is where its session ends for this part: no
-    return or bootstrap goes beyond.
+    start token, which counts as an input. ``last`` is where its session ends for this part, or the
+    window where its next state is not to be had: no bootstrap goes beyond.
     """
 
     begin: Ints
@@ -162,13 +162,26 @@ def training_windows(
     return windows.take(np.flatnonzero(first < part.stop))
 
 
-def evaluation_windows(
+def covering_training_windows(
     sessions: Sessions, part: Part, max_length: int, first_event: bool
+) -> Windows:
+    """Windows that cover every target once, later ones with half of ``max_length`` inputs or more.
+
+    No bootstrap goes beyond a window's end: the state there is not in its batch.
+    """
+    step = max(1, max_length // 2)
+    w = evaluation_windows(sessions, part, max_length, first_event, step)
+    return Windows(w.begin, w.first_target, w.stop, w.stop, w.session, w.opens)
+
+
+def evaluation_windows(
+    sessions: Sessions, part: Part, max_length: int, first_event: bool, step: int = 1
 ) -> Windows:
     """Windows that cover every target of the part once, each with its most recent inputs.
 
-    The targets within ``max_length`` of a session's start share one window; each later one has a
-    window of its own, because the inputs it may read begin later.
+    The targets within ``max_length`` of a session's start share one window. Of later ones each has
+    a window of its own, because the inputs it may read begin later; or ``step`` of them share one,
+    and those before its last have up to ``step`` − 1 inputs fewer.
     """
     head = sessions.offsets[part.session]
     opens = np.full(len(part), first_event)
@@ -177,12 +190,15 @@ def evaluation_windows(
     shared = Windows(head, first, shared_stop, part.stop, part.session, opens)
     shared = shared.take(np.flatnonzero(first < shared_stop))
     late_first = np.maximum(first, shared_stop)
-    row, event = ranges(late_first, part.stop)
-    single = Windows(
-        event - max_length, event, event + 1, part.stop[row], part.session[row],
+    number = -(-np.maximum(part.stop - late_first, 0) // step)
+    row, index = ranges(np.zeros_like(number), number)
+    event = late_first[row] + step * index
+    stop = np.minimum(event + step, part.stop[row])
+    late = Windows(
+        stop - 1 - max_length, event, stop, part.stop[row], part.session[row],
         np.zeros(len(row), bool),
     )  # fmt: skip
-    both = Windows(*(np.concatenate(pair) for pair in zip(shared, single, strict=True)))
+    both = Windows(*(np.concatenate(pair) for pair in zip(shared, late, strict=True)))
     return both.take(np.lexsort((both.first_target, both.session)))
 
 

@@ -24,6 +24,8 @@ class DataSettings:
             sessions validate and test, of which the others train.
         max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
+        training_windows: ``last``: one window per session, its most recent events; ``all``: as many
+            as it takes to learn from every event of a long session once.
         evaluate_first_event: also predict a session's first event, from no history.
         gamma: discount γ, in [0, 1].
         seed: of the order of batches, and of the random split unless ``split_seed`` is set.
@@ -44,6 +46,7 @@ class DataSettings:
     split_ratio: tuple[float | None, float, float] = (0.8, 0.1, 0.1)
     max_length: int = 20
     loss_on_last: int | None = None
+    training_windows: str = "last"
     evaluate_first_event: bool = False
     gamma: float = 0.5
     seed: int = 2020
@@ -62,6 +65,10 @@ class DataSettings:
         _require(self.max_length > 0, "MAX_ITEM_LIST_LENGTH", self.max_length, "> 0")
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
+        every = self.training_windows == "all"
+        known = every or self.training_windows == "last"
+        _require(known, "training_windows", self.training_windows, "last or all")
+        _require(not (m and every), "loss_on_last", m, "empty with training_windows: all")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")

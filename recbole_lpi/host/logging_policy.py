@@ -58,7 +58,9 @@ def identity(config: Any, train: PolicyDataset) -> str:
     s = train.settings
     inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
     softmax = settings.read(SoftmaxSettings, config)
-    trained = [asdict(softmax)] if softmax.softmax == "sampled" else []
+    trained: list[Any] = [asdict(softmax)] if softmax.softmax == "sampled" else []
+    if s.training_windows == "all":
+        trained.append("all windows")
     text = json.dumps([network, inputs, *trained], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -6,6 +6,7 @@ import pytest
 from recbole_lpi.data.sequences import (
     Part,
     collate,
+    covering_training_windows,
     evaluation_batches,
     evaluation_windows,
     flat_sessions,
@@ -100,6 +101,37 @@ def test_training_keeps_the_most_recent_inputs_and_the_last_m_targets(max_length
         assert sorted(i for t, i in seen if t == s) == list(last)
         for i in last:
             assert seen[s, i] == items[begin:i]
+
+
+@pytest.mark.parametrize("first_event", [False, True])
+@pytest.mark.parametrize("max_length", [1, 2, 3, 4, 20])
+def test_training_can_cover_every_target_with_half_of_the_inputs_at_least(max_length, first_event):
+    lists = [*LISTS, list(range(1, 24)), list(range(1, 5))]
+    sessions = store(lists)
+    windows = covering_training_windows(sessions, whole(sessions), max_length, first_event)
+    assert windows.inputs.max() <= max_length
+    seen = read_back(sessions, windows)  # each once
+    every = targets_by_loop(lists, 10**6, first_event)  # with all of the items before it
+    assert seen.keys() == every.keys()
+    for key, items in every.items():
+        history = [99, *items] if first_event else items
+        read = seen[key]
+        assert read == history[len(history) - len(read) :], key
+        assert len(read) >= min(len(items), max_length - max_length // 2), key
+    # Of a session that fits there is one window, of the longer one as few as there can be.
+    number = np.bincount(windows.session)
+    later = 23 - max_length - (not first_event)  # after those that the first window holds
+    assert number[len(LISTS)] == 1 + max(0, -(-later // max(1, max_length // 2)))
+    if max_length == 20:
+        assert number[len(LISTS) + 1] == 1
+
+
+def test_no_bootstrap_leaves_a_window_that_ends_before_its_session():
+    sessions = store([list(range(1, 10))])
+    windows = covering_training_windows(sessions, whole(sessions), 4, False)
+    batch = collate(sessions, windows, GAMMA)
+    counted = [row[mask].tolist() for row, mask in zip(batch.discount, batch.counts, strict=True)]
+    assert counted == [[GAMMA] * 3 + [0.0], [GAMMA, 0.0], [GAMMA, 0.0]]
 
 
 def test_targets_of_a_part_read_the_history_before_it():

@@ -77,6 +77,11 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
         ({"epochs": 2.5}, "epochs must be a whole number, got 2.5"),
         ({"learner": "adaam"}, "learner must be one of adam"),
+        ({"training_windows": "some"}, "training_windows must be last or all, got 'some'"),
+        (
+            {"training_windows": "all", "loss_on_last": 3},
+            "loss_on_last must be empty with training_windows: all, got 3",
+        ),
         ({"metrics": ["hit", "purchase_ndgc"]}, "did you mean 'purchase_ndcg'?"),
         ({"split": "sometimes"}, "split must be one of random, time, leave_one_out"),
         ({"weight_normalize": 1}, "weight_normalize must be true or false, got 1"),

@@ -23,10 +23,11 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
+from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import Estimate, Kinds, evaluate
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.host.runner import run
+from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 
@@ -124,6 +125,20 @@ def test_the_progress_bar_of_a_terminal_names_the_loss_parts(log, monkeypatch):
             train("LPIRL", f"runs/{type(terminal).__name__}", show_progress=True)
         shown = "policy loss" in terminal.getvalue() and "td loss" in terminal.getvalue()
         assert shown == terminal.isatty()
+
+
+def test_every_event_of_a_long_session_can_be_learnt_from(log):
+    given = {"MAX_ITEM_LIST_LENGTH": 3}
+    parts = [
+        PolicyDataset(make_config("LPIRL", "shop", (), {**SMALL, **given, **own})).build()[0]
+        for own in ({}, {"training_windows": "all"})
+    ]
+    last, every = (int(part.training_windows.targets.sum()) for part in parts)
+    assert last < every == len(parts[1])
+    train("LPIRL", "runs/a", **given)
+    train("LPIRL", "runs/b", **given, training_windows="all", reward_sampling={"unit": "event"})
+    assert len(logging_policies()) == 2  # each learnt as its policy did
+    train("SASRec", "runs/c", **given, training_windows="all")
 
 
 def logging_policies() -> list[Path]:
