@@ -65,10 +65,10 @@ class Peer:
         return {"model": self.model, **self.given["all"], **self.given.get(dataset, {})}
 
 
-# Of ours, the learning rate of its property files and their batch, of ml-100k twice as many windows as
-# sessions; first weights by Glorot's rule, as RecTools and RePlay have them; and every event, as
-# RecBole has it. Of the others, their default learning rate, and RecBole's and RecTools' default
-# batch where the data are not few, long sessions.
+# Of ours, the learning rate of its property files and their batch, on ml-100k twice as many windows
+# as there are sessions; first weights by Glorot's rule, as RecTools and RePlay have them; and every
+# event, as RecBole has it. Of the others, their default learning rate, and RecBole's and RecTools'
+# default batch where the data are not few, long sessions.
 OURS: Mapping[str, Mapping[str, Any]] = {
     "all": {
         "batch": 256, "learning_rate": 0.003,
