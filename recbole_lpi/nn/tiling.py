@@ -12,7 +12,8 @@ import torch
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # where Linux describes them
 L2_BYTES = 2**19  # of a core, where nothing describes it
 CHUNK_BYTES = 2**27  # of a chunk, on a CPU
-LEAST_EVENTS, LEAST_ITEMS = 64, 64  # with fewer of them a matrix product is no longer fast
+LEAST_EVENTS = 64  # with fewer of them a matrix product is no longer fast
+LEAST_ITEMS, MOST_ITEMS, ROUND_ITEMS = 448, 768, 64  # of a tile on a CPU, see docs/performance.md
 GPU_BUFFERS = 8  # matrices like a chunk that a pass may hold at once
 
 
@@ -26,8 +27,9 @@ class Tiling(NamedTuple):
 def tiling(events: int, items: int, device: torch.device, itemsize: int) -> Tiling:
     """Chunks and tiles for a matrix [events, items] of ``itemsize`` bytes each.
 
-    On a CPU a tile is twice as large as the L2 caches of the threads that work on it: in smaller
-    ones calls cost more than they compute, larger ones leave the L3 cache. A chunk is as large as
+    On a CPU a tile is about twice as large as the L2 caches of the threads that work on it: in
+    smaller ones calls cost more than they compute, larger ones leave the L3 cache; but within the
+    widths of which matrix products are fastest, and of whole cache lines. A chunk is as large as
     pays for reading and adding to the item table once per chunk. On a GPU there is one tile, and
     the chunk is what free memory holds.
     """
@@ -40,8 +42,9 @@ def tiling(events: int, items: int, device: torch.device, itemsize: int) -> Tili
     chunk = even(events, max(least, held // (items * itemsize)))
     if device.type == "cpu":
         cached = 2 * torch.get_num_threads() * l2_bytes()
-        tile = max(LEAST_ITEMS, cached // (chunk * itemsize))
-    return Tiling(chunk, even(items, tile))
+        wide = min(max(cached // (chunk * itemsize), LEAST_ITEMS), MOST_ITEMS)
+        tile = min(wide // ROUND_ITEMS * ROUND_ITEMS, items)
+    return Tiling(chunk, tile)
 
 
 def even(total: int, most: int) -> int:

@@ -24,11 +24,11 @@ def test_memory_does_not_grow_with_events_or_items(events, items):
 
 
 def test_a_tile_follows_the_cache(monkeypatch):
-    sizes = []
-    for size in (2**19, 2**20):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    for size, wide in ((2**10, 448), (2**18, 512), (300 * 2**10, 640), (2**23, 768)):
         monkeypatch.setattr(tiling_module, "l2_bytes", lambda size=size: size)
-        sizes.append(tiling(5_120, 70_852, CPU, 4).items)
-    assert 1.8 < sizes[1] / sizes[0] < 2.2
+        assert tiling(5_120, 70_852, CPU, 4) == (466, wide)  # 466 · wide · 4 bytes: 4 · size
+    assert tiling(5_120, 100, CPU, 4).items == 100
 
 
 def test_a_chunk_follows_the_free_memory_of_a_gpu(monkeypatch):
