@@ -43,6 +43,7 @@ SHAPES = {
     "yoochoose": Shape(4_430_000, 48_255, 24_600_000 + 1_150_000),
 }
 MODELS = {"LoggingPolicy": 3, "LPIRL": 4}  # and their matrix products over the catalogue
+OWN = {"LPIRL": {"advantage_estimator": "analytic"}}  # two Q heads, not the one of V
 SETTINGS: dict[str, dict[str, Any]] = {
     "float32": {},
     "TF32": {"float32_matmul_precision": "high"},
@@ -72,7 +73,8 @@ def trainer(model: str, train: Any, work: Path, **settings: Any) -> Any:
     from recbole_lpi.host.runner import make_config
     from recbole_lpi.host.trainer import PolicyTrainer
 
-    config = make_config(model, "catalogue", (), given(work, **settings))
+    own = OWN.get(model, {})
+    config = make_config(model, "catalogue", (), given(work, **own, **settings))
     torch.manual_seed(0)
     one = PolicyTrainer(config, make_model(config, train))
     if one.acceleration.compile:

@@ -18,6 +18,7 @@ def test_each_setting_takes_the_same_steps_in_its_own_precision(tmp_path):
     }
     before = trainers["float32"].model.item_embedding.weight.detach().clone()
     take_steps(train, trainers, 2)
+    assert len(trainers["float32"].model.heads["q"]) == 2
     full, lower, half = (one.model.item_embedding.weight.detach() for one in trainers.values())
     moved = (full - before).norm()
     assert moved > 0 and not torch.equal(full, half)
