@@ -249,7 +249,8 @@ class Batch(NamedTuple):
         """The batch on ``device``; to a GPU it is copied from pinned memory."""
         if device.type != "cuda":
             return Batch(*(tensor.to(device) for tensor in self))
-        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+        with torch.cuda.device(device):  # which each thread has for itself; pinning asks for one
+            return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
 
 
 def collate(
