@@ -27,7 +27,7 @@ import typer
 
 from benchmarks.large_catalogue import generate
 from benchmarks.stages import Measures, Stage, answer, measured
-from benchmarks.steps import take_steps
+from benchmarks.steps import take_steps, trainer, training_part
 
 
 class Shape(NamedTuple):
@@ -68,27 +68,12 @@ def given(work: Path, **settings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def trainer(model: str, train: Any, work: Path, **settings: Any) -> Any:
-    from recbole_lpi.host.rivals import make_model
-    from recbole_lpi.host.runner import make_config
-    from recbole_lpi.host.trainer import PolicyTrainer
-
-    own = OWN.get(model, {})
-    config = make_config(model, "catalogue", (), given(work, **own, **settings))
-    torch.manual_seed(0)
-    one = PolicyTrainer(config, make_model(config, train))
+def policy_trainer(model: str, train: Any, work: Path, **settings: Any) -> Any:
+    """Compiled already, where that is asked for."""
+    one = trainer(model, train, given(work, **OWN.get(model, {}), **settings))
     if one.acceleration.compile:
         one._compile()
     return one
-
-
-def training_part(work: Path) -> Any:
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host.memory import keep_freed_memory
-    from recbole_lpi.host.runner import make_config
-
-    keep_freed_memory()
-    return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
 
 
 def matrix_rate(one: Any, half: bool) -> float:
@@ -109,8 +94,8 @@ def matrix_rate(one: Any, half: bool) -> float:
 
 
 def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], steps: int) -> Measures:
-    train = training_part(work)
-    trainers = {name: trainer(model, train, work, **more) for name, more in settings.items()}
+    train = training_part(given(work))
+    trainers = {name: policy_trainer(model, train, work, **more) for name, more in settings.items()}
     times = take_steps(train, trainers, steps)
     found: Measures = {"events": float(np.mean(train.training_windows.targets)) * BATCH}
     for name, one in trainers.items():
@@ -121,8 +106,8 @@ def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], step
 
 
 def peak(work: Path, model: str, settings: Mapping[str, Any]) -> Measures:
-    train = training_part(work)
-    one = trainer(model, train, work, **settings)
+    train = training_part(given(work))
+    one = policy_trainer(model, train, work, **settings)
     take_steps(train, {"": one}, 3)
     if one.device.type != "cuda":
         return {}

@@ -22,7 +22,7 @@ import torch
 import typer
 
 from benchmarks.stages import Measures, Stage, answer, measured
-from benchmarks.steps import take_steps
+from benchmarks.steps import take_steps, trainer, training_part
 
 LENGTH = 12  # events of a session on average; an event in five is a purchase
 COMMON: dict[str, Any] = {
@@ -62,33 +62,13 @@ def given(work: Path, **settings: Any) -> dict[str, Any]:
     return {**COMMON, "data_path": str(work), **settings}
 
 
-def trainer(train: Any, work: Path, **settings: Any) -> Any:
-    """A trainer of LPIRL on the log, which has been read once."""
-    from recbole_lpi.host.rivals import make_model
-    from recbole_lpi.host.runner import make_config
-    from recbole_lpi.host.trainer import PolicyTrainer
-
-    config = make_config("LPIRL", "catalogue", (), given(work, **settings))
-    torch.manual_seed(0)
-    return PolicyTrainer(config, make_model(config, train))
-
-
-def training_part(work: Path) -> Any:
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host.memory import keep_freed_memory
-    from recbole_lpi.host.runner import make_config
-
-    keep_freed_memory()
-    return PolicyDataset(make_config("LPIRL", "catalogue", (), given(work))).build()[0]
-
-
 # ---------------------------------------------------------------------- stages, a process each
 
 
 def step(work: Path, estimator: str, steps: int) -> Measures:
-    train = training_part(work)
+    train = training_part(given(work))
     trainers = {
-        name: trainer(train, work, learner=learner, advantage_estimator=estimator)
+        name: trainer("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
         for name, learner in LEARNERS.items()
     }
     found: Measures = {}
@@ -99,8 +79,8 @@ def step(work: Path, estimator: str, steps: int) -> Measures:
 
 
 def peak(work: Path, estimator: str, learner: str) -> Measures:
-    train = training_part(work)
-    one = trainer(train, work, learner=learner, advantage_estimator=estimator)
+    train = training_part(given(work))
+    one = trainer("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
     take_steps(train, {learner: one}, 5)
     return {}
 

@@ -1,4 +1,4 @@
-"""Steps of trainers, in turn on the same batches."""
+"""A made-up log, trainers on it, and steps that they take in turn on the same batches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
+
+
+def training_part(given: Mapping[str, Any]) -> Any:
+    """Of the log ``catalogue``."""
+    from recbole_lpi.data.dataset import PolicyDataset
+    from recbole_lpi.host.memory import keep_freed_memory
+    from recbole_lpi.host.runner import make_config
+
+    keep_freed_memory()
+    return PolicyDataset(make_config("LPIRL", "catalogue", (), given)).build()[0]
+
+
+def trainer(model: str, train: Any, given: Mapping[str, Any]) -> Any:
+    """Of a policy on the log, which has been read once."""
+    from recbole_lpi.host.rivals import make_model
+    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.host.trainer import PolicyTrainer
+
+    config = make_config(model, "catalogue", (), given)
+    torch.manual_seed(0)
+    return PolicyTrainer(config, make_model(config, train))
 
 
 def take_steps(

@@ -4,17 +4,17 @@ import torch
 
 from benchmarks import acceleration
 from benchmarks.large_catalogue import generate
-from benchmarks.steps import take_steps
+from benchmarks.steps import take_steps, training_part
 
 
 def test_each_setting_takes_the_same_steps_in_its_own_precision(tmp_path):
     generate(tmp_path / "catalogue", 3000, length=6.0)
     settings = {name: acceleration.SETTINGS[name] for name in ("float32", "TF32", "bfloat16")}
-    train = acceleration.training_part(tmp_path)
-    assert len(acceleration.trainer("LPIRL", train, tmp_path).model.heads["q"]) == 2
+    train = training_part(acceleration.given(tmp_path))
+    assert len(acceleration.policy_trainer("LPIRL", train, tmp_path).model.heads["q"]) == 2
     dropless = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}
     trainers = {
-        name: acceleration.trainer("LoggingPolicy", train, tmp_path, **dropless, **more)
+        name: acceleration.policy_trainer("LoggingPolicy", train, tmp_path, **dropless, **more)
         for name, more in settings.items()
     }
     before = trainers["float32"].model.item_embedding.weight.detach().clone()

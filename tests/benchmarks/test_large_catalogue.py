@@ -4,7 +4,7 @@ import polars as pl
 import torch
 
 from benchmarks import large_catalogue
-from benchmarks.steps import take_steps
+from benchmarks.steps import take_steps, trainer, training_part
 
 ITEMS = 3000
 
@@ -13,9 +13,13 @@ def test_every_item_is_logged_and_both_learners_take_steps(tmp_path):
     large_catalogue.generate(tmp_path / "catalogue", ITEMS)
     frame = pl.read_csv(tmp_path / "catalogue" / "catalogue.inter", separator="\t")
     assert frame["item_id:token"].n_unique() == ITEMS and len(frame) == 2 * ITEMS
-    train = large_catalogue.training_part(tmp_path)
+    train = training_part(large_catalogue.given(tmp_path))
     trainers = {
-        name: large_catalogue.trainer(train, tmp_path, learner=learner, hidden_dropout_prob=0.0)
+        name: trainer(
+            "LPIRL",
+            train,
+            large_catalogue.given(tmp_path, learner=learner, hidden_dropout_prob=0.0),
+        )
         for name, learner in large_catalogue.LEARNERS.items()
     }
     lazy, dense = (one.model.item_embedding.weight for one in trainers.values())
