@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+from recbole_lpi.host.acceleration import compile_encoder
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.nn import catalogue
@@ -118,6 +119,41 @@ def test_a_compiled_encoder_agrees_and_its_checkpoint_is_any_others(log, monkeyp
     assert list(compiled.state) == list(plain.state)
     for name, found in plain.results.items():
         assert compiled.results[name].mean == pytest.approx(found.mean, abs=1e-3), name
+
+
+def test_training_alone_is_compiled(log, monkeypatch):
+    """By a backend that notes in which mode the encoder runs, and needs no compiler."""
+    modes, compile_ = [], torch.nn.Module.compile
+
+    def compile_noting(module, **given):
+        def backend(graph, inputs):
+            return lambda *values: modes.append(module.training) or graph(*values)
+
+        return compile_(module, backend=backend, **given)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_noting)
+    Trained("LoggingPolicy", "runs/a", monkeypatch, compile=True)
+    assert modes and all(modes)
+
+
+def test_the_trial_of_a_compiled_encoder_leaves_no_trace(monkeypatch):
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "compile",
+        lambda module, **given: compile_(module, backend="eager", **given),
+    )
+    encoder = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    compile_encoder(encoder, torch.randn(2, 3, 4))
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    torch.manual_seed(7)
+    compile_encoder(encoder, torch.zeros(2, 3, 4))
+    assert torch.equal(torch.rand(1), expected)
 
 
 def test_without_a_compiler_one_line_says_so_before_anything_is_trained(log, monkeypatch):
