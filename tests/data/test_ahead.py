@@ -50,15 +50,17 @@ def test_an_error_comes_in_the_place_of_its_batch_and_ends_the_rest():
 
 
 def test_what_is_no_longer_wanted_is_not_made():
-    made, go_on = [], threading.Event()
+    made, begun, go_on = [], threading.Event(), threading.Event()
 
     def make(i):
         if i == 1:
+            begun.set()
             go_on.wait(10)
         made.append(i)
 
     batches = made_ahead(make, range(10), number=3)
     next(batches)
+    assert begun.wait(10)
     threading.Timer(0.2, go_on.set).start()
     batches.close()  # while 1 is made, and 2 and 3 wait
     assert made == [0, 1]
