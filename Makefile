@@ -20,14 +20,14 @@ run: install
 	$(BIN)/python run_recbole_lpi.py --model=LPIRL --dataset=ml-100k
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: install
 	$(BIN)/python benchmarks/step_cost.py

@@ -159,7 +159,6 @@ def train_as_recbole(rank):
              "port": os.environ["MASTER_PORT"]}  # fmt: skip
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         del os.environ[name]
-    sys.argv = sys.argv[:1]  # of which RecBole's Config would read the settings of the tests
     given = {**ALIKE, **place, "run_dir": "several"}
     run_recboles(rank, "SQN", "shop", None, {"config_dict": given})
 

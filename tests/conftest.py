@@ -1,0 +1,17 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # read by torch, which is not imported yet
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RecBole takes what it finds on the command line for settings; pytest's are none."""
+    monkeypatch.setattr(sys, "argv", sys.argv[:1])
