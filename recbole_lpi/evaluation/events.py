@@ -17,6 +17,7 @@ from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches, targe
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import Scores, ranking_pass
+from recbole_lpi.nn.tiling import parts
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 
@@ -140,17 +141,29 @@ def joined(tables: Sequence[EventTable]) -> EventTable:
 # Imputed rewards [n, k] of items [n, k], 1 … A, for sessions [n] of the store.
 Impute = Callable[[np.ndarray, Tensor], np.ndarray]
 Scorer = Callable[[slice], Scores]  # a chunk of a batch's events to what gives their logits [n, A]
-Ranker = Callable[[Batch], Scorer]  # a batch of windows to the scores of those events that count
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """What gives the scores of events.
+
+    Attributes:
+        scorer: of a batch of windows, of those events that count.
+        written: whether logits come written down, a matrix [n, A].
+    """
+
+    scorer: Callable[[Batch], Scorer]
+    written: bool
 
 
 def by_windows(policy: Policy, device: torch.device) -> Ranker:
     """A policy that reads whole windows, one encoder pass for all events of a batch."""
 
-    def ranker(batch: Batch) -> Scorer:
+    def scorer(batch: Batch) -> Scorer:
         state = _states(policy, batch, device)
         return lambda chunk: (state[chunk], policy.policy_table)
 
-    return ranker
+    return Ranker(scorer, written=False)
 
 
 def _states(policy: Policy, batch: Batch, device: torch.device) -> Tensor:
@@ -166,11 +179,11 @@ def _logits(scores: Scores) -> Tensor:
 def by_rows(logits: Callable[[np.ndarray], Tensor], held: Held) -> Ranker:
     """What reads one prefix per event: ``logits`` of rows [n], indices into ``held.places``."""
 
-    def ranker(batch: Batch) -> Scorer:
+    def scorer(batch: Batch) -> Scorer:
         rows = np.searchsorted(held.places, batch.place[batch.counts].numpy())
         return lambda chunk: logits(rows[chunk])
 
-    return ranker
+    return Ranker(scorer, written=True)
 
 
 def event_table(
@@ -203,8 +216,8 @@ def rank_events(
 
     Args:
         ranker: gives the scores of π, item 1 first.
-        batch_size: windows per encoder pass, and the most events whose scores are taken at a time;
-            fewer where the catalogue is large, so that no [events, items] matrix grows with it.
+        batch_size: windows per encoder pass, and the most events whose logits are written down at
+            a time; fewer where the catalogue is large, so that no [events, items] matrix grows.
         logging: the logging policy μ̂, for the divergences.
         progress: wraps the list of batches, to show a bar.
         imputed: what imputes rewards, and of how many first choices.
@@ -215,10 +228,11 @@ def rank_events(
     """
     windows, store = held.windows, held.sessions
     most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
+    written = ranker.written
     top = min(imputed[1], held.item_num - 1) if imputed else 0
     estimate: DivergenceEstimator | None = None
     if logging is not None and candidates is not None:
-        counts = np.bincount(store.items, minlength=held.item_num)[1:]
+        counts, written = np.bincount(store.items, minlength=held.item_num)[1:], True
         estimate = DivergenceEstimator(candidates, counts, device)
         most = max(
             1, min(most, MATRIX_ELEMENTS // (candidates * logging.policy_table.weight.shape[1]))
@@ -228,12 +242,11 @@ def rank_events(
     batches = evaluation_batches(windows, batch_size)
     made = made_ahead(lambda index: held.batch(windows.take(index)), batches)
     for _, batch in zip(progress(batches), made, strict=True):
-        scorer = ranker(batch)
+        scorer = ranker.scorer(batch)
         state_mu = None if logging is None else _states(logging, batch, device)
         action = batch.action[batch.counts].to(device) - 1
         rows = np.searchsorted(place, batch.place[batch.counts].numpy())
-        for i in range(0, len(action), most):
-            part = slice(i, min(i + most, len(action)))
+        for part in parts(len(action), most if written else max(1, len(action))):
             scores, mu = scorer(part), None
             if logging is not None and state_mu is not None:
                 mu = state_mu[part], logging.policy_table

@@ -6,6 +6,7 @@ items, from states and a table or from logits that a model wrote down itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from recbole_lpi.nn.catalogue import LOG2_E, LOG_2, Logging, nats, product_dtype
 from recbole_lpi.nn.tiles import Matrix, Outputs, Product, RunningMax, RunningSum
-from recbole_lpi.nn.tiling import Tiling, parts, tiling
+from recbole_lpi.nn.tiling import LEAST_EVENTS, Tiling, parts, tiling
 
 Scores = Logging | Tensor  # states and table, or logits [N, A]
 
@@ -82,69 +83,97 @@ def ranking_pass(
 ) -> RankingStatistics:
     """``ranking_of_logits`` with no more than a chunk of logits in memory at a time.
 
-    Logits are written once, tile by tile, and read twice: with the log-sum-exp, argmax and first
-    choices of a tile taken as it is made, and when what they are compared with is known. A logged
-    item is compared with itself, not with its logit computed anew, so that ties are ties.
+    What a tile adds to log-sum-exp, argmax, first choices and rank is taken while it is in cache;
+    then it is forgotten, unless divergences are asked for, which need both log-sum-exps first.
+    The logged item's logit, with which a tile is compared, is computed ahead. Should it be rounded
+    otherwise than in its tile, the event is ranked anew, by a row of logits that is complete, so
+    that ties are ties.
     ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
     """
     pi, mu = _outputs(policy), None if logging is None else _outputs(logging)
     n_items, device = pi.n_items, pi.source.device
     dtype = torch.promote_types(pi.source.dtype, torch.float32)
-    sizes = tiling(len(action), n_items, device, dtype.itemsize)
+    sizes = tiling(len(action), n_items, device, dtype.itemsize, held=mu is not None)
     sizes = Tiling(chunk or sizes.events, tile or sizes.items)
-    shape = -(-n_items // sizes.items), sizes.events, sizes.items
+    shape = (1, 1) if mu is None else (2, -(-n_items // sizes.items))
     with torch.autocast(device.type, enabled=False):
-        held = [torch.empty(shape, dtype=dtype, device=device) for o in (pi, mu) if o is not None]
+        held = torch.empty(*shape, *sizes, dtype=dtype, device=device)
         found = [
-            _rank(part, pi, mu, action, held, top) for part in parts(len(action), sizes.events)
+            _rank(part, pi, mu, action[part], held[:, :, : part.stop - part.start], top)
+            for part in parts(len(action), sizes.events)
         ]
     columns = [None if c[0] is None else torch.cat(c) for c in zip(*found, strict=True)]
     return RankingStatistics(*columns)  # type: ignore[arg-type]
 
 
 def _rank(
-    part: slice, pi: Outputs, mu: Outputs | None, action: Tensor, held: list[Tensor], top: int
+    part: slice, pi: Outputs, mu: Outputs | None, item: Tensor, held: Tensor, top: int
 ) -> RankingStatistics:
-    """Of a chunk of events; ``held``, [tiles, c, t] each: where the logits of π and of μ̂ go."""
-    item, columns = action[part], held[0].shape[2]
-    count, where = len(item), list(parts(pi.n_items, columns))
-    sizes = [(slice(0, count), slice(0, items.stop - items.start)) for items in where]
-    logged_at = item // columns, torch.arange(count, device=item.device), item % columns
-    other = torch.empty_like(held[0][0])
-    best, firsts, logs = RunningMax(), [], []
-    for outputs, kept in zip((pi, mu), held, strict=False):
-        assert outputs is not None
-        total = RunningSum(kept[0, :count])
-        for tile, items, size in zip(kept, where, sizes, strict=True):
-            x = outputs.tile(part, items, tile[size])
-            total.take(torch.mul(x, LOG2_E, out=other[size]))
-            if outputs is pi:
-                best.take(x, items.start)
-                if top:
-                    value, place = x.topk(min(top, x.shape[1]), 1)
-                    firsts.append((value, place + items.start))
-        logs.append(total.log_total)
-    logged = held[0][logged_at][:, None]
-    ahead, js, kl = (held[0].new_zeros(count) for _ in range(3))
-    for number, size in enumerate(sizes):
-        x = held[0][number][size]
-        ahead += torch.sub(x, logged, out=other[size]).sign_().sum(1)
+    """Of a chunk of events with logged items [c].
+
+    ``held``: where tiles of π and of μ̂ go, [2, tiles, c, t]; [1, 1, c, t] where there is no μ̂.
+    """
+    kept, columns = held.shape[1], held.shape[3]
+    tiles = [
+        (items, held[:, i % kept, :, : items.stop - items.start])
+        for i, items in enumerate(parts(pi.n_items, columns))
+    ]
+    one, other = len(tiles) == 1, torch.empty_like(held[0, 0])
+    logged = None if one else pi.logged(part, item).to(other.dtype)
+    of_pi, of_mu, best, firsts = RunningSum(other), RunningSum(other), RunningMax(), []
+    ahead = other.new_zeros(len(item))
+    for items, at in tiles:
+        x, out = pi.tile(part, items, at[0]), other[:, : at.shape[2]]
+        if logged is None:
+            logged = x.gather(1, item[:, None])
+        of_pi.add(x, best.take(x, items.start)[:, None], out, LOG2_E)
+        ahead += _ahead(x, logged, out)
+        if top > 1:
+            value, place = x.topk(min(top, x.shape[1]), 1)
+            firsts.append((value, place + items.start))
         if mu is not None:
-            of_js, of_kl = _divergences(x, logs[0], held[1][number][size], logs[1])
-            js, kl = js + of_js, kl + of_kl
-    assert best.item is not None
+            y = mu.tile(part, items, at[1])
+            of_mu.add(y, y.amax(1, keepdim=True), out, LOG2_E)
+    assert logged is not None and best.item is not None
+    for rows in () if one else _to_rank_anew(ahead, pi.n_items):
+        x = other.new_empty(len(rows), pi.n_items)
+        pi.tile(part.start + rows, slice(0, pi.n_items), x)
+        logged[rows] = x.gather(1, item[rows, None])
+        ahead[rows] = _ahead(x, logged[rows], x)
     found = RankingStatistics(
         rank=(pi.n_items + 1 + ahead) / 2,  # as many ahead as behind: in the middle
         greedy_item=best.item,
-        log_pi=nats(logged * LOG2_E - logs[0]),
-        top_items=_foremost(best.item, _first_choices(firsts, top)) if top else None,
+        log_pi=nats(logged * LOG2_E - of_pi.log_total),
+        top_items=_first_choices(best.item, firsts, top) if top else None,
     )
     if mu is None:
         return found
-    log_mu = nats(held[1][logged_at][:, None] * LOG2_E - logs[1])
+    js, kl = other.new_zeros(2, len(item))
+    for _, (x, y) in tiles:
+        of_js, of_kl = _divergences(x, of_pi.log_total, y, of_mu.log_total)
+        js, kl = js + of_js, kl + of_kl
+    rows = torch.arange(len(item), device=item.device)
+    logged_mu = held[1, item // columns, rows, item % columns][:, None]
     return found._replace(
-        log_mu=log_mu, js=(js * LOG_2 / 2).clamp(0, LOG_2), kl=(kl * LOG_2).clamp(min=0)
+        log_mu=nats(logged_mu * LOG2_E - of_mu.log_total),
+        js=(js * LOG_2 / 2).clamp(0, LOG_2),
+        kl=(kl * LOG_2).clamp(min=0),
     )
+
+
+def _ahead(x: Tensor, logged: Tensor, out: Tensor) -> Tensor:
+    """How many more items of a tile x [c, t] are ahead of the logged [c, 1] than behind, [c]."""
+    return torch.sub(x, logged, out=out).sign_().sum(1)
+
+
+def _to_rank_anew(ahead: Tensor, n_items: int) -> Iterator[Tensor]:
+    """Events of which an even number of items equals the logged one, a few at a time.
+
+    Their number is as even as that of all items, less those ahead and those behind. Usually it is
+    one, the logged item itself; none if its logit was rounded otherwise.
+    """
+    rows = ((n_items - ahead) % 2 == 0).nonzero().squeeze(1)
+    return (rows[some] for some in parts(len(rows), LEAST_EVENTS))
 
 
 def _divergences(
@@ -160,10 +189,12 @@ def _divergences(
     return js, kl
 
 
-def _first_choices(firsts: list[tuple[Tensor, Tensor]], top: int) -> Tensor:
-    """The first choices of all tiles [c, top], from values and items of each."""
+def _first_choices(greedy: Tensor, firsts: list[tuple[Tensor, Tensor]], top: int) -> Tensor:
+    """The first choices of all tiles [c, top], from values and items of each if there are more."""
+    if top == 1:
+        return greedy[:, None]
     values, items = (torch.cat(columns, 1) for columns in zip(*firsts, strict=True))
-    return items.gather(1, values.topk(top, 1).indices)
+    return _foremost(greedy, items.gather(1, values.topk(top, 1).indices))
 
 
 def _foremost(greedy: Tensor, items: Tensor) -> Tensor:

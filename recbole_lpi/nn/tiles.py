@@ -8,6 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from recbole_lpi.nn.tiling import even, parts
+
+LOGGED_EVENTS = 256  # of a square product; of many more its square would be large
+
 
 class Outputs(Protocol):
     """An [N, A] matrix that is read in tiles."""
@@ -20,8 +24,11 @@ class Outputs(Protocol):
     def source(self) -> Tensor:
         """Any tensor of its dtype and device."""
 
-    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
         """Write a tile [c, t] into ``out``, in its precision."""
+
+    def logged(self, events: slice, item: Tensor) -> Tensor:
+        """Output of an item [c] per event, but for rounding as in a tile, [c, 1]."""
 
 
 class Product(NamedTuple):
@@ -41,7 +48,7 @@ class Product(NamedTuple):
         """The states."""
         return self.state
 
-    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
         """Compute a tile [c, t] into ``out``."""
         state, weight = self.state[events], self.weight[items]
         bias = None if self.bias is None else self.bias[items]
@@ -50,6 +57,18 @@ class Product(NamedTuple):
         if bias is None:
             return torch.mm(state, weight.t(), out=out)
         return torch.addmm(bias, state, weight.t(), out=out)
+
+    def logged(self, events: slice, item: Tensor) -> Tensor:
+        """Output of an item per event, [c] -> [c, 1]: the diagonal of products.
+
+        A product rounds as a tile does, which a sum of its own, as in ``gather``, would not.
+        """
+        state, (weight, bias) = self.state[events], (self.weight, self.bias)
+        found = [
+            F.linear(state[at], weight[item[at]], None if bias is None else bias[item[at]])
+            for at in parts(len(item), even(len(item), LOGGED_EVENTS))
+        ]
+        return torch.cat([square.diagonal() for square in found])[:, None]
 
     def gather(self, item: Tensor, dtype: torch.dtype) -> Tensor:
         """Output of one item per state, [N] -> [N], rounded as a tile is."""
@@ -74,9 +93,13 @@ class Matrix(NamedTuple):
         """The matrix."""
         return self.values
 
-    def tile(self, events: slice, items: slice, out: Tensor) -> Tensor:
+    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
         """Copy a tile [c, t] into ``out``."""
         return out.copy_(self.values[events, items])
+
+    def logged(self, events: slice, item: Tensor) -> Tensor:
+        """Output of an item per event, [c] -> [c, 1]."""
+        return self.values[events].gather(1, item[:, None])
 
 
 class RunningSum:
@@ -97,11 +120,15 @@ class RunningSum:
 
         Returns: [c, 1], the factor that brings sums over former tiles to the present peak.
         """
-        peak = torch.maximum(self.peak, x.amax(1, keepdim=True))
+        return self.add(x, x.amax(1, keepdim=True), x)
+
+    def add(self, x: Tensor, largest: Tensor, out: Tensor, scale: float = 1) -> Tensor:
+        """The same of ``scale`` · x into ``out``, the largest x [c, 1] being known."""
+        peak = torch.maximum(self.peak, largest * scale)
         shrink = (self.peak - peak).exp2_()
-        x.sub_(peak).exp2_()
+        torch.add(-peak, x, alpha=scale, out=out).exp2_()
         self.peak = peak
-        self.total.mul_(shrink).add_(x.sum(1, keepdim=True))
+        self.total.mul_(shrink).add_(out.sum(1, keepdim=True))
         return shrink
 
     @property
@@ -121,12 +148,14 @@ class RunningMax:
         self.value: Tensor | None = None
         self.item: Tensor | None = None
 
-    def take(self, values: Tensor, begin: int) -> None:
-        """A tile [c, t] of the items from ``begin`` on."""
+    def take(self, values: Tensor, begin: int) -> Tensor:
+        """A tile [c, t] of the items from ``begin`` on; returns the largest of it, [c]."""
         if self.value is None or self.item is None:
             self.value, self.item = values.max(1)
-            return
-        larger = (~(values.amax(1) <= self.value)).nonzero().squeeze(1)  # NaN is larger, too
+            return self.value.clone()
+        largest = values.amax(1)
+        larger = (~(largest <= self.value)).nonzero().squeeze(1)  # NaN is larger, too
         if len(larger):
             value, place = values[larger].max(1)
             self.value[larger], self.item[larger] = value, place + begin
+        return largest

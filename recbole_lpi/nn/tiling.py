@@ -24,27 +24,28 @@ class Tiling(NamedTuple):
     items: int
 
 
-def tiling(events: int, items: int, device: torch.device, itemsize: int) -> Tiling:
+def tiling(
+    events: int, items: int, device: torch.device, itemsize: int, held: bool = True
+) -> Tiling:
     """Chunks and tiles for a matrix [events, items] of ``itemsize`` bytes each.
 
     On a CPU a tile is about twice as large as the L2 caches of the threads that work on it: in
     smaller ones calls cost more than they compute, larger ones leave the L3 cache; but within the
-    widths of which matrix products are fastest, and of whole cache lines. A chunk is as large as
-    pays for reading and adding to the item table once per chunk. On a GPU there is one tile, and
-    the chunk is what free memory holds.
+    widths of which matrix products are fastest, and of whole cache lines. A chunk that is held
+    until its last tile is made is as large as pays for reading and adding to the item table once
+    per chunk; of one that is not, a tile of the least width fills the cache. On a GPU there is one
+    tile, and the chunk is what free memory holds.
     """
-    held, tile = CHUNK_BYTES, items
-    least = LEAST_EVENTS
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        held, least = (free + unused) // GPU_BUFFERS, 1
-    chunk = even(events, max(least, held // (items * itemsize)))
-    if device.type == "cpu":
-        cached = 2 * torch.get_num_threads() * l2_bytes()
-        wide = min(max(cached // (chunk * itemsize), LEAST_ITEMS), MOST_ITEMS)
-        tile = min(wide // ROUND_ITEMS * ROUND_ITEMS, items)
-    return Tiling(chunk, tile)
+        most = (free + unused) // GPU_BUFFERS // (items * itemsize)
+        return Tiling(even(events, max(1, most)), items)
+    cached = 2 * torch.get_num_threads() * l2_bytes() // itemsize
+    most = CHUNK_BYTES // (items * itemsize) if held else cached // min(items, LEAST_ITEMS)
+    chunk = even(events, max(LEAST_EVENTS, most))
+    wide = min(max(cached // chunk, LEAST_ITEMS), MOST_ITEMS) if chunk else LEAST_ITEMS
+    return Tiling(chunk, min(wide // ROUND_ITEMS * ROUND_ITEMS, items))
 
 
 def even(total: int, most: int) -> int:

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from recbole_lpi.nn import ranking
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
+from recbole_lpi.nn.tiles import Product
 from tests.nn.test_catalogue import loop_kl, loop_softmax, random_tables
 
 
@@ -88,6 +90,32 @@ def test_items_alike_tie_wherever_they_stand():
         scores = state.to(dtype), table.to(dtype)
         first, last = (ranking_pass(scores, torch.full((50,), item), tile=96) for item in (3, 777))
         assert torch.equal(first.rank, last.rank) and (first.rank % 1 == 0.5).all()
+
+
+@pytest.mark.parametrize("nudge", [0, 1e-6, -1e-6])
+def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, nudge):
+    state, table, action = drawn(n=200, a=500)
+    table.weight[7] = table.weight[3]
+    action[:2] = torch.tensor([3, 7])
+    scores, of_tiles = (state.float(), table.to(torch.float32)), Product.logged
+    wanted = ranking_of_logits(scores[1].outputs(scores[0]), action)
+    monkeypatch.setattr(Product, "logged", lambda *given: of_tiles(*given) + nudge)
+    got = ranking_pass(scores, action, chunk=150, tile=64)
+    assert got.rank.tolist() == wanted.rank.tolist()
+    torch.testing.assert_close(got.log_pi, wanted.log_pi, rtol=1e-6, atol=1e-6)
+
+
+def test_hardly_an_event_is_ranked_twice(monkeypatch):
+    twice = []
+    find = ranking._to_rank_anew
+    monkeypatch.setattr(
+        ranking,
+        "_to_rank_anew",
+        lambda *given: (twice.append(rows) or rows for rows in find(*given)),
+    )
+    state, table, action = drawn(n=300, d=64, a=1000)
+    ranking_pass((state.float(), table.to(torch.float32)), action, chunk=150, tile=448)
+    assert sum(len(rows) for rows in twice) < 30
 
 
 def test_logits_of_half_precision_are_compared_as_they_are():

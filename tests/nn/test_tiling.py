@@ -31,6 +31,14 @@ def test_a_tile_follows_the_cache(monkeypatch):
     assert tiling(5_120, 100, CPU, 4).items == 100
 
 
+def test_events_whose_tiles_are_not_held_fill_the_cache_with_the_narrowest(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(tiling_module, "l2_bytes", lambda: 2**19)
+    assert tiling(5_120, 70_852, CPU, 4, held=False) == (1024, 512)
+    assert tiling(100, 70_852, CPU, 4, held=False) == (100, 768)
+    assert tiling(10_000, 100, CPU, 4, held=False) == (5_000, 100)
+
+
 def test_a_chunk_follows_the_free_memory_of_a_gpu(monkeypatch):
     for free, unused in ((2**33, 0), (2**32, 2**32)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, f=free: (f, 2**35))
