@@ -45,7 +45,7 @@ def take_steps(
             _wait(one)
             began = time.perf_counter(), time.process_time()
             with torch.autograd.set_detect_anomaly(False), one.acceleration.training():
-                one._step(one._batch(train, index), 0, step, index)
+                one._step(one._batch(train, index), 0, step)
             _wait(one)
             if step:
                 clock, cpu = time.perf_counter() - began[0], time.process_time() - began[1]

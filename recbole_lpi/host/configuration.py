@@ -163,7 +163,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     for name, reason in NOT_OFFERED.items():
         if values.get(name):
             raise SettingError(f"{name} is not offered: {reason}")
-    several = _several_processes(model, values)
+    _check_processes(model, values)
     mode = (values.get("eval_args") or {}).get("mode")
     modes = set(mode.values()) if isinstance(mode, Mapping) else {mode}
     if modes - {"full", None}:
@@ -180,7 +180,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         network = settings.read(NetworkSettings, config)
         with torch.random.fork_rng(devices=[]):  # tried here, made where the model is
             make_encoder(network, DataSettings.of(config).max_length)
-        _check_softmax(config, several)
+        _check_softmax(config)
         _check_objective(model, config)
     elif model in FLOORS:
         for kind in FLOORS[model].read:
@@ -197,15 +197,9 @@ def check(model: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_softmax(config: _Known, several: bool) -> None:
+def _check_softmax(config: _Known) -> None:
     given = settings.read(SoftmaxSettings, config)
     sampling = given.candidate_sampling
-    if several and (given.sparse or given.softmax == "sampled"):
-        what = "learner: sparse_adam" if given.sparse else "softmax: sampled"
-        raise SettingError(
-            f"{what} trains in one process: its candidates and rows are those of one batch; start "
-            "one process, or set softmax: full and learner: adam"
-        )
     if sampling and sampling.distribution == "in_batch" and config["reward_sampling"]:
         raise SettingError(
             "candidate_sampling: distribution cannot be in_batch with reward_sampling: how often "
@@ -213,8 +207,8 @@ def _check_softmax(config: _Known, several: bool) -> None:
         )
 
 
-def _several_processes(model: str, values: Mapping[str, Any]) -> bool:
-    """Whether the run is one of several processes; SettingError where it cannot be."""
+def _check_processes(model: str, values: Mapping[str, Any]) -> None:
+    """SettingError if the run is to be one of several processes and cannot be."""
     for name in ("nproc", "world_size"):
         if int(values.get(name) or 1) > 1 and "local_rank" not in values:
             raise SettingError(
@@ -227,7 +221,6 @@ def _several_processes(model: str, values: Mapping[str, Any]) -> bool:
             f"{model} of RecBole trains in one process: its loss need not be a mean over rows that "
             "several could share; policies and floors run in several"
         )
-    return several
 
 
 def _check_objective(model: str, config: _Known) -> None:

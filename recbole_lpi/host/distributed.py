@@ -81,11 +81,36 @@ class Ranks:
         """
         if not self.several:
             return numbers
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        held = [p for p in parameters if p.grad is not None]
+        gradients = [p.grad for p in held if p.grad is not None and not p.grad.is_sparse]
         values = torch.stack([value.detach() for value in numbers.values()])
         flat = self.sum(parameters_to_vector([*gradients, values.to(gradients[0].dtype)]))
         vector_to_parameters(flat, gradients)
+        for p in held:
+            if p.grad is not None and p.grad.is_sparse:
+                p.grad = self._sum_rows(p.grad)
         return dict(zip(numbers, flat[-len(numbers) :], strict=True))
+
+    def _sum_rows(self, own: Tensor) -> Tensor:
+        """Sum over all processes of a sparse gradient [A, ...], of which each has some rows."""
+        own = own.coalesce()
+        row, value = own.indices()[0], own.values()
+        counts = [int(count) for count in self._all(row.new_tensor([len(row)]))]
+
+        def rows(mine: Tensor) -> Tensor:  # as many of each, since tensors are sent that are alike
+            sent = mine.new_zeros(max(counts), *mine.shape[1:])
+            sent[: len(mine)] = mine
+            found = zip(self._all(sent), counts, strict=True)
+            return torch.cat([theirs[:count] for theirs, count in found])
+
+        return torch.sparse_coo_tensor(rows(row)[None], rows(value), own.shape).coalesce()
+
+    def _all(self, own: Tensor) -> list[Tensor]:
+        """The tensor of each process, all of one shape, in the order of their ranks."""
+        found = [torch.empty_like(own) for _ in range(self.size)]
+        with _answered():
+            dist.all_gather(found, own)
+        return found
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Give ``tensors`` the values they have in the first process."""

@@ -65,7 +65,7 @@ class RowTrainer(PolicyTrainer):
         assert self._loader is not None
         return self._loader.collate_fn(index).to(self.device)
 
-    def _losses(self, batch: Any, index: np.ndarray) -> Losses:
+    def _losses(self, batch: Any) -> Losses:
         losses = self.model.calculate_loss(batch)
         if not isinstance(losses, tuple):
             return Losses({"loss": losses}, {})

@@ -21,7 +21,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
-from recbole_lpi.data.sequences import Windows, training_batches
+from recbole_lpi.data.sequences import Windows, target_places, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
@@ -233,8 +233,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             _bar(batches, f"Train {epoch:>5}", show_progress) as bar,
         ):
             made = self._made(train, batches)
-            for step, (index, batch) in enumerate(zip(bar, made, strict=True)):
-                for name, value in self._step(batch, epoch, step, index).items():
+            for step, (_, batch) in enumerate(zip(bar, made, strict=True)):
+                for name, value in self._step(batch, epoch, step).items():
                     totals[name] = totals.get(name, torch.zeros_like(value)) + value
                 freed.give_back()
                 if show_progress and step % 20 == 0:
@@ -265,28 +265,29 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         return made_ahead(lambda index: self._batch(train, index), batches)
 
     def _batch(self, train: PolicyDataset, index: np.ndarray) -> Any:
-        """The windows of ``index`` that this process takes."""
+        """The windows of ``index`` that this process takes, and of what they are a share."""
         assert self._windows is not None
         own = self.ranks.share(index)
         # With fewer windows than processes some take another's for nothing, so that all step alike.
         batch = train.batch(self._windows.take(own if len(own) else index[:1]), self._weights)
         if not len(own):
             batch = batch._replace(sample_weight=torch.zeros_like(batch.sample_weight))
-        return batch.to(self.device)
-
-    def _losses(self, batch: Any, index: np.ndarray) -> Losses:
         whole = None
         if self.ranks.several:
-            assert self._windows is not None
-            whole = Whole(int(self._windows.take(index).targets.sum()), self.ranks.sum)
-        return self.model.losses(batch, whole)
+            item = train.sessions.items[target_places(self._windows.take(index))]
+            action = torch.from_numpy(item.astype(np.int64)) - 1
+            whole = Whole(action.to(self.device), self.ranks.sum)
+        return batch.to(self.device), whole
 
-    def _step(self, batch: Any, epoch: int, step: int, index: np.ndarray) -> dict[str, Tensor]:
-        """One step of the optimiser; named numbers of it. ``index``: windows of the whole batch."""
+    def _losses(self, batch: Any) -> Losses:
+        return self.model.losses(*batch)
+
+    def _step(self, batch: Any, epoch: int, step: int) -> dict[str, Tensor]:
+        """One step of the optimiser; named numbers of it."""
         clip = self.settings.clip_grad_norm
         self.optimizer.zero_grad(set_to_none=True)
         with self.acceleration.autocast(self.device):
-            losses = self._losses(batch, index)
+            losses = self._losses(batch)
         own = torch.stack(list(losses.parts.values())).sum()
         self.scaler.scale(own).backward()  # type: ignore[no-untyped-call]
         parts = self.ranks.sum_gradients(self.model.parameters(), losses.parts)

@@ -46,11 +46,11 @@ class Whole(NamedTuple):
     """The batch of which a process takes the losses of a share, as if it took those of all.
 
     Attributes:
-        events: its number of events that carry loss.
+        action: logged items of its events that carry loss, [N], 0 … A−1.
         total: what sums a tensor of each share over all of them.
     """
 
-    events: int
+    action: Tensor
     total: Callable[[Tensor], Tensor]
 
 
@@ -109,7 +109,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                 for name in self.objective.heads(self.settings)
             }
         )
-        self.epoch = 0  # which the trainer sets; as it does what the choice of a Q head is drawn
+        self.epoch = 0  # which the trainer sets; as it does what Q heads and candidates are drawn
         self.draws: torch.Generator | None = None  # from, where not from torch's own generator
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
 
@@ -180,7 +180,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             sample_weight,
         )
         heads = self._heads()
-        candidates = None if self.candidates is None else self.candidates.draw(events.action)
+        candidates = None
+        if self.candidates is not None:  # of the whole batch, and the same for every share
+            action = events.action if whole is None else whole.action
+            candidates = self.candidates.draw(action, self.draws)
         learnt = learn(
             events, self.policy_table, self._objective_now(), self.settings, heads,
             self._logging_of(batch), candidates,
@@ -190,7 +193,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                             weight.square().sum()])  # fmt: skip
         count, share = len(reward), 1.0
         if whole is not None:
-            count, sums = whole.events, whole.total(sums)
+            count, sums = len(whole.action), whole.total(sums)
             share = len(reward) / count  # of the means below
         drawn, signed, size, square = sums
         scale = share / (size / drawn).clamp_min(TINY) if self.settings.weight_normalize else share

@@ -41,8 +41,8 @@ class Candidates(NamedTuple):
 class Sampler(Protocol):
     """What draws candidates for a batch of logged items."""
 
-    def draw(self, action: Tensor) -> Candidates:
-        """For logged items [N], 0 … A−1."""
+    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
+        """For logged items [N], 0 … A−1; from torch's own generator, unless given another."""
 
 
 class StratifiedSampler:
@@ -64,9 +64,10 @@ class StratifiedSampler:
         self._log_expected = expected.log()
         self._pieces = round(float(self._reach[-1]))
 
-    def draw(self, action: Tensor) -> Candidates:
+    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
         """As many draws as the expected numbers add up to, whatever was logged."""
-        point = torch.arange(self._pieces) + torch.rand(self._pieces, dtype=torch.float64)
+        within = torch.rand(self._pieces, generator=generator, dtype=torch.float64)
+        point = torch.arange(self._pieces) + within
         place = torch.searchsorted(self._reach[:-1], point, right=True)
         item, drawn = torch.unique(self._order[place], return_counts=True)
         log_weight = drawn.double().log() - self._log_expected[item]
@@ -83,7 +84,7 @@ class InBatchSampler:
     def __init__(self, counts: Tensor) -> None:
         self._log_share = (counts.double().clamp_min(1) / counts.sum()).log()
 
-    def draw(self, action: Tensor) -> Candidates:
+    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
         """Each of ``action`` once, weighted by c / ((N − 1) · share in the training data)."""
         item, drawn = torch.unique(action, return_counts=True)
         others = math.log(max(len(action) - 1, 1))

@@ -36,6 +36,16 @@ RUNS = {
     # Batches of one window, of which two processes have none.
     "single": ("IPS", {"train_batch_size": 1, "evaluate_first_event": True, "epochs": 1}),
     "scaled": ("LPIRL", {"enable_scaler": True, "clip_grad_norm": {"max_norm": 1}, "epochs": 1}),
+    "candidates": ("LPIRL", {
+        "softmax": "sampled", "candidate_sampling": {"sample_num": 12}, "learner": "sparse_adam",
+        "advantage_estimator": "analytic", "value_estimator": "double_q",
+        "logging_policy": "auto", "clip_grad_norm": {"max_norm": 1},
+        "learning_rate": 0.01, "epochs": 3,
+    }),
+    "in_batch": ("IPS", {
+        "softmax": "sampled", "candidate_sampling": {"distribution": "in_batch"}, "epochs": 1,
+        "learner": "sparse_adam", "train_batch_size": 2,
+    }),
     "floor": ("SessionKNN", {"logging_policy": "none"}),
 }  # fmt: skip
 
@@ -85,12 +95,14 @@ def test_several_processes_are_one_to_float_tolerance(log):
             found, expected = (logged(folder, number) for folder in (several, one))
             assert found == pytest.approx(expected, abs=2e-4), (name, number)
             assert found or name == "floor"
-    (mu,) = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
-    assert RunFolder(mu).finished and not list(Path("several").rglob("*.part"))
+    mus = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
+    assert len(mus) == 2 and all(RunFolder(mu).finished for mu in mus)  # full softmax, sampled
+    assert not list(Path("several").rglob("*.part"))
 
 
 BROKEN_OFF = {**SMALL, "epochs": 6, "logging_policy": "none", "learning_rate": 0.01,
-              "stopping_step": 9, "run_dir": "broken"}  # fmt: skip
+              "stopping_step": 9, "run_dir": "broken", "softmax": "sampled",
+              "candidate_sampling": {"sample_num": 12}, "learner": "sparse_adam"}  # fmt: skip
 
 
 def train_whole(rank):

@@ -153,15 +153,6 @@ def test_what_makes_no_sense_is_refused_before_any_work(log, given, said):
     assert not Path("runs/a").exists()
 
 
-@pytest.mark.parametrize("given", [LAZY, {**LAZY, "learner": "adam"}])
-def test_in_one_of_several_processes_it_is_refused(log, given, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
-    said = "learner: sparse_adam" if given["learner"] == "sparse_adam" else "softmax: sampled"
-    with pytest.raises(SettingError, match=f"{said} trains in one process"):
-        train("runs/a", "LPIRL", **given)
-
-
 def test_recboles_models_have_dense_gradients(log):
     with pytest.raises(SettingError, match="GRU4Rec of RecBole has dense gradients"):
         run("GRU4Rec", "shop", (), {**SMALL, "learner": "sparse_adam"})

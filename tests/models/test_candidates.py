@@ -10,10 +10,9 @@ from recbole_lpi.models.settings import CandidateSettings
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
-from . import tiny
-from .tiny import N_ITEMS, batch, make
+from .tiny import N_ITEMS, Catalogue, batch, make
 
-COUNTS = np.array([3, 0, 1, 7, 2, 2])
+COUNTS = Catalogue.item_counts
 EVERY = {"distribution": "uniform", "sample_num": N_ITEMS - 1}
 SOME = {"distribution": "popularity", "sample_num": 3, "alpha": 0.5}
 ANALYTIC = {"advantage_estimator": "analytic"}
@@ -26,11 +25,6 @@ VARIANTS = [
     ("LPIRL", ANALYTIC | {"tie_weights": False}),
     ("LPIRL", {"evaluate_first_event": True}),
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def counted(monkeypatch):
-    monkeypatch.setattr(tiny.Catalogue, "item_counts", COUNTS, raising=False)
 
 
 @pytest.fixture(autouse=True)

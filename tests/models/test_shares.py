@@ -13,6 +13,8 @@ VARIANTS = [
     {},
     {"weight_normalize": True},
     {"weight_normalize": True, "weight_clip": 1.01},
+    {"softmax": "sampled", "candidate_sampling": {"sample_num": 3}},
+    {"softmax": "sampled", "candidate_sampling": {"distribution": "in_batch"}},
 ]
 CUTS = [[[0, 2], [1]], [[0], [1], [2]], [[1, 2], [0], []]]  # the last: more processes than windows
 
@@ -26,7 +28,7 @@ def share_of(whole, rows):
 
 
 def drawn(policy, *batch_and_whole):
-    """Losses with the same Q head whenever asked, whatever else is drawn meanwhile."""
+    """Losses with the same Q head and candidates whenever asked, whatever else is drawn."""
     policy.draws = torch.Generator().manual_seed(1)
     return policy.losses(*batch_and_whole)
 
@@ -42,9 +44,9 @@ def losses_of_shares(policy, whole, cut):
     def added(own):
         return torch.stack(sums).sum(0)
 
-    events = int(whole.counts.sum())
+    action = whole.action[whole.counts] - 1
     for total in (heard, added):  # twice, since nobody waits for another here
-        losses = [drawn(policy, share_of(whole, rows), Whole(events, total)) for rows in cut]
+        losses = [drawn(policy, share_of(whole, rows), Whole(action, total)) for rows in cut]
     for found in losses:
         assert found.diagnostics == losses[0].diagnostics
     return losses, gradients(policy, sum(sum(found.parts.values()) for found in losses))
@@ -54,7 +56,7 @@ def losses_of_shares(policy, whole, cut):
 @pytest.mark.parametrize("settings", VARIANTS)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
-    """Where every share draws the same Q head, and the same negatives of an item."""
+    """Where every share draws the same Q head and candidates, and the same negatives of an item."""
     monkeypatch.setattr(
         estimation, "sample_negatives",
         lambda action, n_items, number: (action[:, None] + torch.arange(1, number + 1)) % n_items,

@@ -1,5 +1,6 @@
 """Policies over six items and a batch of three sessions, in float64."""
 
+import numpy as np
 import torch
 
 from recbole_lpi.data.sequences import Batch
@@ -16,6 +17,7 @@ class Config(dict):
 
 class Catalogue:
     max_reward = 1.5
+    item_counts = np.array([3, 0, 1, 7, 2, 2])
 
     def num(self, field):
         return N_ITEMS
