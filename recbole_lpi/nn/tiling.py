@@ -14,7 +14,7 @@ L2_BYTES = 2**19  # of a core, where nothing describes it
 CHUNK_BYTES = 2**27  # of a chunk, on a CPU
 LEAST_EVENTS = 64  # with fewer of them a matrix product is no longer fast
 LEAST_ITEMS, MOST_ITEMS, ROUND_ITEMS = 448, 768, 64  # of a tile on a CPU, see docs/performance.md
-GPU_BUFFERS = 8  # matrices like a chunk that a pass may hold at once
+GPU_BUFFERS = 12  # matrices like a chunk that fit at once; a pass holds up to 8
 
 
 class Tiling(NamedTuple):
