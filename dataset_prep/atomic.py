@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,14 +114,18 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to be filled, at a temporary place beside ``output``; moved there on success.
 
     Yields the folder's path; its parent is scratch space on the same disk. On any error nothing is
-    left behind. Raises InputError where the disk refuses, and for an ``output`` that exists, unless
-    ``overwrite`` is set and it holds nothing but a converter's files.
+    left behind, nor when the process is asked to end (SIGINT, SIGTERM). Raises InputError where the
+    disk refuses, and for an ``output`` that exists, unless ``overwrite`` is set and it holds
+    nothing but a converter's files.
     """
     output = output.resolve()
     check_output(output, overwrite)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
+        with (
+            sigterm_raised(),
+            tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch,
+        ):
             folder = Path(scratch, output.name)
             yield folder
             replace(output, folder, Path(scratch, "replaced"))
@@ -127,6 +133,23 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
         raise InputError(
             f"{output} was not written: {error}: check the disk's free space and the permissions"
         ) from error
+
+
+@contextmanager
+def sigterm_raised() -> Iterator[None]:
+    """SIGTERM ends the program by an exception, as Ctrl-C does, so that what cleans up can."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are for that alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def replace(output: Path, folder: Path, old: Path) -> None:

@@ -172,6 +172,12 @@ def main(
             overwrite=overwrite,
         )
     command.report(summary, output)
+    for name in summary.settings["rewards"]:
+        if name not in summary.raw_events:
+            held = ", ".join(summary.raw_events)
+            typer.echo(
+                f"note: --reward names {name!r}, and no event is; there are {held}", err=True
+            )
 
 
 if __name__ == "__main__":

@@ -54,6 +54,9 @@ class Rewards:
 
 def check(columns: Columns, rewards: Rewards) -> Rewards:
     """The rewards to use; 1.0 for all events of a log that has neither events nor rewards."""
+    apart = [columns.session, columns.item, columns.time]
+    if len(set(apart)) < len(apart):
+        raise InputError(f"--session, --item and --time name one column twice: {', '.join(apart)}")
     given = bool(rewards.by_event) or rewards.default is not None
     if columns.reward is not None and given:
         raise InputError("rewards are given twice: pass either --reward_column or the values")

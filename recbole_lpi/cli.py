@@ -179,15 +179,20 @@ def one_line_errors() -> Iterator[None]:
         say = "error: RecBole is not installed: pip install --no-deps recbole==1.2.1"
         Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    except (SettingError, FloatingPointError, LostProcess) as error:
+    except (SettingError, FloatingPointError, LostProcess, OSError) as error:
         if first_here():
             say = f"error: {error}"
+            if isinstance(error, OSError):
+                say += ": check the path, the disk's free space and the permissions"
             Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
         raise typer.Exit(1 if isinstance(error, LostProcess) else 2) from None
     except KeyboardInterrupt:
         if first_here():
             Console(stderr=True).print(
-                "interrupted: a run goes on with --resume=<its folder>, a sweep when started again"
+                "interrupted: a run goes on with --resume=<the run folder it named first>, a sweep "
+                "when started again",
+                markup=False,
+                soft_wrap=True,
             )
         raise typer.Exit(130) from None
 

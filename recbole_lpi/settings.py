@@ -113,4 +113,7 @@ def _spelled(hint: Any) -> str:
     words = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
     if hint in words:
         return words[hint]
-    return "a list" if get_origin(hint) is tuple else "a mapping"
+    if get_origin(hint) is not tuple:
+        return "a mapping"
+    of = get_args(hint)
+    return "a list" if of[-1] is ... else f"a list of {len(of)}"

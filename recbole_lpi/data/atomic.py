@@ -71,12 +71,20 @@ def read_atomic(
 
 def _header(path: str, separator: str) -> dict[str, str]:
     with open(path, encoding="utf-8") as file:
-        head = file.readline().rstrip("\r\n")
+        try:
+            head = file.readline().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise SettingError(
+                f"{path} is not text in UTF-8; if it is compressed, unpack it"
+            ) from None
     kinds: dict[str, str] = {}
     for column in head.split(separator):
         name, colon, kind = column.rpartition(":")
-        if not colon:
-            raise SettingError(f"{path}, line 1: '{column}' is not NAME:token or NAME:float")
+        if not colon or ":" in name:
+            raise SettingError(
+                f"{path}, line 1: '{column}' is not NAME:token or NAME:float; columns are "
+                f"separated by {separator!r}, as field_separator says"
+            )
         kinds[name] = kind
     return kinds
 

@@ -18,7 +18,7 @@ from recbole_lpi.data.filters import rows_within
 from recbole_lpi.data.rewards import events_of_rewards, rewards_of_ratings
 from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.data.session_cache import Stored
-from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.data.settings import DataSettings, check_intervals
 from recbole_lpi.data.tokens import TokenIds
 from recbole_lpi.settings import SettingError
 
@@ -204,6 +204,20 @@ class LoadedLog(Dataset):  # type: ignore[misc]
         """RecBole's, which copies every event even where there is nothing to filter by."""
         if self.user_feat is not None or self.item_feat is not None:
             super()._filter_inter_by_user_or_item()
+
+    def _filter_by_field_value(self) -> None:
+        """RecBole's, of columns and values that are what it takes them to be."""
+        for name, value in (self.config["val_interval"] or {}).items():
+            if name not in self.field2type:
+                known = ", ".join(self.field2type)
+                raise SettingError(f"val_interval: there is no column '{name}', only {known}")
+            if self.field2type[name] in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
+                check_intervals(f"val_interval: {name}", value)
+            elif not isinstance(value, (list, tuple)):
+                raise SettingError(
+                    f"val_interval: {name} must be a list of the values to keep, got {value!r}"
+                )
+        super()._filter_by_field_value()
 
     def _filter_by_inter_num(self) -> None:
         """RecBole's, which counts events one by one; by their codes where nothing else counts."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from recbole_lpi import settings
 from recbole_lpi.data.split import SPLITS
 from recbole_lpi.settings import Config, SettingError
+
+INTERVAL = re.compile(r"[\[(]([^,]+),([^,]+)[\])]")
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,32 @@ class DataSettings:
     @classmethod
     def of(cls, config: Config) -> DataSettings:
         """From RecBole's config, whose ``eval_args`` decide the split unless ``split`` is set."""
+        for name in ("user_inter_num_interval", "item_inter_num_interval"):
+            if config[name] is not None:
+                check_intervals(name, config[name])
+        values = config["val_interval"]
+        if not isinstance(values or {}, Mapping):
+            raise SettingError(f"val_interval must be a mapping of columns, got {values!r}")
         names = {"max_length": "MAX_ITEM_LIST_LENGTH"}
         return settings.read(cls, _WithSplit(config), names)
+
+
+def check_intervals(name: str, value: object) -> None:
+    """SettingError unless RecBole reads it as one interval, or several, separated by semicolons.
+
+    RecBole itself leaves out what it cannot read, and filters by the rest.
+    """
+    for interval in str(value).split(";"):
+        found = INTERVAL.fullmatch(interval.strip())
+        try:
+            sound = found is not None and float(found[1]) <= float(found[2])
+        except ValueError:
+            sound = False
+        if not sound:
+            raise SettingError(
+                f"{name} must be an interval such as '[3,inf)', or several separated by ';', "
+                f"got {value!r}"
+            )
 
 
 class _WithSplit:

@@ -40,14 +40,17 @@ class DivergenceEstimator:
     Args:
         number: of candidates.
         counts: how often each item was logged, [A]; one is added, so that none is left out.
+        seed: of the candidates, another for every share of the events.
     """
 
-    def __init__(self, number: int, counts: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self, number: int, counts: np.ndarray, device: torch.device, seed: int = 0
+    ) -> None:
         self.number = number
         popularity = torch.as_tensor(counts, dtype=torch.float64, device=device) + 1
         self._popularity = popularity / popularity.sum()
         self._reach = self._popularity.cumsum(0)
-        self._generator = torch.Generator().manual_seed(SEED)
+        self._generator = torch.Generator().manual_seed(SEED + seed)
 
     @torch.no_grad()
     def __call__(self, logits: Tensor, state: Tensor, logging: Table) -> Divergences:

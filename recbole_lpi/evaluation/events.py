@@ -227,17 +227,17 @@ def rank_events(
         FloatingPointError: a logit is not finite where it must be.
     """
     windows, store = held.windows, held.sessions
+    place = target_places(windows)  # of a share, fewer than held.places
     most = max(1, min(batch_size, MATRIX_ELEMENTS // (held.item_num - 1)))
     written = ranker.written
     top = min(imputed[1], held.item_num - 1) if imputed else 0
     estimate: DivergenceEstimator | None = None
     if logging is not None and candidates is not None:
         counts, written = np.bincount(store.items, minlength=held.item_num)[1:], True
-        estimate = DivergenceEstimator(candidates, counts, device)
+        estimate = DivergenceEstimator(candidates, counts, device, seed=int(place[0]))
         most = max(
             1, min(most, MATRIX_ELEMENTS // (candidates * logging.policy_table.weight.shape[1]))
         )
-    place = target_places(windows)  # of a share, fewer than held.places
     columns: dict[str, np.ndarray] = {}
     batches = evaluation_batches(windows, batch_size)
     made = made_ahead(lambda index: held.batch(windows.take(index)), batches)

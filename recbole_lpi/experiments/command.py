@@ -13,6 +13,7 @@ from rich.console import Console
 from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ def compare_runs(
 ) -> None:
     """Print the table of ``runs``, or write it to ``output``; draw the trade-off in ``figure``.
 
-    SettingError for runs that cannot be compared, and for what there is no metric or format of.
+    Runs that did not finish are left out, and named. SettingError for runs that cannot be compared,
+    and for what there is no metric or format of.
     """
     cuts = cut_offs(topk)
     names = full_names(metrics, cuts)
+    unfinished = [run for run in runs if RunFolder(run).begun and not RunFolder(run).finished]
+    if len(unfinished) < len(runs):
+        runs = [run for run in runs if run not in unfinished]
+        for run in unfinished:
+            say = f"left out: {run} did not finish; go on with it by --resume={run}"
+            Console(stderr=True).print(say, markup=False, highlight=False, soft_wrap=True)
     if figure is None:
         comparison = compare(runs, names)
     else:  # matplotlib takes a second to import

@@ -28,8 +28,8 @@ def set_random_states(
 ) -> torch.Generator | None:
     """Go on with those of a resume file, or of this process.
 
-    Several processes draw alike which Q head chooses, as one would; dropout and negatives are each
-    one's own, of the file if it has as many processes, else of ``seed``.
+    Several processes draw alike which Q head chooses and which items are candidates; dropout and
+    negatives are each one's own, of the file if it has as many processes, else of ``seed``.
 
     Returns: what several processes draw from alike, or None.
     """

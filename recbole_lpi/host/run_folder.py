@@ -27,6 +27,7 @@ class RunFolder:
     resume.pth      the last epoch, with optimiser and random state
     metrics.json    validation and test metrics; there once the run has finished
     events.parquet  the event table of the test part
+    replaced/       the run that --overwrite replaces, until an epoch of the new one is kept
     """
 
     FILES = (
@@ -59,10 +60,23 @@ class RunFolder:
             )
 
     def claim(self, overwrite: bool) -> None:
-        """Make the folder, empty of an earlier run's files."""
+        """Make the folder; an earlier run is put aside, until ``settle`` or ``give_up``."""
         self.check_free(overwrite)
+        if self.resume.is_file() or self.finished:
+            self._replaced.clear()
+            self._move_to(self._replaced)
         self.clear()
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def settle(self) -> None:
+        """Something of the new run is kept: remove the one it replaces."""
+        self._replaced.clear()
+
+    def give_up(self) -> None:
+        """Nothing came of the new run: leave no trace of it, and the earlier one where it was."""
+        self.clear()
+        self._replaced._move_to(self)
+        self._replaced.clear()
 
     def clear(self) -> None:
         """Remove what a run wrote, and the folder if it holds nothing else."""
@@ -73,6 +87,17 @@ class RunFolder:
         for folder in (self.path / "tensorboard", self.path):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    @property
+    def _replaced(self) -> RunFolder:
+        return RunFolder(self.path / "replaced")
+
+    def _move_to(self, other: RunFolder) -> None:
+        """Its settings last: as long as they are here, the run is."""
+        for name in ("tensorboard", *reversed(self.FILES)):
+            if (self.path / name).exists():
+                other.path.mkdir(parents=True, exist_ok=True)
+                (self.path / name).rename(other.path / name)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Settings as plain YAML."""

@@ -112,9 +112,9 @@ def run(
     try:
         with log_to(folder.log) if ranks.first else nullcontext():
             return _train(config, folder, resume=bool(resume))
-    except SettingError:
-        if ranks.first and not folder.resume.is_file():  # nothing was trained: leave nothing behind
-            folder.clear()
+    except Exception:
+        if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
+            folder.give_up()
         raise
 
 
@@ -198,6 +198,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
 
     _log_to_screen()
     logger = logging.getLogger()
+    logger.info(f"run folder: {folder.path}")
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = parts = PolicyDataset(config).build()
     for part in parts:

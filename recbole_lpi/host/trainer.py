@@ -179,6 +179,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """Write metrics.json: from here on the run counts as finished."""
         if self._writes:
             assert self.folder is not None
+            self.folder.settle()
             self.folder.write_metrics(
                 {
                     "model": self.config["model"],
@@ -276,7 +277,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if self.ranks.several:
             item = train.sessions.items[target_places(self._windows.take(index))]
             action = torch.from_numpy(item.astype(np.int64)) - 1
-            whole = Whole(action.to(self.device), self.ranks.sum)
+            whole = Whole(action, self.ranks.sum)
         return batch.to(self.device), whole
 
     def _losses(self, batch: Any) -> Losses:
@@ -418,6 +419,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             return
         if self.folder is None:
             self.folder = self.ranks.from_first(self._claim)
+            self.logger.info(f"run folder: {self.folder.path}")
         if not self._writes:
             yield
             return
@@ -469,6 +471,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         )
         if self.best_epoch == epoch:
             self._write_best(train)
+        self.folder.settle()
 
     def _data_hash(self, train: PolicyDataset) -> str:
         """Taken once: it reads every event, and every epoch asks for it."""

@@ -182,7 +182,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         heads = self._heads()
         candidates = None
         if self.candidates is not None:  # of the whole batch, and the same for every share
-            action = events.action if whole is None else whole.action
+            action = events.action if whole is None else whole.action.to(state.device)
             candidates = self.candidates.draw(action, self.draws)
         learnt = learn(
             events, self.policy_table, self._objective_now(), self.settings, heads,

@@ -85,9 +85,9 @@ def ranking_pass(
 
     What a tile adds to log-sum-exp, argmax, first choices and rank is taken while it is in cache;
     then it is forgotten, unless divergences are asked for, which need both log-sum-exps first.
-    The logged item's logit, with which a tile is compared, is computed ahead. Should it be rounded
-    otherwise than in its tile, the event is ranked anew, by a row of logits that is complete, so
-    that ties are ties.
+    The logged item's logit, with which a tile is compared, is computed ahead. Where it seems to be
+    rounded otherwise than in its tile, the event is ranked anew, by a row of logits that is
+    complete, so that ties are ties.
     ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
     """
     pi, mu = _outputs(policy), None if logging is None else _outputs(logging)
@@ -135,7 +135,8 @@ def _rank(
             y = mu.tile(part, items, at[1])
             of_mu.add(y, y.amax(1, keepdim=True), out, LOG2_E)
     assert logged is not None and best.item is not None
-    for rows in () if one else _to_rank_anew(ahead, pi.n_items):
+    known = one or isinstance(pi, Matrix)  # the logged logits, to the bit
+    for rows in () if known else _to_rank_anew(ahead, pi.n_items):
         x = other.new_empty(len(rows), pi.n_items)
         pi.tile(part.start + rows, slice(0, pi.n_items), x)
         logged[rows] = x.gather(1, item[rows, None])
@@ -169,10 +170,10 @@ def _ahead(x: Tensor, logged: Tensor, out: Tensor) -> Tensor:
 def _to_rank_anew(ahead: Tensor, n_items: int) -> Iterator[Tensor]:
     """Events of which an even number of items equals the logged one, a few at a time.
 
-    Their number is as even as that of all items, less those ahead and those behind. Usually it is
-    one, the logged item itself; none if its logit was rounded otherwise.
+    Their number is as even as that of all items, less those ahead and those behind. In float32 it
+    mostly is one, the logged item itself; none if its logit was rounded otherwise.
     """
-    rows = ((n_items - ahead) % 2 == 0).nonzero().squeeze(1)
+    rows = ((n_items % 2 + ahead) % 2 == 0).nonzero().squeeze(1)
     return (rows[some] for some in parts(len(rows), LEAST_EVENTS))
 
 

@@ -28,7 +28,7 @@ class Outputs(Protocol):
         """Write a tile [c, t] into ``out``, in its precision."""
 
     def logged(self, events: slice, item: Tensor) -> Tensor:
-        """Output of an item [c] per event, but for rounding as in a tile, [c, 1]."""
+        """Output of an item per event, [c] -> [c, 1], rounded as in a tile where that can be."""
 
 
 class Product(NamedTuple):
@@ -61,7 +61,8 @@ class Product(NamedTuple):
     def logged(self, events: slice, item: Tensor) -> Tensor:
         """Output of an item per event, [c] -> [c, 1]: the diagonal of products.
 
-        A product rounds as a tile does, which a sum of its own, as in ``gather``, would not.
+        Of some rows on, a product rounds as a tile does; a sum of its own, as in ``gather``, would
+        not.
         """
         state, (weight, bias) = self.state[events], (self.weight, self.bias)
         found = [
@@ -71,7 +72,7 @@ class Product(NamedTuple):
         return torch.cat([square.diagonal() for square in found])[:, None]
 
     def gather(self, item: Tensor, dtype: torch.dtype) -> Tensor:
-        """Output of one item per state, [N] -> [N], rounded as a tile is."""
+        """Output of one item per state, [N] -> [N], in the precision of a tile."""
         output = (self.state.to(dtype) * self.weight[item].to(dtype)).sum(-1)
         if self.bias is not None:
             output = output + self.bias[item].to(dtype)

@@ -44,7 +44,7 @@ def tiling(
     cached = 2 * torch.get_num_threads() * l2_bytes() // itemsize
     most = CHUNK_BYTES // (items * itemsize) if held else cached // min(items, LEAST_ITEMS)
     chunk = even(events, max(LEAST_EVENTS, most))
-    wide = min(max(cached // chunk, LEAST_ITEMS), MOST_ITEMS) if chunk else LEAST_ITEMS
+    wide = min(max(cached // chunk, LEAST_ITEMS), MOST_ITEMS)
     return Tiling(chunk, min(wide // ROUND_ITEMS * ROUND_ITEMS, items))
 
 

@@ -1,5 +1,7 @@
 """Reading by pieces gives what reading at once gives."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,16 @@ def test_errors_name_the_line_of_the_file(tmp_path, piece):
         file.write_text("\n".join(lines) + "\n")
         with pytest.raises(SettingError, match=said):
             read_atomic(str(file), "\t")
+
+
+def test_what_is_no_table_of_text_is_refused_with_the_reason(tmp_path):
+    file = tmp_path / "log.inter"
+    file.write_bytes(gzip.compress(HEADER.encode()))
+    with pytest.raises(SettingError, match="not text in UTF-8; if it is compressed, unpack it"):
+        read_atomic(str(file), "\t")
+    file.write_text(HEADER.replace("\t", ",") + "\n")
+    with pytest.raises(SettingError, match=r"separated by '\\t', as field_separator says"):
+        read_atomic(str(file), "\t")
 
 
 def test_a_blank_line_at_the_end_is_none_and_no_event_is_refused(tmp_path, piece):

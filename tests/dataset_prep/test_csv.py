@@ -175,6 +175,7 @@ def test_default_reward_takes_in_other_events(log: Path, tmp_path: Path) -> None
         (COLUMNS, Rewards({}), "no event has a reward"),
         (Columns("user", "product", "when"), REWARDS, "pass --event COLUMN"),
         (Columns("user", "product", "when", "action", "price"), REWARDS, "given twice"),
+        (Columns("user", "user", "when", "action"), REWARDS, "name one column twice: user, user"),
         (Columns("user", "sku", "when", "action"), REWARDS, "no column 'sku' but these: 'when', "),
     ],
 )

@@ -1,7 +1,9 @@
 """The converters as a user runs them: by their path, from another folder."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,36 @@ def test_run_from_the_scripts_own_folder_and_from_another(tmp_path: Path) -> Non
     own = (tmp_path / "own" / "own.inter").read_text()
     assert own == (tmp_path / "dataset" / "other" / "other.inter").read_text()
     assert own.count("\n") == 3
+
+
+def test_a_reward_of_no_event_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("u,i,t,e\na,x,1600000000,buy\na,y,1600000001,see\n")
+    options = ["--session=u", "--item=i", "--time=t", "--event=e", "--default_reward=0"]
+    options += ["--reward=buy=1", "--reward=sea=0.2", "--output=shop"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), "--input", "log.csv", *options)
+    assert done.returncode == 0
+    assert done.stderr == "note: --reward names 'sea', and no event is; there are buy, see\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
+    code = (
+        "import time\n"
+        "from pathlib import Path\n"
+        "from dataset_prep.atomic import staged\n"
+        "with staged(Path('dataset/shop'), False) as folder:\n"
+        "    folder.mkdir()\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    place = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=tmp_path, env=place, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"begun\n"
+        assert list((tmp_path / "dataset").iterdir())
+        child.send_signal(number)
+        assert child.wait(30) != 0
+    assert not list((tmp_path / "dataset").iterdir())
 
 
 def test_wrong_choice_is_status_2(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ def policies(apart, seed=0):
     return logits, mu, Table(torch.eye(A)), counts
 
 
-def estimated(case, number):
+def estimated(case, number, **seed):
     logits, state, table, counts = case
-    return DivergenceEstimator(number, counts, torch.device("cpu"))(logits, state, table)
+    return DivergenceEstimator(number, counts, torch.device("cpu"), **seed)(logits, state, table)
 
 
 def exact(case):
@@ -79,4 +79,5 @@ def test_the_same_candidates_each_time():
     before = torch.get_rng_state()
     first, second = estimated(case, 16), estimated(case, 16)
     assert torch.equal(first.js, second.js)
+    assert not torch.equal(first.js, estimated(case, 16, seed=1).js)
     assert torch.equal(torch.get_rng_state(), before)  # training draws what it would have drawn

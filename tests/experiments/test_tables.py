@@ -146,6 +146,16 @@ def test_the_command_from_end_to_end(made, tmp_path):
     assert "1.0000 ± 0.0000" in call("a", "b").stdout
 
 
+def test_runs_that_did_not_finish_are_left_out_and_named(made):
+    made("a", [1, 1])
+    (made("b", [1, 2]) / "metrics.json").unlink()
+    done = CliRunner().invoke(app, ["compare", "a", "b"])
+    assert done.exit_code == 0 and "LPIRL" in done.stdout
+    assert done.stderr == "left out: b did not finish; go on with it by --resume=b\n"
+    done = CliRunner().invoke(app, ["compare", "b"])
+    assert done.exit_code == 2 and "error: b did not finish" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

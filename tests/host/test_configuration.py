@@ -117,6 +117,12 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ({"reward_sampling": {"unit": "user"}}, "reward_sampling: unit must be one of session"),
         ({"reward_sampling": True}, "reward_sampling must be a mapping, got True"),
         ({"overwrite": "maybe"}, "overwrite must be true or false, got 'maybe'"),
+        ({"split_ratio": [0.5, 0.5]}, r"split_ratio must be a list of 3, got \[0.5, 0.5\]"),
+        ({"item_inter_num_interval": "[3,inf"}, "item_inter_num_interval must be an interval such"),
+        ({"user_inter_num_interval": 3}, r"such as '\[3,inf\)', or several .*, got 3"),
+        ({"user_inter_num_interval": "[0,2);[x,5]"}, "user_inter_num_interval must be an interval"),
+        ({"user_inter_num_interval": "[5,2]"}, "user_inter_num_interval must be an interval"),
+        ({"val_interval": "[0.5,inf)"}, "val_interval must be a mapping of columns"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_any_work(log, wrong, said):

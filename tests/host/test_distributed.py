@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import torch
 
+from recbole_lpi.host.distributed import join
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
@@ -98,6 +99,26 @@ def test_several_processes_are_one_to_float_tolerance(log):
     mus = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
     assert len(mus) == 2 and all(RunFolder(mu).finished for mu in mus)  # full softmax, sampled
     assert not list(Path("several").rglob("*.part"))
+
+
+def sum_rows(rank):
+    """Of 3, none and 5 rows of 9, of which the first belongs to no process."""
+    ranks = join(torch.device("cpu"), 60)
+    rows = [[2, 7, 2], [], [1, 2, 8, 3, 8]]
+    for shape in ((9, 4), (9,)):
+        parameter, dense = torch.nn.Parameter(torch.zeros(shape)), torch.nn.Parameter(torch.ones(2))
+        index = torch.tensor([rows[rank]], dtype=torch.int64)
+        value = torch.full((index.shape[1], *shape[1:]), 1.0 + rank)
+        parameter.grad, dense.grad = torch.sparse_coo_tensor(index, value, shape), torch.ones(2)
+        numbers = ranks.sum_gradients([parameter, dense], {"loss": torch.tensor(float(rank))})
+        assert numbers == {"loss": 3.0} and dense.grad.tolist() == [3.0, 3.0]
+        found = parameter.grad.coalesce()
+        assert found.indices().tolist() == [[1, 2, 3, 7, 8]]
+        assert found.to_dense().reshape(9, -1)[:, 0].tolist() == [0, 3, 5, 3, 0, 0, 0, 1, 6]
+
+
+def test_touched_rows_are_summed_and_no_other_row_is(log):
+    assert exit_codes(sum_rows, size=3) == [0, 0, 0]
 
 
 BROKEN_OFF = {**SMALL, "epochs": 6, "logging_policy": "none", "learning_rate": 0.01,

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.evaluation import events
 from recbole_lpi.evaluation.events import by_rows, event_table, rank_events
 from recbole_lpi.host import configuration
 from recbole_lpi.host.configuration import known_models
@@ -89,6 +90,32 @@ def test_prefixes_and_windows_give_the_same_table(at_shop):
     np.testing.assert_allclose(table.js, 0, atol=1e-6)
     shifted = rank_events(by_rows(lambda rows: logits(rows[::-1]), test), test, 7, device, mu)
     assert shifted.js.max() > 0.1  # the order of events matters
+
+
+def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
+    """Of rows, and for divergences on candidates; a policy's own events are ranked together."""
+    config = configuration.make("LoggingPolicy", "shop", PLAIN)
+    train, _, test = PolicyDataset(config).build()
+    mu, device = make_model(config, train).eval(), torch.device("cpu")
+    sizes, ranked = [], events.ranking_pass
+
+    def seen(scores, action, *rest):
+        sizes.append(len(action))
+        return ranked(scores, action, *rest)
+
+    monkeypatch.setattr(events, "ranking_pass", seen)
+    monkeypatch.setattr(events, "MATRIX_ELEMENTS", 5 * 25)
+    rows = by_rows(lambda rows: mu.full_sort_predict(test[rows])[:, 1:], test)
+    most = {}
+    for name, table in (
+        ("rows", lambda: rank_events(rows, test, 100, device)),
+        ("candidates", lambda: event_table(mu, test, 100, device, mu, candidates=10)),
+        ("windows", lambda: event_table(mu, test, 100, device, mu)),
+    ):
+        sizes.clear()
+        table()
+        most[name] = max(sizes)
+    assert most["rows"] == 5 and most["candidates"] <= 5 and most["windows"] > 5
 
 
 def test_scores_that_are_not_finite_do_not_rank_first(at_shop):

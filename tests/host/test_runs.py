@@ -31,7 +31,7 @@ from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 
-from .conftest import HEADER, SMALL, write_log
+from .conftest import HEADER, SMALL, broken_off_after, write_log
 
 COLUMNS = [
     "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item", "log_pi",
@@ -435,6 +435,28 @@ def test_refused_rows(log, text, said):
     assert said in refused(LPIRL) and "shop.inter" in refused(LPIRL)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{reward: '[0.5,inf'}", "val_interval: reward must be an interval such as '[3,inf)'"),
+        ("{reward: 1}", "val_interval: reward must be an interval"),
+        ("{event: click}", "val_interval: event must be a list of the values to keep, got 'click'"),
+        ("{evnt: [click]}", "val_interval: there is no column 'evnt', only session_id, item_id"),
+    ],
+)
+def test_refused_filters(log, given, said):
+    assert said in refused(LPIRL, f"--val_interval={given}")
+
+
+def test_filters_by_value(log):
+    given = {"val_interval": {"reward": "[0,0.5);(0.9,1]", "event": ["click", "purchase"]}}
+    config = make_config("LPIRL", "shop", (), {**SMALL, **given, "session_cache_dir": "none"})
+    everything = PolicyDataset(config)
+    assert len(everything.sessions.items) == log.read_text().count("\n") - 1
+    config = make_config("LPIRL", "shop", (), {**SMALL, "val_interval": {"event": ["purchase"]}})
+    assert set(PolicyDataset(config).sessions.rewards.tolist()) == {1.0}
+
+
 def test_refused_files(log):
     for missing, setting in (
         ("session_id:token", "USER_ID_FIELD"), ("timestamp:float", "TIME_FIELD"),
@@ -492,6 +514,62 @@ def test_a_run_folder_that_is_taken(log):
     assert "resume is for the command line" in refused(*model, "--config_files=mine.yaml")
     with pytest.raises(SettingError, match="elsewhere is no run folder"):
         run(config_dict={"resume": "elsewhere"})
+
+
+def files_of(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_an_overwritten_run_was_outlives_a_new_one_that_comes_to_nothing(log):
+    train(run_dir="runs/mu")
+    train(run_dir="runs/a")
+    before = files_of(Path("runs/a"))
+    assert len(before) == len(RunFolder.FILES) + 2  # and of tensorboard
+    for error, given in (
+        (SettingError, {"logging_policy": "runs/none"}),
+        (SettingError, {"user_inter_num_interval": "[1000,inf)"}),
+        (SettingError, {"model": "SQN", "logging_policy": "runs/lpirl"}),
+        (FloatingPointError, {"model": "SQN", "learning_rate": 1e30, "logging_policy": "none"}),
+    ):
+        if given.get("logging_policy") == "runs/lpirl":
+            train("LPIRL", "runs/lpirl", logging_policy="none")
+        with pytest.raises(error):
+            train(**{"overwrite": True, "learning_rate": 0.01, **given})
+        assert files_of(Path("runs/a")) == before, given
+
+
+def test_it_outlives_a_kill_before_the_first_epoch_is_kept_and_no_longer(log, monkeypatch):
+    train(run_dir="runs/a")
+    before = RunFolder("runs/a").model.read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(PolicyTrainer, "_train_epoch", interrupted)
+        train(overwrite=True, seed=5)
+    kept = RunFolder("runs/a/replaced")
+    assert kept.finished and kept.model.read_bytes() == before
+    assert not RunFolder("runs/a").finished and not RunFolder("runs/a").resume.is_file()
+    with broken_off_after(0, monkeypatch):
+        run(config_dict={"resume": "runs/a"})
+    assert not kept.path.exists() and RunFolder("runs/a").resume.is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(log):
+    Path("file").write_text("")
+    for setting in ("run_dir", "logging_policy_dir"):
+        told = refused(LPIRL, f"--{setting}=file/runs")
+        assert "Not a directory: 'file" in told and "check the path" in told
+    assert not list(Path("runs/shop").glob("*"))
+
+
+def test_a_run_names_its_folder_first(log, caplog):
+    with caplog.at_level(logging.INFO):
+        finished = run("LoggingPolicy", "shop", (), {**SMALL, "epochs": 1})
+    assert [r.message for r in caplog.records if "run folder" in r.message] == [
+        f"run folder: {finished.folder.path}"
+    ]
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_cure(log):

@@ -9,6 +9,7 @@ from recbole_lpi.nn import ranking
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
 from recbole_lpi.nn.tiles import Product
+from recbole_lpi.nn.tiling import CHUNK_BYTES, LEAST_EVENTS
 from tests.nn.test_catalogue import loop_kl, loop_softmax, random_tables
 
 
@@ -56,17 +57,18 @@ def test_divergence_of_a_policy_from_itself_is_zero_and_of_strangers_log_2():
         torch.testing.assert_close(got.kl, torch.tensor([0.0, 100.0]))
 
 
-def drawn(n=30, d=4, a=200, seed=0):
+def drawn(n=30, d=4, a=200, seed=0, bias=False):
     g = torch.Generator().manual_seed(seed)
     r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
-    return r(n, d), Table(r(a, d)), torch.randint(a, (n,), generator=g)
+    return r(n, d), Table(r(a, d), r(a) if bias else None), torch.randint(a, (n,), generator=g)
 
 
 @pytest.mark.parametrize(("chunk", "tile"), [(1, 1), (7, 64), (30, 200), (100, 33), (None, None)])
 @pytest.mark.parametrize("written", [False, True])
 @pytest.mark.parametrize("compared", [False, True])
-def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared):
-    state, table, action = drawn()
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared, bias):
+    state, table, action = drawn(bias=bias)
     logging = drawn(d=6, seed=1)[:2] if compared else None
     logits, logits_mu = table.outputs(state), logging and logging[1].outputs(logging[0])
     plain = ranking_of_logits(logits, action, logits_mu, top=5)
@@ -93,8 +95,9 @@ def test_items_alike_tie_wherever_they_stand():
 
 
 @pytest.mark.parametrize("nudge", [0, 1e-6, -1e-6])
-def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, nudge):
-    state, table, action = drawn(n=200, a=500)
+@pytest.mark.parametrize("items", [500, 501])
+def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, nudge, items):
+    state, table, action = drawn(n=200, a=items)
     table.weight[7] = table.weight[3]
     action[:2] = torch.tensor([3, 7])
     scores, of_tiles = (state.float(), table.to(torch.float32)), Product.logged
@@ -105,17 +108,52 @@ def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, n
     torch.testing.assert_close(got.log_pi, wanted.log_pi, rtol=1e-6, atol=1e-6)
 
 
-def test_hardly_an_event_is_ranked_twice(monkeypatch):
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("items", [1000, 1001])
+def test_hardly_an_event_is_ranked_twice(monkeypatch, items, bias):
     twice = []
     find = ranking._to_rank_anew
-    monkeypatch.setattr(
-        ranking,
-        "_to_rank_anew",
-        lambda *given: (twice.append(rows) or rows for rows in find(*given)),
-    )
-    state, table, action = drawn(n=300, d=64, a=1000)
-    ranking_pass((state.float(), table.to(torch.float32)), action, chunk=150, tile=448)
-    assert sum(len(rows) for rows in twice) < 30
+
+    def found(*given):
+        for rows in find(*given):
+            twice.extend(rows.tolist())
+            yield rows
+
+    monkeypatch.setattr(ranking, "_to_rank_anew", found)
+    state, table, action = drawn(n=300, d=64, a=items, bias=bias)
+    scores = state.float(), table.to(torch.float32)
+    ranking_pass(scores, action, chunk=150, tile=448)
+    assert len(twice) < 30
+    ranking_pass(scores[1].outputs(scores[0]).round(), action, chunk=150, tile=448)
+    assert len(twice) < 30  # of what is written down, none, with whatever ties
+
+
+def test_an_item_in_the_first_place_of_very_many_is_not_ranked_twice():
+    for items in (2**23 + 5, 2**24 - 1):  # from there on float32 has no odd numbers
+        ahead = torch.tensor([1.0 - items, items - 1.0])
+        assert not list(ranking._to_rank_anew(ahead, items))
+        assert [len(rows) for rows in ranking._to_rank_anew(ahead.abs() - 1, items)] == [2]
+    many = ranking._to_rank_anew(torch.zeros(1000), 2)
+    assert max(len(rows) for rows in many) == LEAST_EVENTS
+
+
+def test_one_tile_is_held_and_a_chunk_where_divergences_are_asked_for(monkeypatch):
+    held, rank = [], ranking._rank
+
+    def seen(part, pi, mu, item, where, top):
+        held.append(where.shape)
+        return rank(part, pi, mu, item, where, top)
+
+    monkeypatch.setattr(ranking, "_rank", seen)
+    state, table, action = drawn(n=1000, a=40_000)
+    scores = state.float(), table.to(torch.float32)
+    ranking_pass(scores, action)
+    assert {shape[:2] for shape in held} == {(1, 1)}
+    held.clear()
+    ranking_pass(scores, action, scores)
+    for number, tiles, events, items in held:
+        assert number == 2 and tiles * items >= 40_000
+        assert events * 40_000 * 4 <= CHUNK_BYTES
 
 
 def test_logits_of_half_precision_are_compared_as_they_are():
