@@ -267,13 +267,13 @@ def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any
     read = (set(internal) | OF_PROGRAMS | _arguments()) - unread
     # A configuration that comes back from a run's own file repeats RecBole's defaults.
     named = [key for key in sorted(given) if given[key] != internal.get(key)]
-    readers = [(model, [key for key in named if key not in read], ": for other models")]
+    readers = [(model, [key for key in named if key not in read], ", which other models do")]
     if model in OBJECTIVES:
         merged = _Known({**internal, **given})
         of_others = OBJECTIVES[model].unread(settings.read(ObjectiveSettings, merged))
         encoder = merged["encoder"]
         readers += [
-            (model, [key for key in named if key in of_others], ": for other policies"),
+            (model, [key for key in named if key in of_others], ", which other policies do"),
             (f"encoder {encoder}", [k for k in named if k in unread_settings(encoder)], ""),
         ]
     for reader, names, why in readers:

@@ -148,7 +148,7 @@ def test_data_of_the_users_own_under_the_name_that_recbole_ships_are_not_passed_
 def test_settings_of_recboles_own_models_are_accepted_and_named(log, caplog):
     with caplog.at_level(logging.WARNING):
         config(loss_type="CE", hidden_size=8, checkpoint_dir="elsewhere")
-    assert "LPIRL does not read checkpoint_dir, loss_type: for other models" in caplog.text
+    assert "LPIRL does not read checkpoint_dir, loss_type, which other models do" in caplog.text
     assert "hidden_size" not in caplog.text
 
 

@@ -148,7 +148,7 @@ def test_settings_of_the_network_are_recboles_and_the_rest_is_the_protocol(at_sh
         read = {"enable_amp": True, "float32_matmul_precision": "high"}
         config = make_config("GRU4Rec", "shop", (), {**given, **read})
     policy = make_config("LPIRL", "shop", (), {})
-    assert "GRU4Rec does not read beta, gamma: for other models" in caplog.text
+    assert "GRU4Rec does not read beta, gamma, which other models do" in caplog.text
     assert [config[n] for n in ("hidden_size", "embedding_size", "loss_type")] == [128, 64, "CE"]
     for name in ("epochs", "learning_rate", "MAX_ITEM_LIST_LENGTH", "eval_args", "valid_metric"):
         assert config[name] == policy[name], name
@@ -158,7 +158,7 @@ def test_settings_of_the_network_are_recboles_and_the_rest_is_the_protocol(at_sh
     assert pairs["train_neg_sample_args"]["distribution"] == "uniform"
     with caplog.at_level(logging.WARNING):
         make_config("SessionKNN", "shop", (), {"k": 3, "epochs": 3})
-    assert "SessionKNN does not read epochs: for other models" in caplog.text
+    assert "SessionKNN does not read epochs, which other models do" in caplog.text
 
 
 def test_a_stock_config_of_recboles_model_is_recboles(at_shop):
