@@ -112,6 +112,8 @@ def run(
     try:
         with log_to(folder.log) if ranks.first else nullcontext():
             return _train(config, folder, resume=bool(resume))
+    except distributed.LostProcess:  # the run can go on, from its beginning too
+        raise
     except Exception:
         if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
             folder.give_up()

@@ -157,10 +157,12 @@ def resume(rank):
 
 
 def test_what_happens_to_one_process_loses_nothing(log):
-    """One is killed, then one hangs: the other ends, and the run goes on to the same bits."""
+    """One is killed, twice, then one hangs: the other ends, and the run goes on to the same bits."""
     assert exit_codes(train_whole) == [0, 0]
-    assert exit_codes(train_until, 2, die, BROKEN_OFF) == [1, -9]
+    assert exit_codes(train_until, 0, die, BROKEN_OFF) == [1, -9]
     folder = RunFolder("broken")
+    assert folder.begun and not folder.resume.exists()
+    assert exit_codes(train_until, 2, die, {"resume": "broken"}) == [1, -9]
     assert torch.load(folder.resume, weights_only=True)["next_epoch"] == 2
     settings = folder.config.read_text()
     impatient = settings.replace("collective_timeout: 600", "collective_timeout: 5")
