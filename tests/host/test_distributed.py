@@ -157,7 +157,7 @@ def resume(rank):
 
 
 def test_what_happens_to_one_process_loses_nothing(log):
-    """One is killed, twice, then one hangs: the other ends, and the run goes on to the same bits."""
+    """One is killed, twice, then one hangs: the other ends; the run goes on to the same bits."""
     assert exit_codes(train_whole) == [0, 0]
     assert exit_codes(train_until, 0, die, BROKEN_OFF) == [1, -9]
     folder = RunFolder("broken")
