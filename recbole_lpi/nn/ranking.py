@@ -126,14 +126,14 @@ def _rank(
         x, out = pi.tile(part, items, at[0]), other[:, : at.shape[2]]
         if logged is None:
             logged = x.gather(1, item[:, None])
-        of_pi.add(x, best.take(x, items.start)[:, None], out, LOG2_E)
+        of_pi.read(x, best.take(x, items.start)[:, None], LOG2_E, out)
         ahead += _ahead(x, logged, out)
         if top > 1:
             value, place = x.topk(min(top, x.shape[1]), 1)
             firsts.append((value, place + items.start))
         if mu is not None:
             y = mu.tile(part, items, at[1])
-            of_mu.add(y, y.amax(1, keepdim=True), out, LOG2_E)
+            of_mu.read(y, y.amax(1, keepdim=True), LOG2_E, out)
     assert logged is not None and best.item is not None
     known = one or isinstance(pi, Matrix)  # the logged logits, to the bit
     for rows in () if known else _to_rank_anew(ahead, pi.n_items):

@@ -121,16 +121,23 @@ class RunningSum:
 
         Returns: [c, 1], the factor that brings sums over former tiles to the present peak.
         """
-        return self.add(x, x.amax(1, keepdim=True), x)
-
-    def add(self, x: Tensor, largest: Tensor, out: Tensor, scale: float = 1) -> Tensor:
-        """The same of ``scale`` · x into ``out``, the largest x [c, 1] being known."""
-        peak = torch.maximum(self.peak, largest * scale)
-        shrink = (self.peak - peak).exp2_()
-        torch.add(-peak, x, alpha=scale, out=out).exp2_()
-        self.peak = peak
-        self.total.mul_(shrink).add_(out.sum(1, keepdim=True))
+        shrink = self._reach(x.amax(1, keepdim=True))
+        self._count(x.sub_(self.peak), shrink)
         return shrink
+
+    def read(self, x: Tensor, largest: Tensor, scale: float, out: Tensor) -> None:
+        """Take scale · x of a tile [c, t], which stays; its ``largest`` x [c, 1] is known."""
+        shrink = self._reach(largest * scale)
+        self._count(torch.add(-self.peak, x, alpha=scale, out=out), shrink)
+
+    def _reach(self, largest: Tensor) -> Tensor:
+        """Raise the peak [c, 1] to it where that is lower; what former sums shrink by."""
+        before, self.peak = self.peak, torch.maximum(self.peak, largest)
+        return (before - self.peak).exp2_()
+
+    def _count(self, below: Tensor, shrink: Tensor) -> None:
+        """Add up 2^x of what is told as below the peak, in place."""
+        self.total.mul_(shrink).add_(below.exp2_().sum(1, keepdim=True))
 
     @property
     def log_total(self) -> Tensor:
