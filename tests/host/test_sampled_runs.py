@@ -45,9 +45,11 @@ def test_a_step_learns_from_what_was_drawn_at_its_weight(log, monkeypatch):
     """The plain mean over the draws: means of the sample weights over each batch average to 1."""
     seen, step = {}, PolicyTrainer._step
 
-    def watched(trainer, batch, epoch, *rest):
+    def watched(trainer, share, epoch, *rest):
+        batch, whole = share
+        assert whole is None  # of which it would be a share
         seen.setdefault(epoch, []).append(batch.sample_weight[batch.counts])
-        return step(trainer, batch, epoch, *rest)
+        return step(trainer, share, epoch, *rest)
 
     monkeypatch.setattr(PolicyTrainer, "_step", watched)
     train("runs/a", "LoggingPolicy", reward_sampling={"unit": "event", "alpha": 0})
