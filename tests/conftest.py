@@ -15,3 +15,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # read by torch, which is not imported 
 def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """RecBole takes what it finds on the command line for settings; pytest's are none."""
     monkeypatch.setattr(sys, "argv", sys.argv[:1])
+
+
+@pytest.fixture(autouse=True)
+def no_anomaly_detection() -> None:
+    """One of RecBole's model files turns it on for all of torch: every step then takes twice."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].autograd.set_detect_anomaly(False)

@@ -63,7 +63,7 @@ def drawn(n=30, d=4, a=200, seed=0, bias=False):
     return r(n, d), Table(r(a, d), r(a) if bias else None), torch.randint(a, (n,), generator=g)
 
 
-@pytest.mark.parametrize(("chunk", "tile"), [(1, 1), (7, 64), (30, 200), (100, 33), (None, None)])
+@pytest.mark.parametrize(("chunk", "tile"), [(1, 9), (7, 64), (30, 200), (100, 33), (None, None)])
 @pytest.mark.parametrize("written", [False, True])
 @pytest.mark.parametrize("compared", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
