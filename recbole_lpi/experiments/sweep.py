@@ -241,6 +241,7 @@ class Sweep:
             given |= {"logging_policy": self._logging_policy(row), "run_dir": str(folder.path)}
             run(row.model, self.dataset, (), given)
         except FloatingPointError as error:
+            folder.path.mkdir(exist_ok=True)  # of a run that came to nothing none is left
             diverged(folder).write_text(f"{error}\n")
 
     def _logging_policy(self, row: Row) -> str:

@@ -118,6 +118,22 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
     assert most["rows"] == 5 and most["candidates"] <= 5 and most["windows"] > 5
 
 
+def test_shares_of_the_events_draw_other_candidates_each_always_the_same(at_shop, monkeypatch):
+    config = configuration.make("LoggingPolicy", "shop", PLAIN)
+    train, _, test = PolicyDataset(config).build()
+    mu, device = make_model(config, train).eval(), torch.device("cpu")
+    seeds, estimator = [], events.DivergenceEstimator
+
+    def seen(*given, seed):
+        seeds.append(seed)
+        return estimator(*given, seed=seed)
+
+    monkeypatch.setattr(events, "DivergenceEstimator", seen)
+    for share in (test.share(0, 3), test.share(1, 3), test.share(2, 3), test.share(0, 3)):
+        event_table(mu, share, 100, device, mu, candidates=10)
+    assert len(set(seeds)) == 3 and seeds[0] == seeds[3]
+
+
 def test_scores_that_are_not_finite_do_not_rank_first(at_shop):
     config = configuration.make("LoggingPolicy", "shop", PLAIN)
     test = PolicyDataset(config).build()[2]

@@ -551,6 +551,14 @@ def test_it_outlives_a_kill_before_the_first_epoch_is_kept_and_no_longer(log, mo
     kept = RunFolder("runs/a/replaced")
     assert kept.finished and kept.model.read_bytes() == before
     assert not RunFolder("runs/a").finished and not RunFolder("runs/a").resume.is_file()
+
+    def diverged(*_):
+        raise FloatingPointError
+
+    with monkeypatch.context() as patched, pytest.raises(FloatingPointError):
+        patched.setattr(PolicyTrainer, "_train_epoch", diverged)
+        run(config_dict={"resume": "runs/a"})
+    assert kept.finished and RunFolder("runs/a").begun  # what was begun can still be resumed
     with broken_off_after(0, monkeypatch):
         run(config_dict={"resume": "runs/a"})
     assert not kept.path.exists() and RunFolder("runs/a").resume.is_file()
