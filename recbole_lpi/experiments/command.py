@@ -13,6 +13,7 @@ from rich.console import Console
 from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.files import write_text
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
 
@@ -169,11 +170,3 @@ def full_names(metrics: Sequence[str], cuts: Sequence[int]) -> list[str]:
     except ValueError as error:
         raise SettingError(f"--metrics: {error}") from None
     return list(dict.fromkeys(names))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Beside, then renamed into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

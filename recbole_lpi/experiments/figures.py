@@ -18,6 +18,7 @@ from matplotlib.transforms import Bbox
 
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 from recbole_lpi.experiments.grouping import label
+from recbole_lpi.files import replacing
 from recbole_lpi.settings import SettingError
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -90,11 +91,8 @@ def write(figure: Figure, path: Path) -> None:
     check_suffix(path)
     kind = path.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with matplotlib.rc_context(SETTINGS):
-        figure.savefig(beside, format=kind, metadata=undated)
-    beside.replace(path)
+    with matplotlib.rc_context(SETTINGS), replacing(path) as scratch:
+        figure.savefig(scratch, format=kind, metadata=undated)
 
 
 def _series(policies: Sequence[ComparedPolicy]) -> dict[str, list[ComparedPolicy]]:

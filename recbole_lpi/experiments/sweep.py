@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
+from recbole_lpi.locks import Busy
 from recbole_lpi.settings import SettingError
 
 Settings = Mapping[str, Any]
@@ -218,16 +217,16 @@ class Sweep:
         folder = self.folder(row, settings, seed)
         if folder.finished or diverged(folder).is_file():
             return False
-        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"waiting for the process that is at {folder.path}" if wait else None
         try:
-            with FileLock(lock_of(folder), timeout=-1 if wait else 0):
+            with folder.exclusive(waiting):
                 if folder.finished or diverged(folder).is_file():
                     return True
                 done, all_ = self.progress
                 print(f"run {done + 1} of {all_}: {folder.path}", file=sys.stderr, flush=True)
                 self._run(row, settings, seed, folder)
                 return True
-        except Timeout:
+        except Busy:
             return False
 
     def _run(self, row: Row, settings: Settings, seed: int, folder: RunFolder) -> None:
@@ -254,11 +253,6 @@ class Sweep:
                 f"no run of {reference.name} has finished, the logging policy of all"
             )
         return str(self.folder(reference, best, 1).path)
-
-
-def lock_of(folder: RunFolder) -> Path:
-    """The file that the process which is at a run holds; hidden, so that ``seed=*`` means runs."""
-    return folder.path.with_name(f".{folder.path.name}.lock")
 
 
 def diverged(folder: RunFolder) -> Path:

@@ -17,7 +17,6 @@ from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration, distributed
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.locks import alone
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
@@ -42,12 +41,14 @@ def resolve(
     root = Path(config["logging_policy_dir"] or "runs/logging_policy")
     own = _own_config(config, train)
     folder, ranks = RunFolder(root / identity(own, train)), distributed.ranks()
-    with (
-        alone(folder.path, "logging policy") if ranks.first else nullcontext(),
-        torch.random.fork_rng(),
-    ):  # trained or found, the run is the same
-        if not ranks.from_first(lambda: folder.finished):
-            _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
+    waiting = f"logging policy: waiting for the run that makes {folder.path}"
+    if not ranks.from_first(lambda: folder.at_rest):
+        with (
+            folder.exclusive(waiting) if ranks.first else nullcontext(),
+            torch.random.fork_rng(),
+        ):  # trained or found, the run is the same
+            if not ranks.from_first(lambda: _recovered(folder).finished):
+                _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
     return _load(folder.path, train)
 
 
@@ -125,6 +126,11 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
         "gpu_id": config["gpu_id"],
     }
     return configuration.make("LoggingPolicy", config["dataset"], data)
+
+
+def _recovered(folder: RunFolder) -> RunFolder:
+    folder.recover()
+    return folder
 
 
 def _train(

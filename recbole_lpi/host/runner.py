@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.rivals import NEEDS_MORE, make_model
-from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
@@ -96,28 +96,29 @@ def run(
         if model or dataset or config_files or given:
             raise SettingError("--resume goes on with a run as it was; it takes no other setting")
         folder = RunFolder(resume)
-        given = folder.read_config()
+        kept = folder.read_config()
+        given = dict(kept)
         if distributed.launched() and given.get("gpu_id"):
             del given["gpu_id"]  # of another launch
-        if folder.finished:
-            raise SettingError(f"{resume} holds a finished run: there is nothing to resume")
         config = make_config(given["model"], given["dataset"], (), given)
     else:
         config = make_config(model, dataset, config_files, given)
     ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
     ranks.from_first(lambda: check_files(config))
     check_data(config)  # on every machine
-    if not resume:
-        folder = ranks.from_first(lambda: _folder(config))
-    try:
-        with log_to(folder.log) if ranks.first else nullcontext():
-            return _train(config, folder, resume=bool(resume))
-    except distributed.LostProcess:  # the run can go on, from its beginning too
-        raise
-    except Exception:
-        if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
-            folder.give_up()
-        raise
+    with ExitStack() as held:  # the folder, against all others, until all is written
+        folder = ranks.from_first(
+            lambda: _resumed(folder, kept, held) if resume else _begun(config, held)
+        )
+        try:
+            with log_to(folder.log) if ranks.first else nullcontext():
+                return _train(config, folder, resume=bool(resume))
+        except distributed.LostProcess:  # the run can go on, from its beginning too
+            raise
+        except Exception:
+            if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
+                folder.give_up()
+            raise
 
 
 def make_config(
@@ -181,13 +182,24 @@ def _data_file(config: Any) -> Path:
     return Path(config["data_path"]) / f"{config['dataset']}.inter"
 
 
-def _folder(config: Any) -> RunFolder:
-    if config["run_dir"] is None:
-        folder = new_run_folder(config["model"], config["dataset"])
-    else:
-        folder = RunFolder(config["run_dir"])
-        folder.claim(config["overwrite"])
+def _begun(config: Any, held: ExitStack) -> RunFolder:
+    folder = claimed(
+        config["model"], config["dataset"], config["run_dir"], config["overwrite"], held
+    )
     folder.write_config(checkpoints.plain_config(config))
+    return folder
+
+
+def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
+    """The folder, held; SettingError if its run has ended, or is no longer the one of ``kept``."""
+    held.enter_context(folder.exclusive())
+    folder.recover()
+    if folder.finished:
+        raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
+    if str(folder.read_config()) != str(kept):
+        raise SettingError(
+            f"{folder.path} holds another run than a moment ago: look, and try again"
+        )
     return folder
 
 

@@ -19,7 +19,6 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
@@ -29,6 +28,7 @@ from recbole_lpi.evaluation.metrics import Estimate, Kinds, evaluate
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.host.trainer import PolicyTrainer
+from recbole_lpi.locks import exclusive
 from recbole_lpi.settings import SettingError
 
 from .conftest import HEADER, SMALL, broken_off_after, write_log
@@ -294,10 +294,11 @@ def test_the_log_of_a_run_is_its_own(log):
 def test_of_two_runs_that_start_together_one_trains_the_logging_policy(log, caplog):
     train("LPIRL", "runs/a")
     (mu,) = logging_policies()
+    RunFolder(mu).metrics.unlink()  # not yet at its end
     held = threading.Event()
 
     def another_run():
-        with FileLock(mu.with_suffix(".lock")):
+        with exclusive(mu):
             held.set()
             time.sleep(2)
 
