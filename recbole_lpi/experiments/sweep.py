@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from recbole_lpi.host import checkpoints
+from recbole_lpi.host import checkpoints, stored
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
@@ -234,10 +234,11 @@ class Sweep:
         from recbole_lpi.host.runner import run
 
         try:
-            if folder.begun:
-                run(config_dict={"resume": str(folder.path)})
-                return
             given = {**self.given, **row.fixed, **settings, "seed": seed}
+            if folder.begun:
+                here = {name: given[name] for name in stored.OF_THE_PLACE & given.keys()}
+                run(config_dict={"resume": str(folder.path), **here})
+                return
             given |= {"logging_policy": self._logging_policy(row), "run_dir": str(folder.path)}
             run(row.model, self.dataset, (), given)
         except FloatingPointError as error:

@@ -22,10 +22,11 @@ from recbole_lpi.host.properties import (
     file_beside,
     kind_of_file,
     policies_alone,
+    settings_of_the_data,
 )
 from recbole_lpi.host.training import SPARSE, RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
-from recbole_lpi.models import FLOORS, PolicyRecommender
+from recbole_lpi.models import FLOORS, PolicyRecommender, encoders
 from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
@@ -87,6 +88,8 @@ def amend(config_class: Any) -> None:
 
     def load_internal_config_dict(config: Any, model: str, model_class: Any, dataset: str) -> None:
         refuse_subclass(model, model_class)
+        if _is_ours(config, model):
+            refuse_path(dataset)
         load_internal(config, model, model_class, dataset)
         if _is_ours(config, model):
             _load_ours(config, model, dataset)
@@ -126,6 +129,8 @@ def _load_ours(config: Any, model: str, dataset: str) -> None:
     internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
     known = set(internal) | known_settings() | policies_alone()
     config.external_config_dict = external = _given(config, known)
+    named = getattr(config, "named_by_user", None)
+    encoders.allow((external if named is None else named).get("encoder"))
     where = settings.coerce("data_path", {**internal, **external}["data_path"], str)
     if external.get("loss_type", internal.get("loss_type")) == "CE":
         internal["train_neg_sample_args"] = None
@@ -138,6 +143,7 @@ def _load_ours(config: Any, model: str, dataset: str) -> None:
             )
         read = read_file(beside)
         refuse_unknown(read, known, internal, f"{beside}: ")
+        refuse_of_others(read, beside)
         internal.update(read)
     refuse_unknown(external, known, internal)
     _say_unread(model, external, internal)
@@ -164,6 +170,25 @@ def _given(config: Any, known: set[str]) -> dict[str, Any]:
     return {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in given.items()}
 
 
+def refuse_path(dataset: str) -> None:
+    """SettingError unless it is a name: property files of that name are read, wherever it leads."""
+    if not dataset.isprintable() or {"/", "\\"}.intersection(dataset) or dataset in ("", ".", ".."):
+        raise SettingError(
+            f"dataset must be the name of a folder, not a path, got {dataset!r}: --data_path says "
+            "where that folder lies"
+        )
+
+
+def refuse_of_others(read: Iterable[str], beside: Path) -> None:
+    """SettingError for a setting that is not of the data: others may have written that file."""
+    for name in read:
+        if name not in settings_of_the_data():
+            raise SettingError(
+                f"{beside}: {name} is no setting of the data, and a file beside data holds no "
+                f"other: give it as --{name}=…, or in a file of your own by --config_files"
+            )
+
+
 def refuse_subclass(model: str, model_class: Any) -> None:
     """SettingError for a class made from one of ours that OBJECTIVES does not know."""
     if issubclass(model_class, PolicyRecommender) and model not in OBJECTIVES:
@@ -178,16 +203,27 @@ def _is_ours(config: Any, model: str) -> bool:
     return model in OBJECTIVES or getattr(config, "under_protocol", False)
 
 
-def make(model: str, dataset: str | None, given: Mapping[str, Any]) -> Any:
+def make(
+    model: str,
+    dataset: str | None,
+    given: Mapping[str, Any],
+    named: Mapping[str, Any] | None = None,
+) -> Any:
     """Config of any model under our protocol, without RecBole's look at the command line.
 
     It is its class that tells a model of RecBole's under our protocol from a stock one: whatever
     else makes a Config of that model gets RecBole's.
+
+    Args:
+        given: the settings.
+        named: those of them that the user named in this call; None: all. A module that only another
+            file names is not imported.
     """
     from recbole.config import Config
 
     class UnderProtocol(Config):  # type: ignore[misc]
         under_protocol = True
+        named_by_user = named
 
     with hidden_argv():
         return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.host import checkpoints, configuration, distributed, imputation
+from recbole_lpi.host import checkpoints, configuration, distributed, imputation, stored
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import log_to
@@ -84,6 +84,9 @@ def run(
 ) -> Run:
     """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
 
+    Beside it only settings of the machine can be given, and an ``encoder`` of the user's own must
+    be: a run's own file has no module imported.
+
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
     Raises:
@@ -93,15 +96,12 @@ def run(
     given = dict(config_dict or {})
     resume = given.pop("resume", None)
     if resume:
-        if model or dataset or config_files or given:
-            raise SettingError("--resume goes on with a run as it was; it takes no other setting")
+        if model or dataset or config_files:
+            raise SettingError(
+                "--resume goes on with a run as it was; it takes no model, dataset or config_files"
+            )
         folder = RunFolder(resume)
-        given = folder.read_config()
-        if distributed.launched() and given.get("gpu_id"):
-            del given["gpu_id"]  # of another launch
-        if folder.finished:
-            raise SettingError(f"{resume} holds a finished run: there is nothing to resume")
-        config = make_config(given["model"], given["dataset"], (), given)
+        config = resumed_config(folder, given)
     else:
         config = make_config(model, dataset, config_files, given)
     ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
@@ -120,6 +120,19 @@ def run(
         raise
 
 
+def resumed_config(folder: RunFolder, given: Mapping[str, Any]) -> Any:
+    """RecBole's Config of the run in ``folder``; of its settings some can be given again."""
+    kept = folder.read_config()
+    if folder.finished:
+        raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
+    stored.refuse_links(folder.path)
+    settings = stored.again(kept, given, folder.config)
+    if distributed.launched() and "gpu_id" not in given:
+        settings.pop("gpu_id", None)  # of another launch
+    check_model(settings.get("model"))
+    return configuration.make(str(settings["model"]), settings.get("dataset"), settings, given)
+
+
 def make_config(
     model: str | None, dataset: str | None, files: Sequence[str], given: Mapping[str, Any]
 ) -> Any:
@@ -132,12 +145,7 @@ def make_config(
     check_model(wanted)
     if not (dataset or settings.get("dataset")):
         raise SettingError("no data set is named: give --dataset, such as --dataset=ml-100k")
-    try:
-        return configuration.make(str(wanted), dataset, settings)
-    except SettingError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise SettingError(f"RecBole refuses the settings: {error}") from error
+    return configuration.make(str(wanted), dataset, settings)
 
 
 def check_model(name: object) -> None:

@@ -31,10 +31,11 @@ def test_the_stronger_setting_wins(log, tmp_path):
     assert config()["inner_size"] == defaults["inner_size"]
     assert config("LoggingPolicy")["logging_policy"] == "none" != defaults["logging_policy"]
     beside = log.with_suffix(".yaml")
-    beside.write_text(beside.read_text() + "inner_size: 3\nbeta: 0.7\ngamma: 0.1\n")
-    (tmp_path / "mine.yaml").write_text("beta: 0.6\ngamma: 0.2\n")
-    found = config(files=[str(tmp_path / "mine.yaml")], gamma=0.3)
-    assert [found[name] for name in ("inner_size", "beta", "gamma")] == [3, 0.6, 0.3]
+    beside.write_text(beside.read_text() + "split_seed: 3\nloss_on_last: 7\nsplit: time\n")
+    (tmp_path / "mine.yaml").write_text("loss_on_last: 6\nsplit: random\n")
+    found = config(files=[str(tmp_path / "mine.yaml")], split="leave_one_out")
+    names = ("split_seed", "loss_on_last", "split")
+    assert [found[name] for name in names] == [3, 6, "leave_one_out"]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +379,7 @@ def test_a_subclass_of_a_policy_is_refused_until_it_says_what_it_learns(log, mon
         pass
 
     with pytest.raises(
-        SettingError, match=r"Mine is no policy: .*OBJECTIVES\['LPIRL'\], and MODELS"
+        SettingError, match=r"Mine is no policy: .*OBJECTIVES\['LPIRL'\] and MODELS"
     ):
         Config(model=Mine, dataset="shop", config_dict={})
     monkeypatch.setitem(OBJECTIVES, "Mine", OBJECTIVES["LPIRL"])

@@ -546,7 +546,7 @@ def test_a_run_folder_that_is_taken(log):
     assert train(run_dir="runs/a", overwrite=True, seed=5).folder.metrics.read_text() != before
     RunFolder("runs/a").metrics.unlink()
     assert "go on with it by --resume=runs/a" in refused(*model)
-    with pytest.raises(SettingError, match="takes no other setting"):
+    with pytest.raises(SettingError, match="it takes no model, dataset or config_files"):
         run("LPIRL", config_dict={"resume": "runs/a"})
     Path("mine.yaml").write_text("resume: runs/a\n")
     assert "resume is for the command line" in refused(*model, "--config_files=mine.yaml")
