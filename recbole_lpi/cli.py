@@ -15,6 +15,7 @@ from dataset_prep.once import Once
 from recbole_lpi.host.distributed import LostProcess, first_here
 from recbole_lpi.host.values import parse
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 prepare = typer.Typer(no_args_is_help=True, help="Convert a raw log to RecBole's atomic files.")
@@ -192,7 +193,7 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
     except (SettingError, FloatingPointError, LostProcess, OSError) as error:
         if first_here():
-            say = f"error: {error}"
+            say = f"error: {visible(error)}"
             if isinstance(error, OSError):
                 say += ": check the path, the disk's free space and the permissions"
             Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)

@@ -20,11 +20,19 @@ from typing import (
     get_type_hints,
 )
 
+from recbole_lpi.text import visible
+
 T = TypeVar("T")
 
 
 class SettingError(ValueError):
-    """A setting, or the data it points to, is wrong: one line that names it and the cure."""
+    """A setting, or the data it points to, is wrong: one line that names it and the cure.
+
+    What it quotes of files and servers is escaped, so that it can be printed.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(visible(message))
 
 
 class Config(Protocol):

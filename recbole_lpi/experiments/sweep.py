@@ -20,6 +20,7 @@ from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 Settings = Mapping[str, Any]
 OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
@@ -224,7 +225,8 @@ class Sweep:
                 if folder.finished or diverged(folder).is_file():
                     return True
                 done, all_ = self.progress
-                print(f"run {done + 1} of {all_}: {folder.path}", file=sys.stderr, flush=True)
+                say = f"run {done + 1} of {all_}: {folder.path}"
+                print(visible(say), file=sys.stderr, flush=True)
                 self._run(row, settings, seed, folder)
                 return True
         except Timeout:

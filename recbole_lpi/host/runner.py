@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host import checkpoints, configuration, distributed, imputation, stored
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
-from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.logs import Plain, log_to
 from recbole_lpi.host.rivals import NEEDS_MORE, make_model
 from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
@@ -70,10 +70,26 @@ class Run:
         kinds: the events of this data that count as purchases and as clicks.
     """
 
-    config: Any
+    config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
     folder: RunFolder
-    results: dict[str, dict[str, Estimate]]
+    results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return str(self.config["model"])
+
+    @property
+    def dataset(self) -> str:
+        """Its name."""
+        return str(self.config["dataset"])
+
+    def __str__(self) -> str:
+        """One line: what it is, its test metrics, and where it is kept."""
+        test = self.results.get("test", {})
+        found = ", ".join(f"{name} {estimate.mean:.4f}" for name, estimate in test.items())
+        return f"{self.model} on {self.dataset}: {found} ({self.folder.path})"
 
 
 def run(
@@ -236,5 +252,5 @@ def _log_to_screen() -> None:
     root.setLevel(logging.INFO)
     if not any(type(handler) is logging.StreamHandler for handler in root.handlers):
         screen = logging.StreamHandler()
-        screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        screen.setFormatter(Plain("%(asctime)s %(message)s", "%H:%M:%S"))
         root.addHandler(screen)

@@ -264,6 +264,26 @@ def test_an_option_given_twice_is_read_twice_or_refused(log):
         assert done.exit_code == 2 and "is given twice" in done.stderr, command
 
 
+def test_names_are_shown_as_they_are_and_do_nothing(log, capfd):
+    """Rich markup and control sequences, of the data set and of kinds of event."""
+    Path("dataset/shop").rename("dataset/[bold]")
+    for path in Path("dataset/[bold]").iterdir():
+        path.rename(path.with_name(f"[bold]{path.suffix}"))
+    inter = Path("dataset/[bold]/[bold].inter")
+    inter.write_text(inter.read_text().replace("purchase", "[/red]\x1b[2J"))
+    Path("mine.yaml").write_text('purchase_events: ["[/red]\\e[2J"]\nclick_events: [look]\n')
+    small = [f"--{name}={value}" for name, value in (SMALL | {"epochs": 1}).items()]
+    given = ["--model=LoggingPolicy", "--dataset=[bold]", "--config_files=mine.yaml", *small]
+    done = CliRunner().invoke(app, ["run", *given, "--run_dir=runs/a"])
+    assert done.exit_code == 0, done.output
+    shown = done.output + capfd.readouterr().err + Path("runs/a/log.txt").read_text()
+    assert "\x1b" not in shown
+    assert "LoggingPolicy on [bold]: test part" in shown and "[/red]\\x1b[2J" in shown
+    found = run("LoggingPolicy", "[bold]", ["mine.yaml"], {**SMALL, "epochs": 1})
+    assert str(found).startswith("LoggingPolicy on [bold]: hit@3 ")
+    assert len(repr(found)) < 1000 and "\x1b" not in repr(found)
+
+
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
     given = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
     whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
