@@ -16,6 +16,7 @@ from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.files import write_text
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 if TYPE_CHECKING:
     from recbole_lpi.experiments.sweep import Sweep
@@ -43,7 +44,7 @@ def compare_runs(
         runs = [run for run in runs if run not in unfinished]
         for run in unfinished:
             say = f"left out: {run} did not finish; go on with it by --resume={run}"
-            Console(stderr=True).print(say, markup=False, highlight=False, soft_wrap=True)
+            _say(say)
     if figure is None:
         comparison = compare(runs, names)
     else:  # matplotlib takes a second to import
@@ -62,7 +63,7 @@ def compare_runs(
         sys.stdout.write(as_text(comparison, names, format_))
     for path in (figure, output):
         if path is not None:
-            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+            _say(f"wrote {path}")
 
 
 def sweep(
@@ -98,7 +99,7 @@ def sweep(
         figures.write(report.trade_off(work, against), figure)
     for path in (figure, output):
         if path is not None:
-            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+            _say(f"wrote {path}")
 
 
 def table1(
@@ -126,7 +127,12 @@ def table1(
         for suffix in (".png", ".svg"):
             figures.write(figure, folder / f"{name}{suffix}")
     sys.stdout.write(text)
-    Console(stderr=True).print(f"wrote {folder}", markup=False, highlight=False)
+    _say(f"wrote {folder}")
+
+
+def _say(line: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(visible(line), markup=False, soft_wrap=True)
 
 
 def _work(sweep: Sweep, threads: int | None) -> None:

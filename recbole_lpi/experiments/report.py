@@ -13,6 +13,7 @@ from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.experiments.runs import load
 from recbole_lpi.experiments.sweep import INCIDENTAL, Row, Settings, Sweep
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import markdown as markdown_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,10 +32,13 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
         against: the row that every other is tested against.
     """
     comparison = table(sweep, metrics)
-    parts = [f"# {comparison.dataset}: {sweep.plan.title}"]
+    parts = [f"# {markdown_of(comparison.dataset)}: {markdown_of(sweep.plan.title)}"]
     parts += [settings_line(sweep)]
     parts += ["## Test part", tables.markdown(comparison, metrics)]
-    parts += [f"## {against} against every other policy", tests_against(sweep, against)]
+    parts += [
+        f"## {markdown_of(against)} against every other policy",
+        tests_against(sweep, against),
+    ]
     parts += ["## Search on validation, seed 1", search_table(sweep)]
     parts += missing_line(sweep)
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -49,7 +53,9 @@ def settings_line(sweep: Sweep) -> str:
 def missing_line(sweep: Sweep) -> list[str]:
     """Rows that are not what they are to be; none if all are."""
     missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
-    return [f"Not all of their runs have finished: {', '.join(missing)}."] if missing else []
+    if not missing:
+        return []
+    return [f"Not all of their runs have finished: {markdown_of(', '.join(missing))}."]
 
 
 def search_table(sweep: Sweep) -> str:
@@ -61,7 +67,9 @@ def search_table(sweep: Sweep) -> str:
         for settings in row.tries:
             mark = "**" if settings == best else ""
             cells = _measured(sweep, row, settings, names)
-            lines.append(f"| {row.name} | {mark}{_spelled(settings)}{mark} | {cells} |")
+            lines.append(
+                f"| {markdown_of(row.name)} | {mark}{_spelled(settings)}{mark} | {cells} |"
+            )
     return "\n".join(lines)
 
 
@@ -89,8 +97,8 @@ def tests_against(
     """
     scores = {row.name: _scores(sweep, row, metrics) for row in sweep.rows if sweep.runs(row)}
     if against not in scores:
-        return f"No run of {against} has finished."
-    head = f"minus {against}" if turned else f"{against} minus"
+        return f"No run of {markdown_of(against)} has finished."
+    head = markdown_of(f"minus {against}" if turned else f"{against} minus")
     lines = [f"| {head} | {' | '.join(metrics)} |", f"| - |{' - |' * len(metrics)}"]
     for name, other in scores.items():
         if name != against:
@@ -100,7 +108,7 @@ def tests_against(
                 found = paired(*(pair[::-1] if turned else pair))
                 stars = "\\*" * len(found.stars)
                 cells.append(f"{found.difference:+.4f} ± {found.stderr:.4f} {stars}".strip())
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+            lines.append(f"| {markdown_of(name)} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", r"\* p < .05, \*\* p < .01, \*\*\* p < .001, over sessions."])
 
 
@@ -142,4 +150,5 @@ def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, Session
 
 
 def _spelled(settings: Settings) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"
+    words = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return markdown_of(words or "defaults")

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.host import checkpoints
+from recbole_lpi.host import checkpoints, stored
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.locks import Busy
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 Settings = Mapping[str, Any]
 OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
@@ -223,7 +224,8 @@ class Sweep:
                 if folder.finished or diverged(folder).is_file():
                     return True
                 done, all_ = self.progress
-                print(f"run {done + 1} of {all_}: {folder.path}", file=sys.stderr, flush=True)
+                say = f"run {done + 1} of {all_}: {folder.path}"
+                print(visible(say), file=sys.stderr, flush=True)
                 self._run(row, settings, seed, folder)
                 return True
         except Busy:
@@ -233,10 +235,11 @@ class Sweep:
         from recbole_lpi.host.runner import run
 
         try:
-            if folder.begun:
-                run(config_dict={"resume": str(folder.path)})
-                return
             given = {**self.given, **row.fixed, **settings, "seed": seed}
+            if folder.begun:
+                here = {name: given[name] for name in stored.OF_THE_PLACE & given.keys()}
+                run(config_dict={"resume": str(folder.path), **here})
+                return
             given |= {"logging_policy": self._logging_policy(row), "run_dir": str(folder.path)}
             run(row.model, self.dataset, (), given)
         except FloatingPointError as error:

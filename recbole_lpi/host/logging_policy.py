@@ -83,7 +83,7 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
         )
     checkpoints.check_catalogue(state, train, path)
     given = state["config"]
-    config = configuration.make(given["model"], given["dataset"], given)
+    config = configuration.make(given["model"], given["dataset"], given, named={})
     if config["evaluate_first_event"] != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
     if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:

@@ -301,8 +301,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             )
         if clip:
             self.scaler.unscale_(self.optimizer)
-            arguments: dict[str, Any] = dict(clip)
-            clip_gradients(self.model.parameters(), **arguments)
+            clip_gradients(self.model.parameters(), **vars(clip))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return {k: v.detach() for k, v in {**parts, **losses.diagnostics}.items()}

@@ -136,7 +136,7 @@ def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_p
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
     work.work()
     text = report.markdown(work, "LPIRL")
-    assert text.startswith("# shop_1%: every β\n")
+    assert text.startswith("# shop\\_1%: every β\n")
     assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 0 |" in text
     assert "| LPIRL | beta 1.0 | 0.2000 |" in text
     assert "| LPIRL | 2 |" in text and "| Counted | 1 |" in text
