@@ -21,7 +21,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
-from recbole_lpi.data.sequences import Windows, target_places, training_batches
+from recbole_lpi.data.sequences import Windows, logged_targets, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
@@ -35,6 +35,7 @@ from recbole_lpi.host.run_folder import RunFolder, new_run_folder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses, Whole
+from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.settings import SettingError
 
@@ -222,7 +223,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """One pass over the training sessions, or a draw of them; means over batches, by name."""
         began = time.time()
         self.model.train()
-        self.model.epoch = epoch
+        self._begin_epoch(epoch)
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
         batches = self._batches(train, rng)
         totals: dict[str, Tensor] = {}
@@ -246,6 +247,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             took = time.time() - began
             self.logger.info(f"epoch {epoch} training [time: {took:.2f}s, {numbers}]")
         return means
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self.model.begin_epoch(epoch)
 
     def _compare_with(self, mu: LoggingPolicy | None) -> None:
         logging_policy.attach(self.model, mu)
@@ -275,9 +279,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             batch = batch._replace(sample_weight=torch.zeros_like(batch.sample_weight))
         whole = None
         if self.ranks.several:
-            item = train.sessions.items[target_places(self._windows.take(index))]
-            action = torch.from_numpy(item.astype(np.int64)) - 1
-            whole = Whole(action, self.ranks.sum)
+            targets = logged_targets(train.sessions, self._windows.take(index))
+            whole = Whole(LoggedItems(*map(torch.from_numpy, targets)), self.ranks.sum)
         return batch.to(self.device), whole
 
     def _losses(self, batch: Any) -> Losses:
