@@ -86,6 +86,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self._imputation: Imputation | None = None
         self._saved = False
         self._data = ""
+        self._validation: str | None = None
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -116,22 +117,22 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self._sampler = RewardSampler(
                 train.sessions, train.training_windows, self.settings.reward_sampling
             )
-        if valid_data is not None:
-            self._check_criterion(part_of(valid_data))
+        valid = None if valid_data is None else part_of(valid_data)
+        if valid is not None:
+            self._check_criterion(valid)
+            self._validation = checkpoints.part_hash(valid)
         self._check_candidates(train)
         self.acceleration.warn(self.device)
         if self.acceleration.compile:
             self._compile()
         with self._recording():
-            if valid_data is not None and self.settings.imputes:
+            if valid is not None and self.settings.imputes:
                 self._imputation = self.ranks.from_first(
                     lambda: imputation.resolve(
-                        self.settings, train, part_of(valid_data), self.device, show_progress
+                        self.settings, train, valid, self.device, show_progress
                     )
                 )
-            mu = logging_policy.resolve(
-                self.settings.logging_policy, self.config, train, valid_data
-            )
+            mu = logging_policy.resolve(self.settings.logging_policy, self.config, train, valid)
             self._compare_with(mu)
             if self.ranks.from_first(lambda: self._data_hash(train)) != self._data_hash(train):
                 raise SettingError(
@@ -189,6 +190,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     "seed": self.settings.seed,
                     "imputation": None if self._imputation is None else self._imputation.report,
                     "best_epoch": self.best_epoch,
+                    "epochs": self.next_epoch,
                     **{
                         part: {name: asdict(estimate) for name, estimate in estimates.items()}
                         for part, estimates in self.results.items()
@@ -492,6 +494,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 "config": checkpoints.plain_config(self.config, checkpoints.OF_THE_MACHINE),
                 "catalogue": checkpoints.catalogue_hash(train),
                 "data": self._data_hash(train),
+                "validation": self._validation,
                 "n_items": int(train.item_num),
                 "epoch": self.best_epoch,
                 "valid_score": float(self.best_valid_score),

@@ -45,7 +45,7 @@ WEIGHTS = {  # of one event e, whose numbers are attributes; s are the settings
     "SQN": lambda e, s: 1.0,
     "SNQN": lambda e, s: 1.0,
     "SAC": lambda e, s: float(e.q(e.chooser, e.action)),
-    "SA2C": lambda e, s: e.advantage(),
+    "SA2C": lambda e, s: max(e.advantage(), 0.0),
     "LPIRL": lambda e, s: math.exp(e.advantage() / s.beta),
     "IQL": lambda e, s: math.exp(e.advantage() / s.beta),
 }

@@ -37,7 +37,8 @@ def make(model, *parts, **settings):
     config = Config({**own, **defaults, **settings})
     torch.manual_seed(3)
     policy = model(config, Catalogue(), *parts)
-    learn_something(policy.heads["q"] if "q" in policy.heads else ())
+    if "q" in policy.heads:
+        learn_something(policy.heads["q"])
     return policy.double()
 
 
