@@ -413,6 +413,13 @@ def test_settings_that_make_no_sense_are_refused_with_the_reason(name, settings,
     assert re.search(reason, str(refused.value))
 
 
+@pytest.mark.parametrize("name", ["SQN", "SNQN", "SAC", "SA2C"])
+def test_the_td_loss_is_shipped_with_the_weight_of_the_authors_code(name):
+    """Theirs is cross-entropy + ½ · TD², and ours has no ½."""
+    assert read_file(properties_folder() / f"{name}.yaml")["td_weight"] == 0.5
+    assert read_file(properties_folder() / f"{name}.yaml")["gamma"] == 0.5
+
+
 def test_a_value_head_subtracts_itself_and_may_say_so():
     check_against_loops("LPIRL", {"advantage_baseline": "value"}, 0)
 
