@@ -36,7 +36,7 @@ from recbole_lpi.nn.catalogue import (
     catalogue_pass,
     plain_pass,
 )
-from recbole_lpi.nn.heads import QHead
+from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 
 MODELS = ("LoggingPolicy", "LPIRL")
@@ -85,7 +85,7 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
     parameters = [embedding]
     heads = Heads()
     if model == "LPIRL":
-        pair = QHead(items, HIDDEN), QHead(items, HIDDEN)
+        pair = BilinearQHead(items, HIDDEN), BilinearQHead(items, HIDDEN)
         parameters += [p for head in pair for p in head.parameters()]
         heads = Heads(q=pair)
     optimiser = torch.optim.Adam(parameters, fused=True)  # as training does

@@ -314,6 +314,12 @@ def target_places(windows: Windows) -> Ints:
     return ranges(windows.first_target, windows.stop)[1]
 
 
+def logged_targets(sessions: Sessions, windows: Windows) -> tuple[Ints, Ints]:
+    """Item, 0 … A−1, and session of every target that counts, in the order of the windows."""
+    row, place = ranges(windows.first_target, windows.stop)
+    return sessions.items[place].astype(np.int64) - 1, windows.session[row].astype(np.int64)
+
+
 def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator) -> list[Ints]:
     """Batches of like length and of like many targets, ``batch_size`` windows on average.
 

@@ -40,7 +40,7 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
         tests_against(sweep, against),
     ]
     parts += ["## Search on validation, seed 1", search_table(sweep)]
-    parts += missing_line(sweep)
+    parts += [*still_improving_line(sweep), *missing_line(sweep)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -56,6 +56,29 @@ def missing_line(sweep: Sweep) -> list[str]:
     if not missing:
         return []
     return [f"Not all of their runs have finished: {markdown_of(', '.join(missing))}."]
+
+
+def still_improving_line(sweep: Sweep) -> list[str]:
+    """Which tries were best in their last epoch, so that ``epochs`` ended them and not patience."""
+    at_the_end, number = [], 0
+    for row in sweep.rows:
+        for settings in row.tries:
+            folder = sweep.folder(row, settings, 1)
+            if not folder.finished:
+                continue
+            found = folder.read_metrics()
+            if found["best_epoch"] < 0:  # nothing is trained
+                continue
+            number += 1
+            if found["best_epoch"] + 1 == found.get("epochs"):
+                at_the_end.append(f"{row.name} ({_spelled(settings)})")
+    if not number:
+        return []
+    names = f": {', '.join(at_the_end)}" if at_the_end else ""
+    return [
+        f"Still improving when their epochs ran out: {len(at_the_end)} of {number} tries{names}. "
+        "The others stopped improving before training did."
+    ]
 
 
 def search_table(sweep: Sweep) -> str:
@@ -137,7 +160,8 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     found = folder.read_metrics()
     means = [found["valid"].get(name, {}).get("mean") for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
-    return " | ".join([*cells, str(found["best_epoch"])])
+    trained = f" of {found['epochs']}" if "epochs" in found else ""
+    return " | ".join([*cells, f"{found['best_epoch'] + 1}{trained}"])
 
 
 def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, SessionScore]:

@@ -199,7 +199,10 @@ class Sweep:
         self.check()
         reference = self.reference
         while self.best(reference) is None:
-            if not any(self._make(reference, s, 1, wait=True) for s in reference.tries):
+            free = any(self._make(reference, s, 1) for s in reference.tries)
+            if not free and not any(
+                self._make(reference, s, 1, wait=True) for s in reference.tries
+            ):
                 break
         while any(self._make(*job) for job in self._jobs()):
             pass

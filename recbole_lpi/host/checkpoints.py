@@ -79,12 +79,22 @@ def catalogue_hash(dataset: PolicyDataset) -> str:
 
 def data_hash(train: PolicyDataset) -> str:
     """Hash of the catalogue, the events, and which of them are trained on."""
-    digest = hashlib.sha256(catalogue_hash(train).encode())
-    store, part = train.sessions, train.part
-    for array in (store.items, store.events, store.rewards, store.offsets, part.session, part.start,
-                  part.stop):  # fmt: skip
+    digest, store = hashlib.sha256(catalogue_hash(train).encode()), train.sessions
+    for array in (store.items, store.events, store.rewards, store.offsets, *_of_part(train)):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
+
+
+def part_hash(part: PolicyDataset) -> str:
+    """Hash of which events of the log a part has."""
+    digest = hashlib.sha256()
+    for array in _of_part(part):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _of_part(dataset: PolicyDataset) -> tuple[np.ndarray, ...]:
+    return dataset.part.session, dataset.part.start, dataset.part.stop
 
 
 def checkpoint_path(path: str | os.PathLike[str]) -> Path:

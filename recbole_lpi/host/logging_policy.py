@@ -17,14 +17,22 @@ from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration, distributed
 from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.settings import SettingError
 
+# Of TrainingSettings: what is measured, with what, and how; it makes no other policy.
+OF_MEASURING = frozenset(
+    ["eval_batch_size", "metrics", "topk", "logging_policy", "logging_policy_dir",
+     "divergence_candidates", "imputation", "imputation_model", "imputation_dir",
+     "collective_timeout"]
+)  # fmt: skip
+
 
 def resolve(
-    setting: str, config: Any, train: PolicyDataset, valid_data: Any
+    setting: str, config: Any, train: PolicyDataset, valid: PolicyDataset | None
 ) -> LoggingPolicy | None:
     """The logging policy that ``logging_policy`` names, frozen, on the CPU.
 
@@ -36,33 +44,41 @@ def resolve(
     """
     if setting == "none":
         return None
-    if setting != "auto":
-        return _load(setting, train)
-    root = Path(config["logging_policy_dir"] or "runs/logging_policy")
-    own = _own_config(config, train)
-    folder, ranks = RunFolder(root / identity(own, train)), distributed.ranks()
-    waiting = f"logging policy: waiting for the run that makes {folder.path}"
-    if not ranks.from_first(lambda: folder.at_rest):
-        with (
-            folder.exclusive(waiting) if ranks.first else nullcontext(),
-            torch.random.fork_rng(),
-        ):  # trained or found, the run is the same
-            if not ranks.from_first(lambda: _recovered(folder).finished):
-                _train(folder, own, train, valid_data, show_progress=bool(config["show_progress"]))
-    return _load(folder.path, train)
+    with torch.random.fork_rng():  # none, named, found or trained: the run itself draws the same
+        if setting != "auto":
+            return _load(setting, train, valid)
+        root = Path(config["logging_policy_dir"] or "runs/logging_policy")
+        own = _own_config(config, train)
+        folder, ranks = RunFolder(root / identity(own, train, valid)), distributed.ranks()
+        waiting = f"logging policy: waiting for the run that makes {folder.path}"
+        if not ranks.from_first(lambda: folder.at_rest):
+            with folder.exclusive(waiting) if ranks.first else nullcontext():
+                if not ranks.from_first(lambda: _recovered(folder).finished):
+                    _train(folder, own, train, valid, show_progress=bool(config["show_progress"]))
+        return _load(folder.path, train, valid)
 
 
-def identity(config: Any, train: PolicyDataset) -> str:
-    """Hash of what a logging policy is an estimate of: events, split, inputs and encoder."""
+def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> str:
+    """Hash of what makes a logging policy what it is.
+
+    These are the events and which of them train and validate; inputs, encoder and softmax; how it
+    is trained, and by what its epoch is picked.
+    """
     network = asdict(settings.read(NetworkSettings, config))
     network["code"] = code_hash(network["encoder"])
-    s = train.settings
-    inputs = [s.max_length, s.loss_on_last, s.evaluate_first_event, checkpoints.data_hash(train)]
-    softmax = settings.read(SoftmaxSettings, config)
-    trained: list[Any] = [asdict(softmax)] if softmax.softmax == "sampled" else []
-    if s.training_windows == "all":
-        trained.append("all windows")
-    text = json.dumps([network, inputs, *trained], sort_keys=True)
+    s, how = train.settings, asdict(TrainingSettings.of(config))
+    content = {
+        "network": network,
+        "softmax": asdict(settings.read(SoftmaxSettings, config)),
+        "training": {name: value for name, value in how.items() if name not in OF_MEASURING},
+        "inputs": [s.max_length, s.loss_on_last, s.evaluate_first_event, s.training_windows],
+        "data": [
+            checkpoints.data_hash(train),
+            list(train.sessions.event_names),
+            None if valid is None else checkpoints.part_hash(valid),
+        ],
+    }
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -74,7 +90,7 @@ def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
     policy.compare_with(None if mu is None else mu.to(device))
 
 
-def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
+def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> LoggingPolicy:
     state = distributed.ranks().from_first(lambda: checkpoints.read_checkpoint(path))
     if state["model"] != "LoggingPolicy":
         raise SettingError(
@@ -95,6 +111,11 @@ def _load(path: str | Path, train: PolicyDataset) -> LoggingPolicy:
         logging.getLogger().warning(
             f"{path} was trained on other events or another split of {train.dataset_name}: it may "
             "have seen what this run is tested on"
+        )
+    elif valid is not None and state.get("validation", "") != checkpoints.part_hash(valid):
+        logging.getLogger().warning(
+            f"{path} was validated on other sessions of {train.dataset_name}: its epoch may have "
+            "been picked by what this run is tested on"
         )
     if not (config["reward_sampling"] or {"correct": True}).get("correct"):
         logging.getLogger().warning(
@@ -134,7 +155,11 @@ def _recovered(folder: RunFolder) -> RunFolder:
 
 
 def _train(
-    folder: RunFolder, own: Any, train: PolicyDataset, valid_data: Any, show_progress: bool
+    folder: RunFolder,
+    own: Any,
+    train: PolicyDataset,
+    valid: PolicyDataset | None,
+    show_progress: bool,
 ) -> None:
     from recbole.utils import init_seed
 
@@ -146,7 +171,7 @@ def _train(
     model = LoggingPolicy(own, train).to(own["device"])
     begun = distributed.ranks().from_first(lambda: folder.begun)
     trainer = PolicyTrainer(own, model, folder, resume=begun)
-    trainer.fit(train, valid_data, show_progress=show_progress)
+    trainer.fit(train, valid, show_progress=show_progress)
     trainer.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 

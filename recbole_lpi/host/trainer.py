@@ -21,7 +21,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sampling import RewardSampler
-from recbole_lpi.data.sequences import Windows, target_places, training_batches
+from recbole_lpi.data.sequences import Windows, logged_targets, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
@@ -35,6 +35,7 @@ from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses, Whole
+from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.settings import SettingError
 
@@ -86,6 +87,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self._imputation: Imputation | None = None
         self._saved = False
         self._data = ""
+        self._validation: str | None = None
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -116,22 +118,22 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self._sampler = RewardSampler(
                 train.sessions, train.training_windows, self.settings.reward_sampling
             )
-        if valid_data is not None:
-            self._check_criterion(part_of(valid_data))
+        valid = None if valid_data is None else part_of(valid_data)
+        if valid is not None:
+            self._check_criterion(valid)
+            self._validation = checkpoints.part_hash(valid)
         self._check_candidates(train)
         self.acceleration.warn(self.device)
         if self.acceleration.compile:
             self._compile()
         with self._recording():
-            if valid_data is not None and self.settings.imputes:
+            if valid is not None and self.settings.imputes:
                 self._imputation = self.ranks.from_first(
                     lambda: imputation.resolve(
-                        self.settings, train, part_of(valid_data), self.device, show_progress
+                        self.settings, train, valid, self.device, show_progress
                     )
                 )
-            mu = logging_policy.resolve(
-                self.settings.logging_policy, self.config, train, valid_data
-            )
+            mu = logging_policy.resolve(self.settings.logging_policy, self.config, train, valid)
             self._compare_with(mu)
             if self.ranks.from_first(lambda: self._data_hash(train)) != self._data_hash(train):
                 raise SettingError(
@@ -189,6 +191,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     "seed": self.settings.seed,
                     "imputation": None if self._imputation is None else self._imputation.report,
                     "best_epoch": self.best_epoch,
+                    "epochs": self.next_epoch,
                     **{
                         part: {name: asdict(estimate) for name, estimate in estimates.items()}
                         for part, estimates in self.results.items()
@@ -224,7 +227,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """One pass over the training sessions, or a draw of them; means over batches, by name."""
         began = time.time()
         self.model.train()
-        self.model.epoch = epoch
+        self._begin_epoch(epoch)
         rng = np.random.default_rng([self.settings.seed, epoch])  # so resuming needs no state of it
         batches = self._batches(train, rng)
         totals: dict[str, Tensor] = {}
@@ -248,6 +251,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             took = time.time() - began
             self.logger.info(f"epoch {epoch} training [time: {took:.2f}s, {numbers}]")
         return means
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self.model.begin_epoch(epoch)
 
     def _compare_with(self, mu: LoggingPolicy | None) -> None:
         logging_policy.attach(self.model, mu)
@@ -277,9 +283,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             batch = batch._replace(sample_weight=torch.zeros_like(batch.sample_weight))
         whole = None
         if self.ranks.several:
-            item = train.sessions.items[target_places(self._windows.take(index))]
-            action = torch.from_numpy(item.astype(np.int64)) - 1
-            whole = Whole(action, self.ranks.sum)
+            targets = logged_targets(train.sessions, self._windows.take(index))
+            whole = Whole(LoggedItems(*map(torch.from_numpy, targets)), self.ranks.sum)
         return batch.to(self.device), whole
 
     def _losses(self, batch: Any) -> Losses:
@@ -485,6 +490,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 "config": checkpoints.plain_config(self.config, checkpoints.OF_THE_MACHINE),
                 "catalogue": checkpoints.catalogue_hash(train),
                 "data": self._data_hash(train),
+                "validation": self._validation,
                 "n_items": int(train.item_num),
                 "epoch": self.best_epoch,
                 "valid_score": float(self.best_valid_score),

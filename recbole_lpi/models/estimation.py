@@ -16,12 +16,12 @@ from torch import Tensor
 from recbole_lpi.nn.candidates import Candidates, candidate_pass
 from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
-    Logging,
+    Factors,
     PolicyLoss,
     Table,
     catalogue_pass,
 )
-from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
+from recbole_lpi.nn.heads import PropensityHead, QHead, QValues, ValueHead
 from recbole_lpi.objectives import Estimates, Objective, ObjectiveSettings
 from recbole_lpi.objectives.td import (
     bootstrap_target,
@@ -66,8 +66,16 @@ class Heads(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What the heads say of each event, with gradient: q, v [N], q_negative [N, n], or None."""
+    """What the heads say of each event, with gradient; None where there is no such head.
 
+    Attributes:
+        chooser, valuer: Q of every item under the two Q heads of the step.
+        q: Q(x, a) of the logged item under the first of them, [N]; q_negative [N, n], of negatives.
+        v: V(x), [N].
+    """
+
+    chooser: QValues | None = None
+    valuer: QValues | None = None
     q: Tensor | None = None
     q_negative: Tensor | None = None
     v: Tensor | None = None
@@ -93,7 +101,7 @@ def learn(
     objective: Objective,
     settings: ObjectiveSettings,
     heads: Heads,
-    logging: Logging | None = None,
+    logging: Factors | None = None,
     candidates: Candidates | None = None,
 ) -> Learnt:
     """One pass over the catalogue for the policy, and the errors of its heads.
@@ -103,31 +111,31 @@ def learn(
     """
     if objective.needs_logging_policy(settings) and logging is None:
         raise ValueError("this objective needs a logging policy (logging_policy)")
-    values = _values(events, settings, heads)
+    values = _values(events, settings, heads, policy)
     known = _known(events, settings, values)
     propensity = None
     if heads.propensity is not None:
         propensity = _propensity(events, heads.propensity, candidates)
         known["log_mu"] = propensity.statistics.log_pi
     baseline = None
-    if objective.learns == "advantage" and heads.q is not None:
+    if objective.learns == "advantage" and values.chooser is not None:
         baseline = OF_CATALOGUE.get(settings.advantage_baseline)
-    rows = None  # of Q over the catalogue, where anything of them is needed
-    if heads.q is not None and (baseline or settings.value_estimator in OVER_CATALOGUE):
-        rows = heads.q[0].table
+    q, state_value = None, None  # over the catalogue, where anything of it is needed
+    if values.chooser and (baseline or settings.value_estimator in OVER_CATALOGUE):
+        q, state_value = values.chooser.factors, values.chooser.value.detach()
 
     def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
         seen = {name: value[part] for name, value in known.items()}
         if catalogue.log_mu is not None:
             seen["log_mu"] = catalogue.log_mu
-        if baseline is not None:
-            seen["v"] = getattr(catalogue, baseline)
+        if baseline is not None and state_value is not None:
+            seen["v"] = state_value[part] + getattr(catalogue, baseline)
         weight = objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
         return weight * events.sample_weight[part]
 
     over = _pass(candidates)
-    learnt = over(events.state, events.action, policy, weigh, rows, logging)
-    errors = _td_errors(events, settings, values, heads, learnt.statistics)
+    learnt = over(events.state, events.action, policy, weigh, q, logging)
+    errors = _td_errors(events, settings, values, learnt.statistics)
     errors = {name: events.sample_weight * error for name, error in errors.items()}
     return Learnt(learnt, errors, None if propensity is None else propensity.loss)
 
@@ -143,15 +151,18 @@ def sample_negatives(action: Tensor, n_items: int, number: int) -> Tensor:
     return drawn + (drawn >= action[:, None]).long()
 
 
-def _values(events: Events, settings: ObjectiveSettings, heads: Heads) -> Values:
+def _values(events: Events, settings: ObjectiveSettings, heads: Heads, policy: Table) -> Values:
     v = None if heads.value is None else heads.value(events.state)
     if heads.q is None:
         return Values(v=v)
-    table, negative = heads.q[0].table, None
+    chooser = heads.q[0](events.state, policy)
+    with torch.no_grad():  # it only values what the other chose
+        valuer = heads.q[1](events.state, policy)
+    negative = None
     if settings.negative_samples:
-        item = sample_negatives(events.action, len(table.weight), settings.negative_samples)
-        negative = table.gather(events.state[:, None], item)
-    return Values(table.gather(events.state, events.action), negative, v)
+        item = sample_negatives(events.action, len(policy.weight), settings.negative_samples)
+        negative = chooser.of(item)
+    return Values(chooser, valuer, chooser.of(events.action), negative, v)
 
 
 def _known(events: Events, settings: ObjectiveSettings, values: Values) -> dict[str, Tensor]:
@@ -192,13 +203,12 @@ def _td_errors(
     events: Events,
     settings: ObjectiveSettings,
     values: Values,
-    heads: Heads,
     catalogue: CatalogueStatistics,
 ) -> dict[str, Tensor]:
     """Squared distance of each head to its target, which carries no gradient."""
     if values.q is None and values.v is None:
         return {}
-    ahead = _state_value(events, settings, values, heads, catalogue).detach()
+    ahead = _state_value(events, settings, values, catalogue).detach()
     target = bootstrap_target(events.reward, events.discount, next_of(ahead))
     if values.q is None:
         assert values.v is not None
@@ -216,21 +226,20 @@ def _state_value(
     events: Events,
     settings: ObjectiveSettings,
     values: Values,
-    heads: Heads,
     catalogue: CatalogueStatistics,
 ) -> Tensor:
     """Value of each state [N] that a step into it is worth, see ``objectives.td``."""
     estimator = settings.value_estimator
     if estimator == "monte_carlo":
         return events.return_
-    if heads.q is None or estimator == "state_value":
+    if values.valuer is None or estimator == "state_value":
         assert values.v is not None
         return values.v
     if estimator == "expected_sarsa":
-        assert catalogue.expected_q is not None
-        return catalogue.expected_q
+        assert catalogue.expected_q is not None and values.chooser is not None
+        return values.chooser.value + catalogue.expected_q
     item = events.action
     if estimator != "sarsa":
         assert catalogue.argmax_q is not None
         item = catalogue.argmax_q
-    return heads.q[1].table.gather(events.state, item)
+    return values.valuer.of(item)

@@ -16,15 +16,14 @@ from recbole_lpi.data.sequences import Batch
 from recbole_lpi.models.candidates import make_sampler
 from recbole_lpi.models.encoders import make_encoder
 from recbole_lpi.models.estimation import Events, Heads, learn
+from recbole_lpi.models.normalization import TINY, MeanWeightSize
 from recbole_lpi.models.settings import CandidateSettings, NetworkSettings, SoftmaxSettings
-from recbole_lpi.nn.candidates import Sampler
-from recbole_lpi.nn.catalogue import Logging, Table
-from recbole_lpi.nn.heads import PropensityHead, QHead, ValueHead
+from recbole_lpi.nn.candidates import LoggedItems, Sampler
+from recbole_lpi.nn.catalogue import Factors, Table
+from recbole_lpi.nn.heads import Q_HEADS, PropensityHead, QHead, ValueHead
 from recbole_lpi.nn.lazy import stretch
 from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 from recbole_lpi.objectives.weights import uniform
-
-TINY = 1e-12  # of weights that are all 0, which have no scale
 
 
 class Losses(NamedTuple):
@@ -46,11 +45,11 @@ class Whole(NamedTuple):
     """The batch of which a process takes the losses of a share, as if it took those of all.
 
     Attributes:
-        action: logged items of its events that carry loss, [N], 0 … A−1.
+        logged: its events that carry loss.
         total: what sums a tensor of each share over all of them.
     """
 
-    action: Tensor
+    logged: LoggedItems
     total: Callable[[Tensor], Tensor]
 
 
@@ -109,8 +108,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                 for name in self.objective.heads(self.settings)
             }
         )
-        self.epoch = 0  # which the trainer sets; as it does what Q heads and candidates are drawn
-        self.draws: torch.Generator | None = None  # from, where not from torch's own generator
+        self.mean_weight_size = MeanWeightSize() if self.settings.weight_normalize else None
+        self.epoch = 0
+        # What Q heads and candidates are drawn from, where not from torch's own generator.
+        self.draws: torch.Generator | None = None
         self._logging: list[PolicyRecommender] = []  # in a list: no part of this module's state
 
     def _make_head(self, name: str, network: NetworkSettings) -> nn.Module:
@@ -121,7 +122,8 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             return PropensityHead(items, size, std, self.sparse)
         # A second Q head values what the first one chose.
         double = self.settings.value_estimator in (None, "double_q")
-        return nn.ModuleList(QHead(items, size, std, self.sparse) for _ in range(1 + double))
+        kind = Q_HEADS[self.settings.q_head]
+        return nn.ModuleList(kind(items, size, std, self.sparse) for _ in range(1 + double))
 
     @property
     def logging_policy(self) -> PolicyRecommender | None:
@@ -154,6 +156,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         sparse = (part for part in parts if getattr(part, "sparse", False))
         return own + [table for part in sparse for table in part.parameters(recurse=False)]
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell that what ``losses`` is asked for from here on is of this epoch, counted from 0."""
+        self.epoch = epoch
+        if self.mean_weight_size is not None:
+            self.mean_weight_size.begin_epoch()
+
     def forward(self, item_seq: Tensor) -> Tensor:
         """States after each position: item_seq [B, L], padded on the right, to [B, L, D]."""
         return torch.as_tensor(self.encoder(self.item_embedding(item_seq)))
@@ -182,8 +190,11 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         heads = self._heads()
         candidates = None
         if self.candidates is not None:  # of the whole batch, and the same for every share
-            action = events.action if whole is None else whole.action.to(state.device)
-            candidates = self.candidates.draw(action, self.draws)
+            session = batch.session[:, None].expand_as(counts)[counts]
+            logged = LoggedItems(events.action, session)
+            if whole is not None:
+                logged = LoggedItems(*(column.to(state.device) for column in whole.logged))
+            candidates = self.candidates.draw(logged, session, self.draws)
         learnt = learn(
             events, self.policy_table, self._objective_now(), self.settings, heads,
             self._logging_of(batch), candidates,
@@ -193,11 +204,13 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
                             weight.square().sum()])  # fmt: skip
         count, share = len(reward), 1.0
         if whole is not None:
-            count, sums = len(whole.action), whole.total(sums)
+            count, sums = len(whole.logged.action), whole.total(sums)
             share = len(reward) / count  # of the means below
         drawn, signed, size, square = sums
-        scale = share / (size / drawn).clamp_min(TINY) if self.settings.weight_normalize else share
-        parts = {"policy loss": learnt.policy.loss * scale}
+        policy_loss = learnt.policy.loss * share
+        if self.mean_weight_size is not None and not self.warming_up:
+            policy_loss = policy_loss / self.mean_weight_size(size, drawn)
+        parts = {"policy loss": policy_loss}
         for name, error in learnt.td_errors.items():
             parts[name] = self.settings.td_weight * error.mean() * share
         if learnt.propensity is not None:
@@ -225,7 +238,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         value, propensity = heads.get("value"), heads.get("propensity")
         return Heads(q, cast("ValueHead | None", value), cast("PropensityHead | None", propensity))
 
-    def _logging_of(self, batch: Batch) -> Logging | None:
+    def _logging_of(self, batch: Batch) -> Factors | None:
         """States and table of the logging policy, where the objective reads it."""
         if not self.needs_logging_policy or self.logging_policy is None:
             return None
@@ -246,7 +259,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         )
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all ids [B, n_items]; padding, id 0, gets −∞."""
+        """Factors of all ids [B, n_items]; padding, id 0, gets −∞."""
         scores = self.policy_table.outputs(self._last_state(interaction))
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 

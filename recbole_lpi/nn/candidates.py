@@ -13,7 +13,6 @@ there and not by chance, so it has no correction, and where it was drawn too it 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, Protocol
 
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
-    Logging,
+    Factors,
     PolicyLoss,
     Table,
     Weigh,
@@ -32,17 +31,39 @@ ORDER_SEED = 2020  # of the order in which items lie in strata
 
 
 class Candidates(NamedTuple):
-    """What stands for the catalogue: ``item`` [C], distinct, and ``log_weight`` [C], log c/E[c]."""
+    """What stands for the catalogue.
+
+    Attributes:
+        item: [C], distinct.
+        log_weight: log c/E[c], [C], or [N, C] where it differs from event to event.
+    """
 
     item: Tensor
     log_weight: Tensor
 
 
+class LoggedItems(NamedTuple):
+    """Of the events of a batch, [N] each: the logged item, 0 … A−1, and the session, any int64."""
+
+    action: Tensor
+    session: Tensor
+
+
 class Sampler(Protocol):
     """What draws candidates for a batch of logged items."""
 
-    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
-        """For logged items [N], 0 … A−1; from torch's own generator, unless given another."""
+    def draw(
+        self,
+        batch: LoggedItems,
+        session: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Candidates:
+        """From torch's own generator, unless given another.
+
+        Args:
+            batch: the events whose candidates are drawn together, of every process.
+            session: [M], of the events that the candidates are for; those of ``batch`` if None.
+        """
 
 
 class StratifiedSampler:
@@ -64,18 +85,26 @@ class StratifiedSampler:
         self._log_expected = expected.log()
         self._pieces = round(float(self._reach[-1]))
 
-    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
+    def draw(
+        self,
+        batch: LoggedItems,
+        session: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Candidates:
         """As many draws as the expected numbers add up to, whatever was logged."""
         within = torch.rand(self._pieces, generator=generator, dtype=torch.float64)
         point = torch.arange(self._pieces) + within
         place = torch.searchsorted(self._reach[:-1], point, right=True)
         item, drawn = torch.unique(self._order[place], return_counts=True)
         log_weight = drawn.double().log() - self._log_expected[item]
-        return Candidates(item.to(action.device), log_weight.to(action.device))
+        return Candidates(item.to(batch.action.device), log_weight.to(batch.action.device))
 
 
 class InBatchSampler:
-    """The logged items of the batch itself: to an event, those of the N − 1 others are draws.
+    """The logged items of the batch itself: to an event, those of other sessions are draws.
+
+    Those of its own session are not: they are there because it is, and a session returns to what it
+    has seen, so that they would count for far more than their share.
 
     Args:
         counts: how often each item is logged in the training data, [A].
@@ -84,12 +113,25 @@ class InBatchSampler:
     def __init__(self, counts: Tensor) -> None:
         self._log_share = (counts.double().clamp_min(1) / counts.sum()).log()
 
-    def draw(self, action: Tensor, generator: torch.Generator | None = None) -> Candidates:
-        """Each of ``action`` once, weighted by c / ((N − 1) · share in the training data)."""
-        item, drawn = torch.unique(action, return_counts=True)
-        others = math.log(max(len(action) - 1, 1))
-        log_expected = self._log_share[item.cpu()].to(item.device) + others
-        return Candidates(item, drawn.double().log() - log_expected)
+    def draw(
+        self,
+        batch: LoggedItems,
+        session: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Candidates:
+        """Each of the items once, weighted by c / (n · share in the training data), [M, C].
+
+        n are the events of other sessions and c those among them that are of the item.
+        """
+        item, column = torch.unique(batch.action, return_inverse=True)
+        sessions, row = torch.unique(batch.session, return_inverse=True)
+        own = torch.zeros(len(sessions), len(item), dtype=torch.float64, device=item.device)
+        own.index_put_((row, column), torch.ones_like(row, dtype=own.dtype), accumulate=True)
+        others = own.sum(0) - own
+        log_expected = self._log_share[item.cpu()].to(item.device) + others.sum(1, True).log()
+        log_weight = (others.log() - log_expected).masked_fill(others == 0, float("-inf"))
+        wanted = batch.session if session is None else session
+        return Candidates(item, log_weight.float()[torch.searchsorted(sessions, wanted)])
 
 
 def candidate_pass(
@@ -97,8 +139,8 @@ def candidate_pass(
     action: Tensor,
     policy: Table,
     weigh: Weigh,
-    q: Table | None = None,
-    logging: Logging | None = None,
+    q: Factors | None = None,
+    logging: Factors | None = None,
     *,
     candidates: Candidates,
 ) -> PolicyLoss:
@@ -120,7 +162,7 @@ def candidate_pass(
             mu, log_mu = log_mu.exp(), log_mu[:, 0]
         statistics = CatalogueStatistics(log_pi.detach(), log_mu)
         if q is not None:
-            values = over.outputs(q, state)
+            values = over.outputs(q[1], q[0])
             max_q, best = values.max(-1)
             with torch.autocast(values.device.type, enabled=False):
                 expected = torch.linalg.vecdot(log_policy.exp(), values)

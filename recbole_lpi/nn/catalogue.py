@@ -76,7 +76,7 @@ class CatalogueStatistics(NamedTuple):
     argmax_q: Tensor | None = None
 
 
-Logging = tuple[Tensor, Table]  # states [N, D'] and table of a logging policy
+Factors = tuple[Tensor, Table]  # of a matrix [N, A]: states [N, D'] and a table of A rows
 Weigh = Callable[[slice, CatalogueStatistics], Tensor]
 
 
@@ -99,8 +99,8 @@ def plain_pass(
     action: Tensor,
     policy: Table,
     weigh: Weigh,
-    q: Table | None = None,
-    logging: Logging | None = None,
+    q: Factors | None = None,
+    logging: Factors | None = None,
 ) -> PolicyLoss:
     """Weighted cross-entropy and statistics of π and Q over the catalogue, in the plainest form.
 
@@ -109,14 +109,14 @@ def plain_pass(
         action: logged items, [N], int64 in 0 … A−1.
         policy: logits of π.
         weigh: policy weights of a stretch of events, from their place and their statistics.
-        q: the Q head, if the objective has one.
-        logging: the logging policy, for log μ̂ and E_μ̂[Q].
+        q: states and table of the Q head, if the objective has one.
+        logging: states and table of the logging policy, for log μ̂ and E_μ̂[Q].
     """
     check_shapes(state, action)
     log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
     log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
     with torch.no_grad():
-        values = None if q is None else q.outputs(state)  # [N, A]
+        values = None if q is None else q[1].outputs(q[0])  # [N, A]
         mu = None if logging is None else logging[1].outputs(logging[0])
         statistics = _statistics(log_pi.detach(), action, log_policy.exp(), values, mu)
         weight = weigh(slice(0, len(state)), statistics)
@@ -128,8 +128,8 @@ def catalogue_pass(
     action: Tensor,
     policy: Table,
     weigh: Weigh,
-    q: Table | None = None,
-    logging: Logging | None = None,
+    q: Factors | None = None,
+    logging: Factors | None = None,
     chunk: int | None = None,
     tile: int | None = None,
 ) -> PolicyLoss:
@@ -227,8 +227,8 @@ def _sweep(
 class _WeightedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Table | None,
-        logging: Logging | None, sizes: Tiling, found: list[tuple[Tensor, CatalogueStatistics]],
+        ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Factors | None,
+        logging: Factors | None, sizes: Tiling, found: list[tuple[Tensor, CatalogueStatistics]],
     ) -> Tensor:  # fmt: skip
         count, device = len(state), state.device
         dtype = torch.promote_types(state.dtype, torch.float32)
@@ -236,7 +236,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         with torch.autocast(device.type, enabled=False):
             pi = in_bits(state, Table(weight), lower)
             mu = None if logging is None else in_bits(*logging, lower)
-            values = None if q is None else Product(state.to(lower), *q.to(lower)[:2])
+            values = None if q is None else Product(q[0].to(lower), *q[1].to(lower)[:2])
             logged = pi.gather(action, dtype)[:, None]
             logged_mu = None if mu is None else mu.gather(action, dtype)[:, None]
             exact, learns_state = state.to(dtype), ctx.needs_input_grad[0]

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_lpi.nn.catalogue import LOG2_E, LOG_2, Logging, nats, product_dtype
+from recbole_lpi.nn.catalogue import LOG2_E, LOG_2, Factors, nats, product_dtype
 from recbole_lpi.nn.tiles import Matrix, Outputs, Product, RunningMax, RunningSum
 from recbole_lpi.nn.tiling import LEAST_EVENTS, Tiling, parts, tiling
 
-Scores = Logging | Tensor  # states and table, or logits [N, A]
+Scores = Factors | Tensor  # states and table, or logits [N, A]
 
 
 class RankingStatistics(NamedTuple):

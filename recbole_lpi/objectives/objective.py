@@ -13,7 +13,7 @@ from recbole_lpi.objectives.settings import ObjectiveSettings
 
 # What each kind of learning reads of ObjectiveSettings, beyond what the row itself reads.
 OF_WEIGHT = ("weight_clip", "weight_normalize", "warmup_epochs")
-OF_VALUES = ("gamma", "td_weight", "value_estimator", "negative_samples", "expectile")
+OF_VALUES = ("gamma", "td_weight", "value_estimator", "q_head", "negative_samples", "expectile")
 OF_ADVANTAGE = ("advantage_estimator", "advantage_baseline", "gae_lambda")
 READS = {
     None: (),

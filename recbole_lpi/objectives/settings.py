@@ -9,6 +9,7 @@ VALUE_ESTIMATORS = (
 )  # fmt: skip
 ADVANTAGE_ESTIMATORS = ("analytic", "td_residual", "gae")
 ADVANTAGE_BASELINES = ("policy", "logging", "max", "value", "negatives")
+Q_HEADS = ("bilinear", "table")
 PROPENSITIES = ("head", "checkpoint")
 
 
@@ -25,6 +26,8 @@ class ObjectiveSettings:
         td_weight: λ ≥ 0, the weight of the TD loss (Eq. 10).
         value_estimator: what the TD target takes for the value of the next state, see
             ``objectives.td``. None: ``double_q`` for a Q head, ``sarsa`` for a value head.
+        q_head: the form of Q(x, a): ``bilinear``, in the state and the row by which the policy
+            scores the item; or ``table``, a row of its own for each item (section 4.2).
         advantage_estimator: ``analytic``, A = Q(x, a) − baseline from a Q head (section 4.2);
             ``td_residual``, A = r + γ V(x') − V(x) from a value head; or ``gae``, the sum of
             those residuals to the end of the session, discounted by γ · gae_lambda.
@@ -39,8 +42,8 @@ class ObjectiveSettings:
             no reward (Xin et al. 2022).
         weight_clip: upper bound of the policy weight, of the importance ratio where there is one;
             None: none (the paper states none but for the ratio, 30).
-        weight_normalize: divide the weights of a batch by their mean size, so that β does not
-            also act as a learning rate.
+        weight_normalize: divide the weights by their mean size, over the epoch before, so that β
+            does not also act as a learning rate.
         warmup_epochs: epochs of plain cross-entropy before the weights begin (Xin et al. 2020);
             none of them can be the best.
         propensity: where the importance ratio has μ̂ from: ``head``, learnt on the detached state
@@ -52,6 +55,7 @@ class ObjectiveSettings:
     beta: float = 1.0
     td_weight: float = 1.0
     value_estimator: str | None = None
+    q_head: str = "bilinear"
     advantage_estimator: str = "analytic"
     gae_lambda: float = 0.95
     advantage_baseline: str = "policy"
@@ -76,6 +80,7 @@ class ObjectiveSettings:
         _require(clip is None or clip > 0, "weight_clip", clip, "> 0, or null")
         for name, known in (
             ("value_estimator", VALUE_ESTIMATORS),
+            ("q_head", Q_HEADS),
             ("advantage_estimator", ADVANTAGE_ESTIMATORS),
             ("advantage_baseline", ADVANTAGE_BASELINES),
             ("propensity", PROPENSITIES),

@@ -42,8 +42,8 @@ def q_value(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
 
 
 def advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
-    """w = A(x, a), which may be negative (Xin et al. 2022)."""
-    return capped(estimate_advantage(estimates, settings), settings)
+    """w = max(A(x, a), 0), as the authors' code has it (Xin et al. 2022)."""
+    return capped(estimate_advantage(estimates, settings).clamp(min=0), settings)
 
 
 def exp_of_advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:

@@ -65,7 +65,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         })  # fmt: skip
         mean = {"mean": SCORE[tried], "stderr": 0.1, "count": 4}
         measured = dict.fromkeys(("ndcg@20", *report.TESTED), mean)
-        RunFolder(folder).write_metrics({"best_epoch": 0, "valid": measured, "test": measured})
+        RunFolder(folder).write_metrics(
+            {
+                "best_epoch": 2,
+                "epochs": 4 if tried == 1.0 else 3,
+                "valid": measured,
+                "test": measured,
+            }
+        )
 
     monkeypatch.setattr(runner, "run", run)
     return calls
@@ -137,8 +144,10 @@ def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_p
     work.work()
     text = report.markdown(work, "LPIRL")
     assert text.startswith("# shop\\_1%: every β\n")
-    assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 0 |" in text
-    assert "| LPIRL | beta 1.0 | 0.2000 |" in text
+    assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 3 of 3 |" in text
+    assert "| LPIRL | beta 1.0 | 0.2000 | 0.2000 | 0.2000 | 3 of 4 |" in text
+    line = next(line for line in text.splitlines() if line.startswith("Still improving"))
+    assert "LPIRL (beta 0.5)" in line and "LPIRL (beta 1.0)" not in line
     assert "| LPIRL | 2 |" in text and "| Counted | 1 |" in text
     # Purchases of LPIRL rank 2 and, by seed, 5 or 6; those of LoggingPolicy 3 and 9.
     from math import log2

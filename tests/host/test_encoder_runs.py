@@ -95,10 +95,11 @@ def test_a_run_breaks_off_goes_on_and_is_loaded_again(log, monkeypatch, encoder)
 def test_each_encoder_has_a_logging_policy_of_its_own(log, own):
     from recbole_lpi.data.dataset import PolicyDataset
 
-    data = PolicyDataset(make_config("LPIRL", "shop", (), SMALL)).build()[0]
+    data, valid, _ = PolicyDataset(make_config("LPIRL", "shop", (), SMALL)).build()
 
     def identity(**encoder):
-        return logging_policy.identity(make_config("LPIRL", "shop", (), SMALL | encoder), data)
+        config = make_config("LPIRL", "shop", (), SMALL | encoder)
+        return logging_policy.identity(config, data, valid)
 
     two = {"encoder": "nextitnet", "encoder_args": {"block_num": 1, "kernel_size": 2}}
     swapped = {"encoder": "nextitnet", "encoder_args": {"kernel_size": 2, "block_num": 1}}

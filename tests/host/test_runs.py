@@ -25,6 +25,7 @@ from recbole_lpi.cli import app
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import Estimate, Kinds, evaluate
+from recbole_lpi.host import logging_policy
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.host.trainer import PolicyTrainer
@@ -347,6 +348,55 @@ def test_the_log_of_a_run_is_its_own(log):
     assert "does not read" not in text  # nobody gave a setting
     (mu,) = logging_policies()
     assert "epoch 0 training [time: " in (mu / "log.txt").read_text()
+
+
+def test_with_without_and_whosever_logging_policy_the_same_bits_are_trained(log):
+    """None, one that is named, one that is found and one that has to be trained first."""
+    mu = run("LoggingPolicy", "shop", (), {**SMALL, "run_dir": "runs/mu"})
+    states, given = {}, {"epochs": 2, "hidden_dropout_prob": 0.3}
+    for name, setting in (
+        ("none", "none"), ("named", str(mu.folder.path)), ("trained", "auto"), ("found", "auto"),
+    ):  # fmt: skip
+        train("LPIRL", f"runs/{name}", logging_policy=setting, **given)
+        states[name] = torch.load(f"runs/{name}/resume.pth", weights_only=True)["state_dict"]
+    for name, state in states.items():
+        for key, value in states["none"].items():
+            assert torch.equal(state[key], value), (name, key)
+
+
+def test_a_logging_policy_is_found_by_all_that_makes_it_what_it_is(log):
+    """Who validates, which events count, how it is trained: with another one it is another."""
+
+    def identity(**given):
+        given = {"split_seed": 1, "split_ratio": [None, 12, 12], **given}
+        config = make_config("LoggingPolicy", "shop", (), {**SMALL, **given})
+        trained_on, valid, _ = PolicyDataset(config).build()
+        return logging_policy.identity(config, trained_on, valid)
+
+    as_it_is = identity()
+    assert identity(topk=[7], eval_batch_size=9, metrics=["mrr"]) == as_it_is  # as it is measured
+    others = [
+        {"split_ratio": [None, 6, 18]},  # the same sessions train
+        {"split_seed": 2},
+        {"purchase_events": ["click"], "click_events": ["purchase"]},
+        {"valid_metric": "ndcg@10"},
+        {"learning_rate": 0.01},
+        {"epochs": 7},
+        {"stopping_step": 9},
+        {"train_batch_size": 16},
+        {"seed": 3},
+    ]
+    assert len({as_it_is, *(identity(**given) for given in others)}) == 1 + len(others)
+
+
+def test_a_logging_policy_validated_on_other_sessions_is_used_with_a_warning(log, caplog):
+    given = {"split_ratio": [None, 10, 14], "split_seed": 1}
+    mu = train("LoggingPolicy", "runs/mu", **given)
+    for ratio, warned in (([None, 10, 14], False), ([None, 14, 10], True)):
+        caplog.clear()
+        train("LPIRL", f"runs/{warned}", logging_policy=str(mu.folder.path), split_seed=1,
+              split_ratio=ratio)  # fmt: skip
+        assert ("was validated on other sessions of shop" in caplog.text) == warned
 
 
 def test_of_two_runs_that_start_together_one_trains_the_logging_policy(log, caplog):

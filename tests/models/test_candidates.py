@@ -7,6 +7,7 @@ import torch
 from recbole_lpi.models import MODELS, LoggingPolicy, estimation
 from recbole_lpi.models.candidates import make_sampler
 from recbole_lpi.models.settings import CandidateSettings
+from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
@@ -95,7 +96,7 @@ def test_popularity_is_of_the_training_data_and_leaves_no_item_out():
     sampler = make_sampler(CandidateSettings(**SOME), COUNTS)
     found = torch.zeros(6, dtype=torch.float64)
     for _ in range(8000):
-        item, log_weight = sampler.draw(torch.zeros(1, dtype=torch.int64))
+        item, log_weight = sampler.draw(LoggedItems(*torch.zeros(2, 1, dtype=torch.int64)))
         found[item] += expected[item] * log_weight.exp() / 8000  # how often each was drawn
     torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
 

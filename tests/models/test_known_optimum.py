@@ -10,6 +10,7 @@ import torch
 from recbole_lpi.data.sequences import Batch
 from recbole_lpi.models import LPICB, LPIRL, MODELS
 from recbole_lpi.nn.catalogue import Table, plain_pass
+from recbole_lpi.nn.heads import QValues
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights
 
 from .tiny import Config
@@ -58,9 +59,9 @@ class TabularQ(torch.nn.Module):
         super().__init__()
         self.q = torch.nn.Parameter(torch.zeros(A, A))  # [action, state]
 
-    @property
-    def table(self):
-        return Table(torch.cat([torch.zeros_like(self.q), self.q], 1), torch.zeros_like(self.q[0]))
+    def forward(self, state, rows):
+        table = Table(torch.cat([torch.zeros_like(self.q), self.q], 1))
+        return QValues(torch.zeros_like(state[:, 0]), (state, table))
 
 
 def tabular(model, **settings):

@@ -21,10 +21,10 @@ from recbole_lpi.models import (
 )
 from recbole_lpi.models.estimation import sample_negatives
 from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
-from recbole_lpi.nn.heads import QHead
+from recbole_lpi.nn.heads import BilinearQHead, TableQHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 
-from .tiny import N_ITEMS, batch, gradients, make
+from .tiny import N_ITEMS, batch, gradients, learn_something, make
 
 
 def dot(a, b):
@@ -45,7 +45,7 @@ WEIGHTS = {  # of one event e, whose numbers are attributes; s are the settings
     "SQN": lambda e, s: 1.0,
     "SNQN": lambda e, s: 1.0,
     "SAC": lambda e, s: float(e.q(e.chooser, e.action)),
-    "SA2C": lambda e, s: e.advantage(),
+    "SA2C": lambda e, s: max(e.advantage(), 0.0),
     "LPIRL": lambda e, s: math.exp(e.advantage() / s.beta),
     "IQL": lambda e, s: math.exp(e.advantage() / s.beta),
 }
@@ -76,14 +76,31 @@ class Event:
             self.next = Event(model, b, state, row, position + 1, pair, negatives, mu)
 
     def q(self, head, item):
-        return dot(self.x, head.weight[item - 1]) + head.bias[item - 1]
+        """V(x) + (M s + u) · eₐ / D, eₐ not moved; or V(x) + s · wₐ / D + bₐ."""
+        size = len(self.x)
+        if self.s.q_head == "table":
+            own = dot(self.x, head.weight[item - 1]) / size + head.bias[item - 1]
+        else:
+            row = self.model.item_embedding.weight[item].detach()
+            m, u = head.form.weight, head.form.bias
+            own = dot([dot(m[i], self.x) + u[i] for i in range(size)], row) / size
+        return self.value(head.value) + own
+
+    def value(self, head):
+        """Of a two-layer network of GELUs."""
+        inner, _, outer = head.net
+        hidden = [dot(w, self.x) + b for w, b in zip(inner.weight, inner.bias, strict=True)]
+        return (
+            dot(outer.weight[0], [h * (1 + torch.erf(h / math.sqrt(2))) / 2 for h in hidden])
+            + (outer.bias[0])
+        )
 
     def expected_q(self, logits):
         share = torch.stack(logits).softmax(0)
         return float(sum(p * self.q(self.chooser, i + 1) for i, p in enumerate(share)))
 
     def v(self):
-        return self.model.heads["value"](self.x)
+        return self.value(self.model.heads["value"])
 
     def propensity(self):
         x, head = self.x.detach(), self.model.heads["propensity"]
@@ -193,6 +210,9 @@ VARIANTS = [
     *(("LPIRL", {"advantage_estimator": a, "value_estimator": v})
       for a in ("td_residual", "gae") for v in (None, "sarsa", "monte_carlo")),
     ("LPIRL", ANALYTIC | {"value_estimator": "q_learning"}),
+    *((name, {"q_head": "table"}) for name in ("SQN", "SAC", "SNQN", "SA2C", "IQL")),
+    *(("LPIRL", ANALYTIC | {"q_head": "table", "advantage_baseline": b})
+      for b in ("policy", "logging", "max", "value")),
     ("LPIRL", {"weight_clip": 1.1, "weight_normalize": False}),
     ("LPICB", ANALYTIC),
     ("IQL", {"expectile": 0.2}),
@@ -247,7 +267,8 @@ def learn_on_logits(name, logits, **changes):
     s = replace(ObjectiveSettings(**known), **changes)
     objective, (n, a) = OBJECTIVES[name], logits.shape
     torch.manual_seed(5)
-    q = [QHead(a, a, 1.0).double() for _ in range(2)]
+    q = [BilinearQHead(a, a).double() for _ in range(2)]
+    learn_something(q)
     value = estimation.ValueHead(a).double()
     mu = estimation.PropensityHead(a, a, 1.0).double()
     needed = objective.heads(s)
@@ -293,17 +314,25 @@ def undetached(function):
 
 
 @pytest.mark.parametrize(
-    ("where", "name"),
-    [("bootstrap_target", name) for name in ("SQN", "LPIRL", "IQL")]
-    + [("_td_errors", "SNQN"), ("_td_errors", "IQL"), ("_propensity", "IPS")],
+    ("where", "name", "settings"),
+    [
+        ("bootstrap_target", "SQN", {"value_estimator": "expected_sarsa"}),
+        ("bootstrap_target", "LPIRL", {}),
+        ("bootstrap_target", "IQL", {}),
+        ("_td_errors", "SNQN", {"value_estimator": "expected_sarsa"}),
+        ("_td_errors", "IQL", {}),
+        ("_propensity", "IPS", {}),
+    ],
 )
-def test_a_gradient_through_targets_or_into_the_encoder_is_found(where, name, monkeypatch):
+def test_a_gradient_through_targets_or_into_the_encoder_is_found(
+    where, name, settings, monkeypatch
+):
     fault = undetached(getattr(estimation, where))
     monkeypatch.setattr(estimation, where, fault)
     if where == "bootstrap_target":  # what it is given was cut once more, further out
         monkeypatch.setattr(estimation, "_td_errors", undetached(estimation._td_errors))
     with pytest.raises(AssertionError):
-        check_against_loops(name, {}, 0)
+        check_against_loops(name, settings, 0)
 
 
 @pytest.mark.parametrize("name", ["IPS", "TopKIPS"])
@@ -340,7 +369,9 @@ def test_negatives_are_any_items_but_the_logged_one():
 def test_warm_up_is_plain_cross_entropy_for_so_many_epochs():
     policy, b = make(SAC, warmup_epochs=2), batch()
     weights = []
-    for policy.epoch in range(4):
+    for epoch in range(4):
+        policy.begin_epoch(epoch)
+        torch.manual_seed(0)  # of two Q heads the same weighs
         weights.append(float(policy.losses(b).diagnostics["effective fraction"]))
     assert weights[:2] == [1, 1] and weights[2] == weights[3] < 1
 
@@ -382,6 +413,13 @@ def test_settings_that_make_no_sense_are_refused_with_the_reason(name, settings,
     assert re.search(reason, str(refused.value))
 
 
+@pytest.mark.parametrize("name", ["SQN", "SNQN", "SAC", "SA2C"])
+def test_the_td_loss_is_shipped_with_the_weight_of_the_authors_code(name):
+    """Theirs is cross-entropy + ½ · TD², and ours has no ½."""
+    assert read_file(properties_folder() / f"{name}.yaml")["td_weight"] == 0.5
+    assert read_file(properties_folder() / f"{name}.yaml")["gamma"] == 0.5
+
+
 def test_a_value_head_subtracts_itself_and_may_say_so():
     check_against_loops("LPIRL", {"advantage_baseline": "value"}, 0)
 
@@ -391,7 +429,7 @@ def test_both_heads_take_both_roles():
     for seed in range(8):
         torch.manual_seed(seed)
         trained |= gradients(policy, sum(policy.losses(batch()).parts.values())).keys()
-    assert {"heads.q.0.weight", "heads.q.1.weight"} <= trained
+    assert {"heads.q.0.form.weight", "heads.q.1.form.weight"} <= trained
 
 
 def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
@@ -403,9 +441,10 @@ def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
 
 def test_encoder_and_heads_can_be_ones_own():
     """An encoder that sees the last item alone, and one Q head that knows its values."""
-    head = QHead(N_ITEMS - 1, 4)
+    head = TableQHead(N_ITEMS - 1, 4)
     with torch.no_grad():
         head.weight.zero_()
+        head.value.net[2].weight.zero_()  # of a constant, no advantage knows
         head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
     policy = make(LPIRL, torch.nn.Identity(), {"q": torch.nn.ModuleList([head])}, beta=1.0,
                   weight_normalize=False, **ANALYTIC, advantage_baseline="max")  # fmt: skip
@@ -427,7 +466,8 @@ def test_a_baseline_under_the_logging_policy_needs_one():
 
 def test_beta_to_infinity_is_maximum_likelihood():
     policy, ml = make(LPIRL, beta=1e12), make(LoggingPolicy)
-    ml.load_state_dict({k: v for k, v in policy.state_dict().items() if not k.startswith("heads")})
+    shared = ml.state_dict().keys()
+    ml.load_state_dict({k: v for k, v in policy.state_dict().items() if k in shared})
     a = gradients(policy, policy.losses(batch()).parts["policy loss"])
     b = gradients(ml, ml.losses(batch()).parts["policy loss"])
     for name, grad in b.items():

@@ -6,6 +6,7 @@ import torch
 from recbole_lpi.data.sequences import Batch
 from recbole_lpi.models import MODELS, estimation
 from recbole_lpi.models.policy import Whole
+from recbole_lpi.nn.candidates import LoggedItems
 
 from .tiny import batch, gradients, make
 
@@ -44,9 +45,10 @@ def losses_of_shares(policy, whole, cut):
     def added(own):
         return torch.stack(sums).sum(0)
 
-    action = whole.action[whole.counts] - 1
+    session = whole.session[:, None].expand_as(whole.counts)[whole.counts]
+    logged = LoggedItems(whole.action[whole.counts] - 1, session)
     for total in (heard, added):  # twice, since nobody waits for another here
-        losses = [drawn(policy, share_of(whole, rows), Whole(action, total)) for rows in cut]
+        losses = [drawn(policy, share_of(whole, rows), Whole(logged, total)) for rows in cut]
     for found in losses:
         assert found.diagnostics == losses[0].diagnostics
     return losses, gradients(policy, sum(sum(found.parts.values()) for found in losses))
@@ -61,7 +63,7 @@ def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
         estimation, "sample_negatives",
         lambda action, n_items, number: (action[:, None] + torch.arange(1, number + 1)) % n_items,
     )  # fmt: skip
-    policy = make(model, **settings)
+    policy = make(model, **settings).eval()  # what is asked twice is counted by neither
     whole = batch(policy.settings.gamma)
     weight = torch.tensor([[1, 2, 0.5, 1], [0, 3, 1, 1], [0.2, 1, 1.5, 1]], dtype=torch.float64)
     whole = whole._replace(sample_weight=weight)

@@ -6,6 +6,7 @@ import torch
 from recbole_lpi.data.sequences import Batch
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.values import read_file
+from recbole_lpi.nn.heads import BilinearQHead
 
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
 
@@ -35,7 +36,18 @@ def make(model, *parts, **settings):
     own = read_file(properties_folder() / f"{model.__name__}.yaml") or {}
     config = Config({**own, **defaults, **settings})
     torch.manual_seed(3)
-    return model(config, Catalogue(), *parts).double()
+    policy = model(config, Catalogue(), *parts)
+    if "q" in policy.heads:
+        learn_something(policy.heads["q"])
+    return policy.double()
+
+
+def learn_something(q_heads):
+    """Give bilinear heads, which begin at 0, advantages."""
+    for head in q_heads:
+        if isinstance(head, BilinearQHead):
+            torch.nn.init.normal_(head.form.weight)
+            torch.nn.init.normal_(head.form.bias)
 
 
 REWARDS = [[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.5, 0.2, 0]]

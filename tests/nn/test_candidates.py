@@ -9,6 +9,7 @@ import torch
 from recbole_lpi.nn.candidates import (
     Candidates,
     InBatchSampler,
+    LoggedItems,
     StratifiedSampler,
     candidate_pass,
 )
@@ -20,9 +21,17 @@ A, D, N, DRAWS = 40, 5, 6, 1000
 def random_case(seed=0):
     torch.manual_seed(seed)
     r = lambda *shape: torch.randn(*shape, dtype=torch.float64)  # noqa: E731
-    q, logging = Table(r(A, D), r(A)), (r(N, D), Table(r(A, D)))
+    table, logging = Table(r(A, D), r(A)), (r(N, D), Table(r(A, D)))
     state, policy = r(N, D).requires_grad_(), Table(r(A, D).requires_grad_())
-    return state, torch.randint(A, (N,)), policy, q, logging
+    return state, torch.randint(A, (N,)), policy, (r(N, D), table), logging
+
+
+def apart(action):
+    """Logged items, each of a session of its own."""
+    return LoggedItems(action, torch.arange(len(action)))
+
+
+ONE = apart(torch.zeros(1, dtype=torch.int64))
 
 
 def by_everything(part, seen):
@@ -45,7 +54,7 @@ def every_item():
 
 def test_with_every_item_it_is_the_full_softmax():
     state, action, policy, q, logging = random_case()
-    candidates = every_item().draw(action)
+    candidates = every_item().draw(apart(action))
     assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
     got = candidate_pass(state, action, policy, by_everything, q, logging, candidates=candidates)
     full = plain_pass(state, action, policy, by_everything, q, logging)
@@ -79,7 +88,7 @@ def test_every_number_is_what_plain_loops_over_the_candidates_give():
             size = [w * math.exp(float(s @ table.weight[j].detach())) for j, w in chosen]
             return [x / sum(size) for x in size]
 
-        values = [float(state[n] @ q.weight[j] + q.bias[j]) for j, _ in chosen]
+        values = [float(q[0][n] @ q[1].weight[j] + q[1].bias[j]) for j, _ in chosen]
         p, mu = shares(state[n], policy), shares(state_mu[n], table_mu)
         assert got.log_pi[n].item() == pytest.approx(math.log(p[0]))
         assert got.log_mu[n].item() == pytest.approx(math.log(mu[0]))
@@ -118,7 +127,7 @@ def test_items_are_drawn_as_often_as_expected():
     sampler, draws = StratifiedSampler(expected), 20000
     counts = torch.zeros(draws, A)
     for row in counts:
-        item, log_weight = sampler.draw(torch.zeros(1, dtype=torch.int64))
+        item, log_weight = sampler.draw(ONE)
         row[item] = (log_weight + expected[item].log()).exp().round().float()
         assert len(item.unique()) == len(item)
     assert (counts.sum(1) == 21).all()
@@ -140,7 +149,7 @@ def test_the_corrected_sum_is_unbiased_and_the_uncorrected_is_not():
     )  # it knows what is likely
     sampler, sums = StratifiedSampler(popularity(8)), []
     for _ in range(DRAWS):
-        item, log_weight = sampler.draw(torch.zeros(1, dtype=torch.int64))
+        item, log_weight = sampler.draw(ONE)
         each = logits[item].exp()
         sums.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
     sums = torch.tensor(sums)
@@ -148,20 +157,49 @@ def test_the_corrected_sum_is_unbiased_and_the_uncorrected_is_not():
     assert far[0] < 4 and far[1] > 10
 
 
-def test_in_batch_the_others_are_draws_from_the_training_data():
-    """Σ over all items but the logged one, from the items that N − 1 others were logged with."""
-    torch.manual_seed(0)
-    counts = torch.arange(1, 9)
-    logits = torch.randn(8, dtype=torch.float64)
+def in_batch_sums(counts, logits, own, seed=0):
+    """Estimates of Σ exp(logit) over all items but the logged one, for the first event of ``own``.
+
+    Its session comes with eleven events of others, drawn from the training data.
+    """
+    torch.manual_seed(seed)
     sampler, sums = InBatchSampler(counts), []
-    logged = 5
     for _ in range(DRAWS):
         others = torch.multinomial(counts.double(), 11, replacement=True)
-        item, log_weight = sampler.draw(torch.cat([torch.tensor([logged]), others]))
-        sums.append((torch.exp(logits[item] + log_weight) * (item != logged)).sum())
-    sums = torch.stack(sums)
-    exact = logits.exp().sum() - logits[logged].exp()
-    assert abs(sums.mean() - exact) < 4 * sums.std() / math.sqrt(len(sums))
+        session = torch.tensor([7] * len(own) + [3, 3, 9, 9, 9, 1, 2, 2, 4, 5, 8])
+        batch = LoggedItems(torch.cat([torch.tensor(own), others]), session)
+        item, log_weight = sampler.draw(batch, torch.tensor([7, 9]))
+        assert log_weight.shape == (2, len(item))
+        sums.append((torch.exp(logits[item] + log_weight[0]) * (item != own[0])).sum())
+    return torch.stack(sums)
+
+
+def test_in_batch_the_events_of_other_sessions_are_draws_from_the_training_data():
+    """Whatever the event's own session returned to: a rare item here, four times."""
+    counts = torch.arange(1, 9)
+    torch.manual_seed(0)
+    logits = torch.randn(8, dtype=torch.float64)
+    for own in ([5], [5, 0, 0, 0, 0]):
+        sums = in_batch_sums(counts, logits, own)
+        exact = logits.exp().sum() - logits[5].exp()
+        assert abs(sums.mean() - exact) < 4 * sums.std() / math.sqrt(len(sums))
+
+
+def test_in_batch_weights_are_what_loops_over_the_events_count():
+    counts = torch.tensor([4, 3, 2, 1])
+    batch = LoggedItems(torch.tensor([0, 1, 1, 3, 0]), torch.tensor([5, 5, 2, 2, 8]))
+    item, log_weight = InBatchSampler(counts).draw(batch)
+    assert item.tolist() == [0, 1, 3]
+    for row, session in zip(log_weight.double().exp(), batch.session.tolist(), strict=True):
+        others = [int(a) for a, s in zip(*batch, strict=True) if s != session]
+        for weight, j in zip(row.tolist(), item.tolist(), strict=True):
+            expected = others.count(j) / (len(others) * float(counts[j]) / 10)
+            assert weight == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_session_alone_in_its_batch_has_no_candidates():
+    batch = LoggedItems(torch.tensor([0, 1]), torch.tensor([5, 5]))
+    assert InBatchSampler(torch.ones(3)).draw(batch).log_weight.eq(-math.inf).all()
 
 
 @pytest.mark.parametrize("expected", [popularity, lambda n: torch.full((A,), n / A).double()])
@@ -169,12 +207,12 @@ def test_the_bias_of_the_gradient_shrinks_with_the_number_of_candidates(expected
     """To less than half with four times as many."""
     state, action, policy, q, logging = random_case(4)
     state = (0.5 * state).detach().requires_grad_()
-    case = state, action, policy, by_everything, q, logging
+    case = state, action, policy, by_everything, (state.detach(), q[1]), logging
     full, away = gradient(plain_pass(*case), state, policy), []
     for number in (3, 12):
         sampler, mean = StratifiedSampler(expected(number)), torch.zeros_like(full)
         for _ in range(DRAWS):
-            result = candidate_pass(*case, candidates=sampler.draw(action))
+            result = candidate_pass(*case, candidates=sampler.draw(apart(action)))
             mean += gradient(result, state, policy) / DRAWS
         away.append(float((mean - full).norm() / full.norm()))
     assert away[1] < away[0] / 2
@@ -183,9 +221,9 @@ def test_the_bias_of_the_gradient_shrinks_with_the_number_of_candidates(expected
 def test_draws_differ_from_step_to_step_and_repeat_with_the_seed():
     sampler, action = StratifiedSampler(popularity(8)), torch.zeros(1, dtype=torch.int64)
     torch.manual_seed(1)
-    first, second = (tuple(sampler.draw(action).item.tolist()) for _ in range(2))
+    first, second = (tuple(sampler.draw(apart(action)).item.tolist()) for _ in range(2))
     torch.manual_seed(1)
-    again = tuple(StratifiedSampler(popularity(8)).draw(action).item.tolist())
+    again = tuple(StratifiedSampler(popularity(8)).draw(apart(action)).item.tolist())
     assert first == again != second
     assert len(Counter(first)) == len(first)
 
@@ -193,4 +231,5 @@ def test_draws_differ_from_step_to_step_and_repeat_with_the_seed():
 def test_shapes_are_checked():
     state, action, policy, *_ = random_case()
     with pytest.raises(ValueError, match="action"):
-        candidate_pass(state, action[:2], policy, by_one, candidates=every_item().draw(action))
+        every = every_item().draw(apart(action))
+        candidate_pass(state, action[:2], policy, by_one, candidates=every)

@@ -16,7 +16,8 @@ def random_tables(n=5, d=3, a=7):
     g = torch.Generator().manual_seed(1)
     r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
     action = torch.randint(a, (n,), generator=g)
-    return r(n, d), action, Table(r(a, d)), Table(r(a, d), r(a)), (r(n, d), Table(r(a, d)))
+    q = r(n, d + 1), Table(r(a, d + 1), r(a))  # of a width of its own
+    return r(n, d), action, Table(r(a, d)), q, (r(n, d), Table(r(a, d)))
 
 
 def loop_softmax(logits):
@@ -33,9 +34,9 @@ def one(part, statistics):
     return torch.ones_like(statistics.log_pi)
 
 
-def lpi(q, action, state):
+def lpi(q, action):
     """Weight exp(Q(x, a) − E_π[Q]), which only the pass itself can tell."""
-    logged = q.gather(state, action).detach()
+    logged = q[1].gather(q[0], action).detach()
     return lambda part, statistics: (logged[part] - statistics.expected_q).exp()
 
 
@@ -49,7 +50,8 @@ def test_statistics_equal_plain_loops():
         for i in range(len(state)):
             pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
             mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
-            values = [float(state[i] @ w + b) for w, b in zip(q.weight, q.bias, strict=True)]
+            rows = zip(q[1].weight, q[1].bias, strict=True)
+            values = [float(q[0][i] @ w + b) for w, b in rows]
             assert math.isclose(got.log_pi[i], math.log(pi[action[i]]), abs_tol=1e-12)
             assert math.isclose(
                 got.expected_q[i], sum(p * v for p, v in zip(pi, values, strict=True))
@@ -78,7 +80,7 @@ def test_the_pass_in_chunks_is_the_plain_pass(chunk, tile, tied):
         else:
             leaf = state.requires_grad_()
             policy.weight.requires_grad_()
-        arguments = state, action, policy, lpi(q, action, state), q, logging
+        arguments = state, action, policy, lpi(q, action), q, logging
         found = (
             plain_pass(*arguments)
             if name == "plain"
@@ -94,9 +96,9 @@ def test_gradient_by_the_logits_is_w_times_pi_minus_onehot():
     state, action, policy, q, _ = random_tables()
     # States that are unit vectors make the table's gradient the logits' gradient, transposed.
     state = torch.eye(3, dtype=torch.float64)
-    action = action[:3]
+    action, q = action[:3], (q[0][:3], q[1])
     policy.weight.requires_grad_()
-    found = catalogue_pass(state, action, policy, lpi(q, action, state), q)
+    found = catalogue_pass(state, action, policy, lpi(q, action), q)
     found.loss.backward()
     pi = policy.weight.detach().T.softmax(-1)
     onehot = torch.nn.functional.one_hot(action, 7)
@@ -105,12 +107,12 @@ def test_gradient_by_the_logits_is_w_times_pi_minus_onehot():
 
 def test_the_weight_and_the_statistics_carry_no_gradient():
     state, action, policy, q, logging = random_tables()
-    state.requires_grad_(), q.weight.requires_grad_(), policy.weight.requires_grad_()
-    found = catalogue_pass(state, action, policy, lpi(q, action, state), q, logging)
+    state.requires_grad_(), q[1].weight.requires_grad_(), policy.weight.requires_grad_()
+    found = catalogue_pass(state, action, policy, lpi(q, action), q, logging)
     assert found.loss.requires_grad and not found.weight.requires_grad
     assert not any(value.requires_grad for value in found.statistics)
     found.loss.backward()
-    assert q.weight.grad is None
+    assert q[1].weight.grad is None
 
 
 def test_a_policy_bias_is_refused_rather_than_left_without_gradient():
@@ -133,7 +135,7 @@ def test_means_of_q_stay_in_full_precision_under_autocast():
     f = lambda t: t.float()  # noqa: E731
     tables = [
         Table(f(policy.weight)),
-        Table(f(q.weight), f(q.bias)),
+        (f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
         (f(logging[0]), Table(f(logging[1].weight))),
     ]
     exact = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
@@ -154,7 +156,7 @@ def test_gradients_under_autocast_are_those_of_full_precision_as_far_as_it_goes(
         s, w = f(state).requires_grad_(), f(policy.weight).requires_grad_()
         with torch.autocast("cpu", dtype=dtype, enabled=enabled):
             found = catalogue_pass(
-                s, action, Table(w), one, Table(f(q.weight), f(q.bias)),
+                s, action, Table(w), one, (f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
                 (f(logging[0]), Table(f(logging[1].weight))), chunk=7, tile=90,
             )  # fmt: skip
         found.loss.backward()
@@ -186,11 +188,11 @@ def test_a_state_that_learns_nothing_costs_no_gradient():
 
 def test_the_first_of_equal_maxima_is_the_argmax_and_nan_is_not_passed_over():
     state, action = torch.ones(2, 1), torch.tensor([0, 1])
-    q = Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None])
+    q = state, Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None])
     for tile in (1, 2, 5):
         found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=tile)
         assert found.statistics.argmax_q.tolist() == [1, 1]
         assert found.statistics.max_q.tolist() == [3, 3]
-    q.weight[4] = math.nan
+    q[1].weight[4] = math.nan
     found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=2)
     assert found.statistics.max_q.isnan().all()

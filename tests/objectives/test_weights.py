@@ -43,19 +43,20 @@ def test_with_two_rewards_reward_weighting_is_lpi_at_one_temperature():
 def test_weights_by_q_and_by_advantage():
     e = estimates(q=[0.7, 0.1], v=[0.4, 0.3])
     close(weights.q_value(e, S), 0.7, 0.1)
-    close(weights.advantage(e, S), 0.3, -0.2)
+    close(weights.estimate_advantage(e, S), 0.3, -0.2)
+    close(weights.advantage(e, S), 0.3, 0.0)
     close(weights.exp_of_advantage(e, S), math.exp(0.3 / 0.5), math.exp(-0.2 / 0.5))
 
 
 def test_td_residual_does_not_read_beyond_the_end():
     e = estimates(v=[0.4, 0.3], v_tp1=[0.6, math.nan])
     residual = replace(S, advantage_estimator="td_residual")
-    close(weights.advantage(e, residual), 1.0 + 0.5 * 0.6 - 0.4, 0.2 - 0.3)
+    close(weights.estimate_advantage(e, residual), 1.0 + 0.5 * 0.6 - 0.4, 0.2 - 0.3)
 
 
 def test_generalised_advantage_is_taken_as_it_is():
     gae = replace(S, advantage_estimator="gae")
-    close(weights.advantage(estimates(gae=[0.9, -0.1]), gae), 0.9, -0.1)
+    close(weights.estimate_advantage(estimates(gae=[0.9, -0.1]), gae), 0.9, -0.1)
 
 
 def test_importance_ratios_are_clipped_before_they_meet_the_reward():
