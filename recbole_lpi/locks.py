@@ -26,18 +26,21 @@ class Busy(SettingError):
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it.
-
-    What killed processes left beside it is removed: locks, and the ``.NAME.part`` they wrote.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob("*" + BESIDE):
-        with suppress(Busy, OSError), _held(left, None):
-            name = left.name.removesuffix(BESIDE)
-            shutil.rmtree(left.with_name(f".{name}.part"), ignore_errors=True)
+    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it."""
     file = path.with_name(path.name + BESIDE)
     with _held(file, f"{what}: waiting for the run that makes {path}"):
         yield
+
+
+def remove_left(root: Path) -> None:
+    """Remove what killed processes left in a folder of ours: locks, and what they held them for.
+
+    That is the folder ``.NAME.part``, of which they would have made NAME.
+    """
+    for lock in root.glob("*" + BESIDE):
+        with suppress(Busy, OSError), _held(lock, None):
+            name = lock.name.removesuffix(BESIDE)
+            shutil.rmtree(lock.with_name(f".{name}.part"), ignore_errors=True)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ import pandas as pd
 
 from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.files import write_json
-from recbole_lpi.locks import alone
+from recbole_lpi.locks import alone, remove_left
 
 FORMAT, VERSION = "recbole_lpi sessions", 1
 ABOUT = "about.json"
@@ -108,6 +108,7 @@ def found_or_made(
     with ExitStack() as stack:
         try:
             stack.enter_context(alone(folder, "sessions"))
+            remove_left(root)
         except OSError as error:
             _warn(f"{root} cannot be written to ({error}): the sessions are not kept")
             return make()

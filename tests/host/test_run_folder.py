@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -295,3 +296,24 @@ def files_and_bits() -> dict[str, object]:
         else:
             found[name] = None
     return found
+
+
+# ------------------------------------------------------------------ what is told
+
+
+def test_an_epoch_is_a_line_on_the_screen_and_every_metric_of_it_in_the_file(log, caplog):
+    with caplog.at_level(logging.INFO):
+        run("LPIRL", "shop", (), {**SMALL, "run_dir": "runs/a"})
+    told = [record.getMessage() for record in caplog.records]
+    own = [line for line in told if line.startswith("epoch ")]
+    labelled = [line for line in told if line.startswith("logging policy: epoch ")]
+    (mu,) = Path("runs/logging_policy").iterdir()
+    epochs = RunFolder(mu).read_metrics()["epochs"]
+    assert (len(own), len(labelled)) == (4, 2 * epochs)
+    assert all("\n" not in line for line in told)
+    line = next(line for line in own if line.startswith("epoch 1 evaluating"))
+    assert "reward_weighted_ndcg@20: " in line and "purchase_ndcg@10: " in line
+    assert "purchase_hit@3" not in line and "best epoch: " in line
+    text = RunFolder("runs/a").log.read_text()
+    assert text.count("purchase_hit@3: ") == 2 and "logging policy: epoch" not in text
+    assert RunFolder(mu).log.read_text().count("purchase_hit@3: ") == epochs
