@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -299,6 +300,17 @@ def files_and_bits() -> dict[str, object]:
 
 
 # ------------------------------------------------------------------ what is told
+
+
+def test_metrics_that_are_no_numbers_do_not_lose_a_run_at_its_end(tmp_path, caplog):
+    folder, inf = RunFolder(tmp_path), float("inf")
+    estimate = {"mean": inf, "stderr": float("nan"), "count": np.int64(3)}
+    report = {"edges": [0.0, inf], "rmse": np.float32("nan"), "pair": (1, -inf)}
+    folder.write_metrics({"test": {"average_reward@1": estimate}, "imputation": report})
+    found = folder.read_metrics()
+    assert found["test"]["average_reward@1"] == {"mean": None, "stderr": None, "count": 3}
+    assert found["imputation"] == {"edges": [0.0, None], "rmse": None, "pair": [1, None]}
+    assert "not finite, and null in metrics.json: average_reward@1 (test)" in caplog.text
 
 
 def test_an_epoch_is_a_line_on_the_screen_and_every_metric_of_it_in_the_file(log, caplog):
