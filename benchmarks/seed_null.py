@@ -63,7 +63,7 @@ def train(folder: Path, number: int, model: str, dataset: str, given: Mapping[st
 
 def scores_of(folder: Path, metrics: Sequence[str]) -> dict[str, list[SessionScore]]:
     """By metric, of every finished run in ``folder``; SettingError unless they are one policy."""
-    paths = [one.path for one in map(RunFolder, sorted(folder.iterdir())) if one.finished]
+    paths = [one.path for one in map(RunFolder, sorted(folder.glob("*"))) if one.finished]
     measured = []
     for one in load_comparable(paths):
         table = read_events(one.folder.events)

@@ -88,13 +88,13 @@ class PolicyScore:
 
     @property
     def of_seeds(self) -> Estimated:
-        """Variance of the mean as other seeds would move it on the same sessions: s² / K."""
+        """Variance of the mean as other seeds would move it on the same sessions: s² / K, K ≥ 2."""
         k = len(self.means)
         return Estimated(float(self.means.var(ddof=1)) / k, k - 1)
 
     @property
     def of_sessions_by_seed(self) -> Estimated:
-        """The part of that which differs from session to session: Σ r² · S/(S−1) / (K (K−1)).
+        """The part of that which differs from session to session: S/(S−1) · Σ r² / (K (K−1)).
 
         r = pull of a session in a run, less its mean over the runs.
         """

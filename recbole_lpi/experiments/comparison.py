@@ -103,8 +103,8 @@ class Comparison:
     logging_policies: dict[str, tuple[str, ...]]
 
     @property
-    def draws(self) -> str:
-        """What errors and tests are over."""
+    def over(self) -> str:
+        """What errors and tests take for draws, in words."""
         several = any(len(policy.seeds) > 1 for policy in self.policies)
         return "sessions and seeds" if several else "sessions"
 

@@ -78,7 +78,7 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(
-            f"{comparison.dataset}, test part; bars: a standard error over {comparison.draws}"
+            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
         )
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False, ncols=columns)

@@ -103,7 +103,7 @@ def curve(comparison: Comparison) -> Figure:
             axes.grid(alpha=0.3)
         axes.set_xlabel("β")
         figure.axes[0].set_title(
-            f"{comparison.dataset}, test part; bars: a standard error over {comparison.draws}"
+            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
         )
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(),

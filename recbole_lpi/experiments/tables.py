@@ -40,11 +40,11 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
         called = "" if set(events) <= {kind} else f" ({' or '.join(events)})"
         numbers.append(f"{sum(events.values()):,} {kind}s{called}")
     lines = [f"{comparison.dataset}, test part: {' and '.join(numbers)}."]
-    lines.append(f"± is one standard error over {comparison.draws}.")
+    lines.append(f"± is one standard error over {comparison.over}.")
     if any(cell.best for policy in comparison.policies for cell in policy.cells.values()):
         lines.append(
             "Bold: the best. It differs from every other policy at * p < .05, ** p < .01, *** p < "
-            f".001 (paired t-tests over {comparison.draws}, the largest p)."
+            f".001 (paired t-tests over {comparison.over}, the largest p)."
         )
     lines += one_seed_line([policy.label for policy in comparison.policies if policy.of_one_seed])
     if SMALLER_IS_BETTER.intersection(metrics) and comparison.logging_policies:

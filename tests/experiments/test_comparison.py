@@ -110,7 +110,7 @@ def test_a_policy_of_one_seed_is_told_from_one_that_draws_nothing(made):
     made("e", [1, 1], model="SAC", seed=2)
     found = compare(["a", "b", "c", "d", "e"], HITS, drawless=[Path("c")])
     assert [p.label for p in found.policies if p.of_one_seed] == ["LPIRL"]
-    assert found.draws == "sessions and seeds" and compare(["a", "b"], HITS).draws == "sessions"
+    assert found.over == "sessions and seeds" and compare(["a", "b"], HITS).over == "sessions"
 
 
 def test_a_tie_has_two_best_and_no_star(made):
