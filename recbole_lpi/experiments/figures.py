@@ -77,7 +77,9 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
             lines.append([_Note(b, colour, *at) for b, at in zip(betas, cells, strict=True)])
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
-        axes.set_title(f"{comparison.dataset}, test part; bars: one standard error over sessions")
+        axes.set_title(
+            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
+        )
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False, ncols=columns)
         figure.draw_without_rendering()  # where things are is known from here on

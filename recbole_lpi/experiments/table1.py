@@ -102,7 +102,9 @@ def curve(comparison: Comparison) -> Figure:
             axes.set_ylabel(" ".join(tables.heading(metric)).removeprefix("reward "))
             axes.grid(alpha=0.3)
         axes.set_xlabel("β")
-        figure.axes[0].set_title(f"{comparison.dataset}, test part; one standard error over users")
+        figure.axes[0].set_title(
+            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
+        )
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(),
             loc="outside lower center", frameon=False, ncols=3,
