@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dataset_prep.atomic import Summary
+from dataset_prep.once import Once
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError
 
@@ -42,7 +43,7 @@ MinItemInteractionsOption = Annotated[
 def run(main: Callable[..., None]) -> None:
     """Run ``main`` as a script. Its help is plain text: a table cuts long options short."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(main)
+    app.command(cls=Once)(main)
     app()
 
 

@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from dataset_prep.once import Once
 from recbole_lpi.host.distributed import LostProcess, first_here
 from recbole_lpi.host.values import parse
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 prepare = typer.Typer(no_args_is_help=True, help="Convert a raw log to RecBole's atomic files.")
@@ -28,7 +30,7 @@ def describe() -> None:
     """Local policy improvement for recommender systems, as a RecBole plug-in."""
 
 
-@app.command(context_settings=EXTRA)
+@app.command(context_settings=EXTRA, cls=Once)
 def run(
     context: typer.Context,
     model: Annotated[
@@ -36,8 +38,9 @@ def run(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set: its folder's name")] = None,
     config_files: Annotated[
-        str, typer.Option("--config_files", "--config-files", help='YAML files: "a.yaml b.yaml"')
-    ] = "",
+        list[str] | None,
+        typer.Option("--config_files", "--config-files", help='YAML files: "a.yaml b.yaml"'),
+    ] = None,
     run_dir: Annotated[
         str | None, typer.Option("--run_dir", "--run-dir", help="Folder to keep the run in")
     ] = None,
@@ -61,13 +64,14 @@ def run(
         from recbole_lpi.host.runner import run as run_policy
 
         keep_freed_memory()
-        finished = run_policy(model, dataset, config_files.split(), given)
+        files = [file for text in config_files or () for file in files_of(text)]
+        finished = run_policy(model, dataset, files, given)
         if distributed.ranks().first:
             show(finished)
         distributed.leave()
 
 
-@app.command()
+@app.command(cls=Once)
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs")],
     format_: Annotated[
@@ -89,7 +93,7 @@ def compare(
         compare_runs(runs, format_, metrics.split(","), topk.split(","), figure, output)
 
 
-@app.command(context_settings=EXTRA)
+@app.command(context_settings=EXTRA, cls=Once)
 def sweep(
     context: typer.Context,
     plan: Annotated[str, typer.Argument(help="A YAML file, or one of ours: policies")],
@@ -122,7 +126,7 @@ def sweep(
         )  # fmt: skip
 
 
-@app.command(context_settings=EXTRA)
+@app.command(context_settings=EXTRA, cls=Once)
 def table1(
     context: typer.Context,
     dataset: Annotated[str, typer.Option(help="A data set with ratings: its folder's name")],
@@ -146,6 +150,11 @@ def table1(
         command.table1(dataset, output, runs, seeds, given, threads, train)
 
 
+def files_of(text: str) -> list[str]:
+    """The files that ``--config_files`` names, separated by spaces; or one that has some in it."""
+    return [text] if Path(text).is_file() else text.split()
+
+
 def settings_of(arguments: Sequence[str]) -> dict[str, Any]:
     """``--setting=value`` arguments as a dictionary; SettingError for anything else.
 
@@ -160,7 +169,10 @@ def settings_of(arguments: Sequence[str]) -> dict[str, Any]:
             raise SettingError(f"'{argument}' is not --setting=value")
         if name in given:
             raise SettingError(f"--{name} is given twice")
-        given[name] = parse(value)
+        try:
+            given[name] = parse(value)
+        except SettingError as error:
+            raise SettingError(f"--{name}, {error}") from None
     return given
 
 
@@ -181,7 +193,7 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
     except (SettingError, FloatingPointError, LostProcess, OSError) as error:
         if first_here():
-            say = f"error: {error}"
+            say = f"error: {visible(error)}"
             if isinstance(error, OSError):
                 say += ": check the path, the disk's free space and the permissions"
             Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
@@ -201,7 +213,7 @@ def _mount_converters() -> None:
     from dataset_prep import csv, movielens, netflix, retailrocket, yoochoose
 
     for converter in (retailrocket, yoochoose, netflix, movielens, csv):
-        prepare.command(converter.__name__.rpartition(".")[2])(converter.main)
+        prepare.command(converter.__name__.rpartition(".")[2], cls=Once)(converter.main)
 
 
 _mount_converters()

@@ -5,26 +5,47 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
+
+def beside(path: Path) -> Path:
+    """Where ``path`` is written before it is renamed; there alone if its writer was killed."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of ``path`` when all is written, or is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = beside(path)
+    try:
+        yield scratch
+        scratch.replace(path)
+    except BaseException:  # such as a full disk: what was written may be much of it
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """The file and, where it is missing, its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
+    with replacing(path) as scratch, open(scratch, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The file in UTF-8 and, where it is missing, its folder."""
+    write_bytes(path, text.encode())
 
 
 def write_tensors(path: Path, state: Mapping[str, Any]) -> None:
     """Tensors and plain values, loadable with ``weights_only=True``."""
+    import torch  # takes a second: those who only look for files need not wait
+
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     write_bytes(path, buffer.getvalue())

@@ -1,26 +1,93 @@
-"""Of several runs that need the same thing made, one makes it."""
+"""Locks between processes: what one makes others wait for, a run folder has one run at a time.
+
+The system frees a lock when its holder ends, however it ends. The file of a lock is removed by
+whoever held it last; a file that a killed process leaves is the next one's.
+"""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from recbole_lpi.settings import SettingError
+
+BESIDE = ".lock"
+INSIDE = ".lock"  # the lock of a folder; in it, for a folder's parent may not be ours to write to
+
+
+class Busy(SettingError):
+    """Another process is at it."""
+
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it."""
+    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it.
+
+    What killed processes left beside it is removed: locks, and the ``.NAME.part`` they wrote.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_suffix(".lock"))
+    for left in path.parent.glob("*" + BESIDE):
+        with suppress(Busy, OSError), _held(left, None):
+            name = left.name.removesuffix(BESIDE)
+            shutil.rmtree(left.with_name(f".{name}.part"), ignore_errors=True)
+    file = path.with_name(path.name + BESIDE)
+    with _held(file, f"{what}: waiting for the run that makes {path}"):
+        yield
+
+
+@contextmanager
+def exclusive(folder: Path, waiting: str | None = None) -> Iterator[None]:
+    """Hold ``folder``, which is made if need be, and removed if it is empty afterwards.
+
+    A thread that holds it already may hold it again.
+
+    Args:
+        waiting: said where another process holds it, which is then waited for; None: Busy.
+    """
+    folder = folder.resolve()
     try:
-        lock.acquire(timeout=0)
+        with _held(folder / INSIDE, waiting):
+            yield
+    finally:
+        with suppress(OSError):  # something is in it, or another process is about to be
+            folder.rmdir()
+
+
+@contextmanager
+def _held(file: Path, waiting: str | None) -> Iterator[None]:
+    lock = FileLock(file, is_singleton=True)
+    try:
+        _acquire(lock, file, 0)
     except Timeout:
-        logging.getLogger().info(f"{what}: waiting for the run that makes {path}")
-        lock.acquire()
+        if waiting is None:
+            raise Busy(
+                f"another process is at the run in {file.parent}: wait until it ends, stop it, or "
+                "give another --run_dir"
+            ) from None
+        logging.getLogger().info(waiting)
+        _acquire(lock, file, -1)
     try:
         yield
     finally:
-        lock.release()
+        try:
+            if lock.lock_counter == 1:  # while it is held: who waits for it finds another file
+                file.unlink(missing_ok=True)
+        finally:
+            lock.release()
+
+
+def _acquire(lock: FileLock, file: Path, timeout: float) -> None:
+    """The folder of ``file`` is made; its last user may remove it at any moment."""
+    for attempt in range(100):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=timeout)
+            return
+        except FileNotFoundError:
+            if attempt == 99:
+                raise

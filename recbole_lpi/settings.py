@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from recbole_lpi.text import visible
 
 T = TypeVar("T")
 
 
 class SettingError(ValueError):
-    """A setting, or the data it points to, is wrong: one line that names it and the cure."""
+    """A setting, or the data it points to, is wrong: one line that names it and the cure.
+
+    What it quotes of files and servers is escaped, so that it can be printed.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(visible(message))
 
 
 class Config(Protocol):
@@ -28,7 +47,7 @@ def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -
     What is None in the config takes the field's default. Raises SettingError for a value of the
     wrong type, or one the dataclass refuses.
     """
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     values: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
         key = (names or {}).get(field.name, field.name)
@@ -48,14 +67,23 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too.
 
     Of type ``Any`` is what a run folder keeps: plain values, lists and mappings from text to them.
-    A mapping becomes the dataclass it is to be, as ``read`` does.
+    A mapping becomes the dataclass it is to be, as ``read`` does. ``Annotated[kind, "example"]`` is
+    a ``kind`` whose error shows the example; a union is of words, by ``Literal``, and one kind.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        hint = next(kind for kind in arguments if kind is not type(None))
+        *others, hint = (kind for kind in arguments if kind is not type(None))
+        if any(isinstance(value, str) and value in get_args(word) for word in others):
+            return value
         return coerce(key, value, hint)
+    if origin is Annotated:
+        kind, example = arguments
+        if get_origin(kind) is dict and not isinstance(value, Mapping):
+            said = f"{key} must be a mapping such as {example}, got {value!r}"
+            raise SettingError(said + _space_missing(value))
+        return coerce(key, value, kind)
     if hint is Any:
         if isinstance(value, Mapping):
             return coerce(key, value, dict[str, Any])
@@ -63,6 +91,12 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
             return [coerce(key, v, Any) for v in value]
         if type(value) in (type(None), bool, int, float, str):
             return value
+    elif origin is Literal:
+        if value in arguments and isinstance(value, str):
+            return value
+    elif origin is list:
+        if isinstance(value, (list, tuple)):
+            return [coerce(key, v, arguments[0]) for v in value]
     elif origin is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]
         kinds = arguments[:1] * len(values) if arguments[-1] is ... else arguments
@@ -70,7 +104,9 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
             return tuple(coerce(key, v, k) for v, k in zip(values, kinds, strict=True))
     elif origin is dict and isinstance(value, Mapping):
         of_key, of_value = arguments
-        return {coerce(key, k, of_key): coerce(key, v, of_value) for k, v in value.items()}
+        return {
+            coerce(key, k, of_key): coerce(f"{key}: {k}", v, of_value) for k, v in value.items()
+        }
     elif is_dataclass(hint) and isinstance(value, Mapping):
         return _within(key, value, hint)
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -81,7 +117,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         pass  # true is a whole number to Python only
     elif isinstance(hint, type) and isinstance(value, hint):
         return value
-    raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}")
+    raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}{_space_missing(value)}")
 
 
 def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
@@ -100,6 +136,12 @@ def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
         raise SettingError(f"{key}: {error}") from None
 
 
+def _space_missing(value: Any) -> str:
+    """A hint at ``inter:[...]``, which YAML takes for text."""
+    found = re.match(r"(\w+):\S", value) if isinstance(value, str) else None
+    return f"; write '{found[1]}: ', with a space after the colon" if found else ""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest of ``known``, quoted, or nothing."""
     by_lower = {other.lower(): other for other in known}
@@ -113,7 +155,17 @@ def _spelled(hint: Any) -> str:
     words = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
     if hint in words:
         return words[hint]
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if is_dataclass(hint):
+        return f"a mapping such as {getattr(hint, 'EXAMPLE', '') or _names_of(hint)}"
+    if get_origin(hint) is list:
+        return "a list"
     if get_origin(hint) is not tuple:
         return "a mapping"
     of = get_args(hint)
     return "a list" if of[-1] is ... else f"a list of {len(of)}"
+
+
+def _names_of(cls: Any) -> str:
+    return "{" + ", ".join(f"{field.name}: …" for field in fields(cls)) + "}"

@@ -17,6 +17,7 @@ from recbole_lpi.data.loading import LoadedLog
 from recbole_lpi.data.sequences import Batch, Part, Sessions, Windows
 from recbole_lpi.data.split import NAMES, split_sessions
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import one_line
 
 OF_A_PART = (
     "windows", "training_windows", "places", "_target_count", "_returns", "max_reward",
@@ -64,8 +65,8 @@ class PolicyDataset(LoadedLog):
         other = sorted(set(sessions.event_names) - known)
         if other:
             self.logger.warning(
-                f"events {', '.join(other)} are neither purchase_events nor click_events: they "
-                "count in hit and ndcg only"
+                f"events {one_line(', '.join(other))} are neither purchase_events nor "
+                "click_events: they count in hit and ndcg only"
             )
 
     def _of(self, name: str, part: Part) -> PolicyDataset:

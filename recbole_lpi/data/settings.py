@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from recbole_lpi import settings
+from recbole_lpi.data.eval_args import EvalArgs
 from recbole_lpi.data.split import SPLITS
 from recbole_lpi.settings import Config, SettingError
 
@@ -74,6 +74,8 @@ class DataSettings:
         _require(known, "training_windows", self.training_windows, "last or all")
         _require(not (m and every), "loss_on_last", m, "empty with training_windows: all")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
+        seed = self.split_seed
+        _require(seed is None or seed >= 0, "split_seed", seed, ">= 0")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
 
@@ -83,9 +85,6 @@ class DataSettings:
         for name in ("user_inter_num_interval", "item_inter_num_interval"):
             if config[name] is not None:
                 check_intervals(name, config[name])
-        values = config["val_interval"]
-        if not isinstance(values or {}, Mapping):
-            raise SettingError(f"val_interval must be a mapping of columns, got {values!r}")
         names = {"max_length": "MAX_ITEM_LIST_LENGTH"}
         return settings.read(cls, _WithSplit(config), names)
 
@@ -118,15 +117,12 @@ class _WithSplit:
         value = self.config[key]
         if value is not None or key not in ("split", "split_ratio"):
             return value
-        args = self.config["eval_args"] or {}
-        how, order = args.get("split") or {}, args.get("order", "RO")
-        if "LS" in how:
-            if how["LS"] != "valid_and_test":
-                raise SettingError(f"eval_args: LS must be valid_and_test, got {how['LS']!r}")
+        args = EvalArgs.of(self.config)
+        if args.split.LS is not None:
             return "leave_one_out" if key == "split" else None
         if key == "split_ratio":
-            return how.get("RS")
-        return "time" if order == "TO" else "random"
+            return args.split.RS
+        return "time" if args.order == "TO" else "random"
 
 
 def _require(ok: bool, name: str, value: object, rule: str) -> None:

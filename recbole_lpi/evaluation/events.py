@@ -15,6 +15,7 @@ from torch import Tensor
 from recbole_lpi.data.ahead import made_ahead
 from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
+from recbole_lpi.files import replacing
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import Scores, ranking_pass
 from recbole_lpi.nn.tiling import parts
@@ -104,9 +105,8 @@ class EventTable:
         columns = {name: column for name, column in columns.items() if column is not None}
         frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})
         frame = frame.with_columns(pl.col("log_mu", "js", "kl").fill_nan(None))
-        beside = path.with_name(path.name + ".part")
-        frame.write_parquet(beside)
-        beside.replace(path)
+        with replacing(path) as scratch:
+            frame.write_parquet(scratch)
 
 
 def read_events(path: Path) -> EventTable:

@@ -13,8 +13,10 @@ from rich.console import Console
 from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.files import write_text
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 if TYPE_CHECKING:
     from recbole_lpi.experiments.sweep import Sweep
@@ -42,7 +44,7 @@ def compare_runs(
         runs = [run for run in runs if run not in unfinished]
         for run in unfinished:
             say = f"left out: {run} did not finish; go on with it by --resume={run}"
-            Console(stderr=True).print(say, markup=False, highlight=False, soft_wrap=True)
+            _say(say)
     if figure is None:
         comparison = compare(runs, names)
     else:  # matplotlib takes a second to import
@@ -61,7 +63,7 @@ def compare_runs(
         sys.stdout.write(as_text(comparison, names, format_))
     for path in (figure, output):
         if path is not None:
-            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+            _say(f"wrote {path}")
 
 
 def sweep(
@@ -97,7 +99,7 @@ def sweep(
         figures.write(report.trade_off(work, against), figure)
     for path in (figure, output):
         if path is not None:
-            Console(stderr=True).print(f"wrote {path}", markup=False, highlight=False)
+            _say(f"wrote {path}")
 
 
 def table1(
@@ -125,7 +127,12 @@ def table1(
         for suffix in (".png", ".svg"):
             figures.write(figure, folder / f"{name}{suffix}")
     sys.stdout.write(text)
-    Console(stderr=True).print(f"wrote {folder}", markup=False, highlight=False)
+    _say(f"wrote {folder}")
+
+
+def _say(line: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(visible(line), markup=False, soft_wrap=True)
 
 
 def _work(sweep: Sweep, threads: int | None) -> None:
@@ -169,11 +176,3 @@ def full_names(metrics: Sequence[str], cuts: Sequence[int]) -> list[str]:
     except ValueError as error:
         raise SettingError(f"--metrics: {error}") from None
     return list(dict.fromkeys(names))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Beside, then renamed into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

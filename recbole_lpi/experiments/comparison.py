@@ -27,6 +27,7 @@ from recbole_lpi.experiments.grouping import (
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
 from recbole_lpi.models import FLOORS
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import one_line
 
 EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
 
@@ -85,7 +86,7 @@ class ComparedPolicy:
     @property
     def label(self) -> str:
         """Its name, or ``LPIRL (beta=0.3)``."""
-        return self.name or label(self.model, self.differing)
+        return one_line(self.name or label(self.model, self.differing))
 
 
 @dataclass(frozen=True)
@@ -150,14 +151,14 @@ def compare(
         own_name = (called or {}).get(folder, "")
         policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws))
         if (mu := group[0].settings["logging_policy"]) is not None:
-            name = log_mus.name(mu)
+            name = one_line(log_mus.name(mu))
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
     number = dict(frame["event"].value_counts().iter_rows())
     events = {
-        kind: {name: number[name] for name in getattr(kinds, kind) if name in number}
+        kind: {one_line(name): number[name] for name in getattr(kinds, kind) if name in number}
         for kind in KINDS
     }
-    dataset = str(runs[0].config["dataset"])
+    dataset = one_line(runs[0].config["dataset"])
     return Comparison(dataset, events, tuple(policies), measured_against)
 
 

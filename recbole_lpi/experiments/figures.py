@@ -16,8 +16,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
+from recbole_lpi import text
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 from recbole_lpi.experiments.grouping import label
+from recbole_lpi.files import replacing
 from recbole_lpi.settings import SettingError
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -51,7 +53,9 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
     for kind, events in comparison.events.items():
         if not events:
             raise SettingError(f"no {kind} in the test part: there is no trade-off to draw")
-    series = {fill(name, LEGEND): line for name, line in _series(comparison.policies).items()}
+    series = {
+        fill(text.figure(name), LEGEND): line for name, line in _series(comparison.policies).items()
+    }
     columns = 2 if len(series) > 8 and max(map(len, series)) < LEGEND // 2 else 1
     height = 4.2 + 0.2 * sum(name.count("\n") + 1 for name in series) / columns
     with matplotlib.rc_context(SETTINGS):
@@ -73,12 +77,13 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
                 capsize=2,
                 label=name,
             )
-            betas = [f"β = {policy.differing.get('beta')}" for policy in line]
+            betas = [text.figure(f"β = {policy.differing.get('beta')}") for policy in line]
             lines.append([_Note(b, colour, *at) for b, at in zip(betas, cells, strict=True)])
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(
-            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
+            f"{text.figure(comparison.dataset)}, test part; "
+            f"bars: a standard error over {comparison.over}"
         )
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False, ncols=columns)
@@ -92,11 +97,8 @@ def write(figure: Figure, path: Path) -> None:
     check_suffix(path)
     kind = path.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with matplotlib.rc_context(SETTINGS):
-        figure.savefig(beside, format=kind, metadata=undated)
-    beside.replace(path)
+    with matplotlib.rc_context(SETTINGS), replacing(path) as scratch:
+        figure.savefig(scratch, format=kind, metadata=undated)
 
 
 def _series(policies: Sequence[ComparedPolicy]) -> dict[str, list[ComparedPolicy]]:
@@ -124,11 +126,11 @@ class _Note(NamedTuple):
 def _annotate(axes: Axes, lines: Sequence[Sequence[_Note]]) -> None:
     """Write the texts of each line beside its points, on the side where they cover least."""
     taken = [box for line in lines for box in _drawn(axes, line)]
-    for text, colour, x, y in (note for line in lines if len(line) > 1 for note in line):
+    for words, colour, x, y in (note for line in lines if len(line) > 1 for note in line):
         best: tuple[float, Annotation, Bbox] | None = None
         for dx, dy in SIDES:
             note = axes.annotate(
-                text, (x.mean, y.mean), (dx, dy), textcoords="offset points", fontsize=8,
+                words, (x.mean, y.mean), (dx, dy), textcoords="offset points", fontsize=8,
                 color=colour, ha="left" if dx > 0 else "right",
                 path_effects=[withStroke(linewidth=2, foreground="white")],
             )  # fmt: skip

@@ -14,6 +14,7 @@ from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.experiments.runs import load
 from recbole_lpi.experiments.sweep import INCIDENTAL, Row, Settings, Sweep
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import markdown as markdown_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,10 +38,13 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
         against: the row that every other is tested against.
     """
     comparison = table(sweep, metrics)
-    parts = [f"# {comparison.dataset}: {sweep.plan.title}"]
+    parts = [f"# {markdown_of(comparison.dataset)}: {markdown_of(sweep.plan.title)}"]
     parts += [settings_line(sweep)]
     parts += ["## Test part", tables.markdown(comparison, metrics)]
-    parts += [f"## {against} against every other policy", tests_against(sweep, against)]
+    parts += [
+        f"## {markdown_of(against)} against every other policy",
+        tests_against(sweep, against),
+    ]
     parts += ["## Search on validation, seed 1", search_table(sweep)]
     parts += [*still_improving_line(sweep), *missing_line(sweep)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -55,7 +59,9 @@ def settings_line(sweep: Sweep) -> str:
 def missing_line(sweep: Sweep) -> list[str]:
     """Rows that are not what they are to be; none if all are."""
     missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
-    return [f"Not all of their runs have finished: {', '.join(missing)}."] if missing else []
+    if not missing:
+        return []
+    return [f"Not all of their runs have finished: {markdown_of(', '.join(missing))}."]
 
 
 def still_improving_line(sweep: Sweep) -> list[str]:
@@ -71,7 +77,7 @@ def still_improving_line(sweep: Sweep) -> list[str]:
                 continue
             number += 1
             if found["best_epoch"] + 1 == found.get("epochs"):
-                at_the_end.append(f"{row.name} ({_spelled(settings)})")
+                at_the_end.append(f"{markdown_of(row.name)} ({_spelled(settings)})")
     if not number:
         return []
     names = f": {', '.join(at_the_end)}" if at_the_end else ""
@@ -90,7 +96,9 @@ def search_table(sweep: Sweep) -> str:
         for settings in row.tries:
             mark = "**" if settings == best else ""
             cells = _measured(sweep, row, settings, names)
-            lines.append(f"| {row.name} | {mark}{_spelled(settings)}{mark} | {cells} |")
+            lines.append(
+                f"| {markdown_of(row.name)} | {mark}{_spelled(settings)}{mark} | {cells} |"
+            )
     return "\n".join(lines)
 
 
@@ -117,13 +125,13 @@ def tests_against(
     """
     scores = {row.name: _scores(sweep, row, metrics) for row in sweep.rows if sweep.runs(row)}
     if against not in scores:
-        return f"No run of {against} has finished."
-    head = f"minus {against}" if turned else f"{against} minus"
+        return f"No run of {markdown_of(against)} has finished."
+    head = markdown_of(f"minus {against}" if turned else f"{against} minus")
     lines = [f"| {head} | {' | '.join(metrics)} |", f"| - |{' - |' * len(metrics)}"]
     own = scores.pop(against)
     columns = [_tests(own, list(scores.values()), metric, turned) for metric in metrics]
     for name, *cells in zip(scores, *columns, strict=True):
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {markdown_of(name)} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", ADJUSTED])
 
 
@@ -183,4 +191,5 @@ def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, PolicyS
 
 
 def _spelled(settings: Settings) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"
+    words = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return markdown_of(words or "defaults")

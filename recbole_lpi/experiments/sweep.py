@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from recbole_lpi.host import checkpoints
+from recbole_lpi.host import checkpoints, stored
 from recbole_lpi.host.properties import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
+from recbole_lpi.locks import Busy
 from recbole_lpi.settings import SettingError
+from recbole_lpi.text import visible
 
 Settings = Mapping[str, Any]
 OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
@@ -221,26 +221,28 @@ class Sweep:
         folder = self.folder(row, settings, seed)
         if folder.finished or diverged(folder).is_file():
             return False
-        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"waiting for the process that is at {folder.path}" if wait else None
         try:
-            with FileLock(lock_of(folder), timeout=-1 if wait else 0):
+            with folder.exclusive(waiting):
                 if folder.finished or diverged(folder).is_file():
                     return True
                 done, all_ = self.progress
-                print(f"run {done + 1} of {all_}: {folder.path}", file=sys.stderr, flush=True)
+                say = f"run {done + 1} of {all_}: {folder.path}"
+                print(visible(say), file=sys.stderr, flush=True)
                 self._run(row, settings, seed, folder)
                 return True
-        except Timeout:
+        except Busy:
             return False
 
     def _run(self, row: Row, settings: Settings, seed: int, folder: RunFolder) -> None:
         from recbole_lpi.host.runner import run
 
         try:
-            if folder.begun:
-                run(config_dict={"resume": str(folder.path)})
-                return
             given = {**self.given, **row.fixed, **settings, "seed": seed}
+            if folder.begun:
+                here = {name: given[name] for name in stored.OF_THE_PLACE & given.keys()}
+                run(config_dict={"resume": str(folder.path), **here})
+                return
             given |= {"logging_policy": self._logging_policy(row), "run_dir": str(folder.path)}
             run(row.model, self.dataset, (), given)
         except FloatingPointError as error:
@@ -257,11 +259,6 @@ class Sweep:
                 f"no run of {reference.name} has finished, the logging policy of all"
             )
         return str(self.folder(reference, best, 1).path)
-
-
-def lock_of(folder: RunFolder) -> Path:
-    """The file that the process which is at a run holds; hidden, so that ``seed=*`` means runs."""
-    return folder.path.with_name(f".{folder.path.name}.lock")
 
 
 def diverged(folder: RunFolder) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from recbole_lpi import text
 from recbole_lpi.experiments import figures, report, tables
 from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison
 from recbole_lpi.experiments.sweep import Sweep
@@ -28,7 +29,7 @@ MARKED = ("LoggingPolicy", "RewardWeighted", "IPS")  # drawn as levels
 def markdown(sweep: Sweep) -> str:
     """The table, the tests and the fit, in Markdown."""
     comparison = table(sweep)
-    parts = [f"# {comparison.dataset}: rewards of first choices"]
+    parts = [f"# {text.markdown(comparison.dataset)}: rewards of first choices"]
     parts += [report.settings_line(sweep)]
     parts += ["## Test part", tables.markdown(comparison, COLUMNS)]
     parts += ["## Each policy against the logging policy"]
@@ -94,7 +95,9 @@ def curve(comparison: Comparison) -> Figure:
                 if cell is None:  # the logging policy has no divergence from itself
                     continue
                 colour = figures.COLOURS[number]
-                axes.axhline(cell.mean, color=colour, linestyle="--", label=policy.model)
+                axes.axhline(
+                    cell.mean, color=colour, linestyle="--", label=text.figure(policy.model)
+                )
                 axes.axhspan(
                     cell.mean - cell.stderr, cell.mean + cell.stderr, color=colour, alpha=0.12
                 )
@@ -103,7 +106,8 @@ def curve(comparison: Comparison) -> Figure:
             axes.grid(alpha=0.3)
         axes.set_xlabel("β")
         figure.axes[0].set_title(
-            f"{comparison.dataset}, test part; bars: a standard error over {comparison.over}"
+            f"{text.figure(comparison.dataset)}, test part; "
+            f"bars: a standard error over {comparison.over}"
         )
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(),

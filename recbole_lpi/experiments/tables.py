@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+from recbole_lpi import text
 from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 
@@ -16,8 +16,6 @@ OTHERS = {
     "js_divergence": ("divergence", "JS"), "kl_divergence": ("divergence", "KL"),
 }  # fmt: skip
 REWARDS = {"average_reward": "AR", "imputed_average_reward": "iAR"}
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 
 
 def heading(metric: str) -> tuple[str, str]:
@@ -71,18 +69,15 @@ def one_seed_line(labels: Sequence[str]) -> list[str]:
 def markdown(comparison: Comparison, metrics: Sequence[str]) -> str:
     """A table as GitHub reads it, the caption below."""
 
-    def escape(text: str) -> str:
-        return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
-
     def cell(found: Cell | None) -> str:
-        text, stars = plain(found), escape(found.stars if found else "")
-        return f"**{text}**{stars}" if found and found.best else text
+        shown, stars = plain(found), text.markdown(found.stars if found else "")
+        return f"**{shown}**{stars}" if found and found.best else shown
 
     heads = ["policy", "seeds", *(" ".join(heading(metric)) for metric in metrics)]
     rows = [heads, ["-", "-:", *["-:"] * len(metrics)]]
-    rows += _rows(comparison, metrics, escape, cell)
+    rows += _rows(comparison, metrics, text.markdown, cell)
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", *map(escape, caption(comparison, metrics))]) + "\n"
+    return "\n".join([*lines, "", *map(text.markdown, caption(comparison, metrics))]) + "\n"
 
 
 def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
@@ -102,7 +97,7 @@ def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
         above.append(rf"\multicolumn{{{number}}}{{c}}{{{kind.capitalize()}}}")
         rules.append(rf"\cmidrule(lr){{{column}-{column + number - 1}}}")
         column += number
-    rows = [" & ".join(row) + r" \\" for row in _rows(comparison, metrics, _latex_escape, cell)]
+    rows = [" & ".join(row) + r" \\" for row in _rows(comparison, metrics, text.latex, cell)]
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table*}", r"\centering\footnotesize", r"\setlength{\tabcolsep}{3pt}",
@@ -110,7 +105,7 @@ def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
         " & ".join(["", "", *above]) + r" \\", "".join(rules),
         " & ".join(["Policy", "Seeds", *(heading(metric)[1] for metric in metrics)]) + r" \\",
         r"\midrule", *rows, r"\bottomrule", r"\end{tabular}",
-        rf"\caption{{{' '.join(map(_latex_escape, caption(comparison, metrics)))}}}",
+        rf"\caption{{{' '.join(map(text.latex, caption(comparison, metrics)))}}}",
         r"\end{table*}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -126,7 +121,7 @@ def to_csv(comparison: Comparison, metrics: Sequence[str]) -> str:
     for policy in comparison.policies:
         for metric in metrics:
             cell = policy.cells.get(metric)
-            row: list[object] = [policy.label, len(policy.seeds), metric]
+            row: list[object] = [text.csv_cell(policy.label), len(policy.seeds), metric]
             if cell is not None and cell.count:
                 p = cell.against_others.p if cell.against_others else None
                 row += [cell.mean, cell.stderr, cell.spread, cell.count, int(cell.best), cell.stars]
@@ -158,8 +153,3 @@ def plain(cell: Cell | None, stars: int = 0) -> str:
     if cell is None or not cell.count:
         return "–" + " " * stars
     return f"{cell.mean:.4f} ± {cell.stderr:.4f}" + (cell.stars.ljust(stars) if stars else "")
-
-
-def _latex_escape(text: str) -> str:
-    escaped = "".join(LATEX.get(character, character) for character in text)
-    return escaped.replace("±", r"$\pm$").replace("<", "$<$")

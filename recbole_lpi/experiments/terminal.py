@@ -13,6 +13,7 @@ from rich.text import Text
 from recbole_lpi.evaluation.metrics import KINDS
 from recbole_lpi.experiments.comparison import Comparison
 from recbole_lpi.experiments.tables import caption, heading, plain
+from recbole_lpi.text import visible
 
 GAP = 2  # characters between columns
 
@@ -42,7 +43,7 @@ def show(comparison: Comparison, metrics: Sequence[str], console: Console) -> No
             table.add_row(Text(policy.label), *count, *marked)
         console.print(table, "")
     for line in caption(comparison, metrics):
-        console.print(line, style="dim", markup=False, highlight=False)
+        console.print(visible(line), style="dim", markup=False, highlight=False)
 
 
 def stacked(metrics: Sequence[str], widths: dict[str, int], left: int) -> Iterator[list[str]]:

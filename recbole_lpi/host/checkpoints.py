@@ -149,17 +149,22 @@ def check_catalogue(state: Mapping[str, Any], dataset: PolicyDataset, path: obje
         )
 
 
-def load_data_and_model(path: str) -> tuple[Any, ...]:
-    """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours."""
+def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
+    """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours.
+
+    ``given``: settings of the machine that are others here, such as ``data_path``; and ``encoder``,
+    where it is a module of the user's own, which nothing but this call has imported.
+    """
     from recbole.data import data_preparation
     from recbole.utils import init_logger, init_seed
 
-    from recbole_lpi.host import configuration
+    from recbole_lpi.host import configuration, runner, stored
     from recbole_lpi.host.rivals import make_model
 
     state = read_checkpoint(path)
-    given = state["config"]
-    config = configuration.make(given["model"], given["dataset"], given)
+    kept = stored.again(state["config"], given, path)
+    config = configuration.make(kept["model"], kept["dataset"], kept, given)
+    runner.check_data(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     dataset = PolicyDataset(config)

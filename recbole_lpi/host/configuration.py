@@ -15,17 +15,18 @@ import torch
 
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host import distributed
+from recbole_lpi.host import distributed, recbole_settings
 from recbole_lpi.host.acceleration import AccelerationSettings
 from recbole_lpi.host.properties import (
     defaults,
     file_beside,
     kind_of_file,
     policies_alone,
+    settings_of_the_data,
 )
 from recbole_lpi.host.training import SPARSE, RunSettings, TrainingSettings
 from recbole_lpi.host.values import SettingsLoader, parse, read_file
-from recbole_lpi.models import FLOORS
+from recbole_lpi.models import FLOORS, PolicyRecommender, encoders
 from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
@@ -37,15 +38,6 @@ OF_PROGRAMS = {
     "offset", "local_rank", "single_spec", "verbose", "device", "gpu_id", "data_path", "url",
     "wandb_project",
 }  # fmt: skip
-# Settings of RecBole that would change a run of another model, and cannot change one of a policy.
-NOT_OFFERED = {
-    "dataset_save_path": "RecBole would unpickle a file",
-    "dataloaders_save_path": "RecBole would unpickle a file",
-    "save_dataset": "RecBole would pickle the data",
-    "save_dataloaders": "RecBole would pickle the data",
-    "benchmark_filename": "parts are split by whole sessions; see split",
-    "log_wandb": "curves are kept for TensorBoard, in the run folder",
-}
 UNREAD = {
     "checkpoint_dir", "encoding", "loss_decimal_place", "metric_decimal_place", "shuffle", "worker",
     "repeatable", "transform", "require_pow", "valid_metric_bigger",
@@ -90,28 +82,17 @@ def amend(config_class: Any) -> None:
     def convert_config_dict(config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         return {key: parse(v) if isinstance(v, str) else v for key, v in given.items()}
 
+    def load_variable_config_dict(config: Any, given: Mapping[str, Any] | None) -> dict[str, Any]:
+        config.as_given = dict(given or {})
+        return config._convert_config_dict(given or {})  # type: ignore[no-any-return]
+
     def load_internal_config_dict(config: Any, model: str, model_class: Any, dataset: str) -> None:
+        refuse_subclass(model, model_class)
+        if _is_ours(config, model):
+            refuse_path(dataset)
         load_internal(config, model, model_class, dataset)
         if _is_ours(config, model):
-            external, internal = config.external_config_dict, config.internal_config_dict
-            where = external.get("data_path", internal.get("data_path", "dataset/"))
-            internal.update(defaults(model, dataset))
-            internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
-            if external.get("loss_type", internal.get("loss_type")) == "CE":
-                internal["train_neg_sample_args"] = None
-            known = set(internal) | known_settings() | policies_alone()
-            beside = file_beside(dataset, where)
-            if beside.is_file():
-                if dataset == SHIPPED:
-                    raise SettingError(
-                        f"{dataset} is what RecBole ships, and read in place of {beside.parent}: "
-                        f"convert into a folder of another name, such as {dataset}-raw"
-                    )
-                read = read_file(beside)
-                refuse_unknown(read, known, internal, f"{beside}: ")
-                internal.update(read)
-            refuse_unknown(external, known, internal)
-            _say_unread(model, external, internal)
+            _load_ours(config, model, dataset)
 
     def set_default_parameters(config: Any) -> None:
         if _is_ours(config, config.model):
@@ -122,6 +103,8 @@ def amend(config_class: Any) -> None:
     def init_own_device(config: Any) -> None:
         values = config.final_config_dict
         ours = _is_ours(config, config.model)
+        if ours:
+            values["gpu_id"] = distributed.visible_gpus(values["gpu_id"])
         if ours and "local_rank" in values and not torch.cuda.is_available():
             distributed.init_recboles(values)
             return
@@ -132,26 +115,115 @@ def amend(config_class: Any) -> None:
     config_class._build_yaml_loader = lambda config: SettingsLoader
     config_class._load_config_files = load_config_files
     config_class._convert_config_dict = convert_config_dict
+    config_class._load_variable_config_dict = load_variable_config_dict
     config_class._load_internal_config_dict = load_internal_config_dict
     config_class._set_default_parameters = set_default_parameters
     config_class._init_device = init_own_device
     config_class._reads_policies = True
 
 
+def _load_ours(config: Any, model: str, dataset: str) -> None:
+    """Our defaults, what lies beside the data, and what was given, every name of it checked."""
+    internal = config.internal_config_dict
+    internal.update(defaults(model, dataset))
+    internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
+    known = set(internal) | known_settings() | policies_alone()
+    config.external_config_dict = external = _given(config, known)
+    named = getattr(config, "named_by_user", None)
+    encoders.allow((external if named is None else named).get("encoder"))
+    where = settings.coerce("data_path", {**internal, **external}["data_path"], str)
+    if external.get("loss_type", internal.get("loss_type")) == "CE":
+        internal["train_neg_sample_args"] = None
+    beside = file_beside(dataset, where)
+    if beside.is_file():
+        if dataset == SHIPPED:
+            raise SettingError(
+                f"{dataset} is what RecBole ships, and read in place of {beside.parent}: "
+                f"convert into a folder of another name, such as {dataset}-raw"
+            )
+        read = read_file(beside)
+        refuse_unknown(read, known, internal, f"{beside}: ")
+        refuse_of_others(read, beside)
+        internal.update(read)
+    refuse_unknown(external, known, internal)
+    _say_unread(model, external, internal)
+
+
+def _given(config: Any, known: set[str]) -> dict[str, Any]:
+    """Settings of files, of the caller and of the program's command line, the last the strongest.
+
+    Only text of a command line is parsed. A script's command line is its own: what is no setting
+    there is left to it, and said.
+    """
+    command_line = config.cmd_config_dict
+    for name in [name for name in command_line if name not in known]:
+        near = suggest(name, config.internal_config_dict) or suggest(name, known)
+        hint = f"; should it have been {near}?" if near else ""
+        logging.getLogger().warning(
+            f"--{name} of the program's command line is no setting, and left to the program{hint}"
+        )
+        del command_line[name]
+    if command_line:
+        names = ", ".join(f"--{name}" for name in command_line)
+        logging.getLogger().info(f"settings from the program's command line: {names}")
+    given = {**config.file_config_dict, **config.as_given, **command_line}
+    return {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in given.items()}
+
+
+def refuse_path(dataset: str) -> None:
+    """SettingError unless it is a name: property files of that name are read, wherever it leads."""
+    if not dataset.isprintable() or {"/", "\\"}.intersection(dataset) or dataset in ("", ".", ".."):
+        raise SettingError(
+            f"dataset must be the name of a folder, not a path, got {dataset!r}: --data_path says "
+            "where that folder lies"
+        )
+
+
+def refuse_of_others(read: Iterable[str], beside: Path) -> None:
+    """SettingError for a setting that is not of the data: others may have written that file."""
+    for name in read:
+        if name not in settings_of_the_data():
+            raise SettingError(
+                f"{beside}: {name} is no setting of the data, and a file beside data holds no "
+                f"other: give it as --{name}=…, or in a file of your own by --config_files"
+            )
+
+
+def refuse_subclass(model: str, model_class: Any) -> None:
+    """SettingError for a class made from one of ours that OBJECTIVES does not know."""
+    if issubclass(model_class, PolicyRecommender) and model not in OBJECTIVES:
+        raise SettingError(
+            f"{model} is no policy: OBJECTIVES has no row of that name, which says what it learns; "
+            f"add OBJECTIVES['{model}'] = OBJECTIVES['{model_class.__mro__[1].__name__}'] and "
+            f"MODELS['{model}'] = {model} (docs/adding-a-policy.md)"
+        )
+
+
 def _is_ours(config: Any, model: str) -> bool:
     return model in OBJECTIVES or getattr(config, "under_protocol", False)
 
 
-def make(model: str, dataset: str | None, given: Mapping[str, Any]) -> Any:
+def make(
+    model: str,
+    dataset: str | None,
+    given: Mapping[str, Any],
+    named: Mapping[str, Any] | None = None,
+) -> Any:
     """Config of any model under our protocol, without RecBole's look at the command line.
 
     It is its class that tells a model of RecBole's under our protocol from a stock one: whatever
     else makes a Config of that model gets RecBole's.
+
+    Args:
+        given: the settings.
+        named: those of them that the user named in this call; None: all. A module that only another
+            file names is not imported.
     """
     from recbole.config import Config
 
     class UnderProtocol(Config):  # type: ignore[misc]
         under_protocol = True
+        named_by_user = named
 
     with hidden_argv():
         return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))
@@ -160,14 +232,8 @@ def make(model: str, dataset: str | None, given: Mapping[str, Any]) -> Any:
 def check(model: str, values: Mapping[str, Any]) -> None:
     """Read every setting of a model once, so that a wrong one is refused before any work."""
     config = _Known(values)
-    for name, reason in NOT_OFFERED.items():
-        if values.get(name):
-            raise SettingError(f"{name} is not offered: {reason}")
+    recbole_settings.check(values, config)
     _check_processes(model, values)
-    mode = (values.get("eval_args") or {}).get("mode")
-    modes = set(mode.values()) if isinstance(mode, Mapping) else {mode}
-    if modes - {"full", None}:
-        raise SettingError(f"eval_args: events are ranked in mode full, got mode {mode}")
     DataSettings.of(config)
     TrainingSettings.of(config)
     acceleration = settings.read(AccelerationSettings, config)

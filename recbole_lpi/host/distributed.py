@@ -7,6 +7,7 @@ window, and the first process joins their tables. The first alone writes, and de
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -214,6 +215,19 @@ def default_gpus() -> str | None:
         return None
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(here)))
+
+
+def visible_gpus(gpu_id: Any) -> str:
+    """``gpu_id`` as CUDA_VISIBLE_DEVICES has it: ``0,1``, of text, a number or a list of either.
+
+    SettingError for anything else, which CUDA would take for no GPU at all, without a word.
+    """
+    listed = gpu_id if isinstance(gpu_id, (list, tuple)) else [gpu_id]
+    text = ",".join("" if one is None else str(one).replace(" ", "") for one in listed)
+    plain = all(type(one) in (int, str, type(None)) for one in listed)
+    if not plain or not re.fullmatch(r"([\w-]+(,[\w-]+)*)?", text):
+        raise SettingError(f"gpu_id must be like 0 or 0,1, or empty for the CPU; got {gpu_id!r}")
+    return text
 
 
 def own_device(device: torch.device, gpu_id: str) -> torch.device:

@@ -18,7 +18,6 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration, distributed
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.locks import alone
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
@@ -51,9 +50,11 @@ def resolve(
         root = Path(config["logging_policy_dir"] or "runs/logging_policy")
         own = _own_config(config, train)
         folder, ranks = RunFolder(root / identity(own, train, valid)), distributed.ranks()
-        with alone(folder.path, "logging policy") if ranks.first else nullcontext():
-            if not ranks.from_first(lambda: folder.finished):
-                _train(folder, own, train, valid, show_progress=bool(config["show_progress"]))
+        waiting = f"logging policy: waiting for the run that makes {folder.path}"
+        if not ranks.from_first(lambda: folder.at_rest):
+            with folder.exclusive(waiting) if ranks.first else nullcontext():
+                if not ranks.from_first(lambda: _recovered(folder).finished):
+                    _train(folder, own, train, valid, show_progress=bool(config["show_progress"]))
         return _load(folder.path, train, valid)
 
 
@@ -98,7 +99,7 @@ def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -
         )
     checkpoints.check_catalogue(state, train, path)
     given = state["config"]
-    config = configuration.make(given["model"], given["dataset"], given)
+    config = configuration.make(given["model"], given["dataset"], given, named={})
     if config["evaluate_first_event"] != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
     if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:
@@ -146,6 +147,11 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
         "gpu_id": config["gpu_id"],
     }
     return configuration.make("LoggingPolicy", config["dataset"], data)
+
+
+def _recovered(folder: RunFolder) -> RunFolder:
+    folder.recover()
+    return folder
 
 
 def _train(

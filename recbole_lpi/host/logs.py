@@ -1,4 +1,4 @@
-"""The log of a run: what RecBole's logger says, into the run's own file, without colours."""
+"""The log of a run: what RecBole's logger says, without colours, and nothing but text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recbole_lpi.text import visible
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class _Plain(logging.Formatter):
+class Plain(logging.Formatter):
+    """Without RecBole's colours, and with what a message quotes escaped."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return COLOUR.sub("", super().format(record))
+        """The line, or lines."""
+        return visible(COLOUR.sub("", super().format(record)))
 
 
 class _RunLog(logging.FileHandler):
@@ -35,7 +40,7 @@ def log_to(path: Path) -> Iterator[None]:
     for waiting in outer:
         root.removeHandler(waiting)
     handler = _RunLog(target, encoding="utf-8")
-    handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(Plain("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     level = root.level
     root.addHandler(handler)
     if not root.isEnabledFor(logging.INFO):

@@ -64,3 +64,12 @@ def protocol_settings() -> set[str]:
 def policies_alone() -> set[str]:
     """Settings of policy.yaml that no other model reads."""
     return set(read_file(properties_folder() / "policy.yaml")) - protocol_settings()
+
+
+def settings_of_the_data() -> set[str]:
+    """Settings that a file beside data may hold: what is in them, and how they are split."""
+    from recbole.utils.argument_list import dataset_arguments
+
+    ours = {field.name for field in fields(DataSettings)} - {"session_cache_dir", "seed", "gamma"}
+    recboles = {"encoding", "eval_args", "numerical_features", "discretization"}
+    return ours | recboles | set(dataset_arguments)

@@ -102,10 +102,10 @@ def _loading(module: ModuleType) -> None:
     """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole."""
     recboles = module.load_data_and_model
 
-    def load_data_and_model(model_file: str) -> tuple[object, ...]:
+    def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
         checkpoints = importlib.import_module("recbole_lpi.host.checkpoints")
-        if checkpoints.is_ours(model_file):
-            return tuple(checkpoints.load_data_and_model(model_file))
+        if given or checkpoints.is_ours(model_file):
+            return tuple(checkpoints.load_data_and_model(model_file, **given))
         return tuple(recboles(model_file))
 
     load_data_and_model.__doc__ = recboles.__doc__

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host.runner import Run
+from recbole_lpi.text import one_line, visible
 
 
 def show(run: Run, console: Console | None = None) -> None:
     """Test metrics by purchase and click with ± standard errors, divergence, and the run folder."""
     console = console or Console()
     test = run.results["test"]
-    model, dataset = run.config["model"], run.config["dataset"]
-    title = f"{model} on {dataset}: test part"
+    title = f"{run.model} on {run.dataset}: test part"
     table = rankings(title, test, run.kinds)
-    console.print(table if table.row_count else title)
+    console.print(table if table.row_count else Text(visible(title)))
     for name, words in (
         ("average_reward@1", "AR@1, the reward collected by first choices"),
         ("imputed_average_reward@1", "iAR@1, the imputed reward of first choices"),
@@ -28,12 +29,12 @@ def show(run: Run, console: Console | None = None) -> None:
         if name in test:
             console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]")
     console.print("± is one standard error; events of one session count as one draw.", style="dim")
-    console.print(f"Run folder: {run.folder.path}")
+    console.print(Text(visible(f"Run folder: {run.folder.path}")), soft_wrap=True)
 
 
 def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Table:
     """Hit rate and nDCG at each cut-off, a column for each kind of event."""
-    table = Table(title=title)
+    table = Table(title=Text(visible(title)))
     table.add_column("")
     names = {
         "purchase_": _named("purchase", kinds.purchase), "click_": _named("click", kinds.click),
@@ -41,7 +42,8 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
     }  # fmt: skip
     shown = {prefix: number for prefix in names if (number := _number(estimates, prefix))}
     for prefix, number in shown.items():
-        table.add_column(f"{names[prefix]} ({number:,})", justify="right")
+        heading = Text(one_line(f"{names[prefix]} ({number:,})"))
+        table.add_column(heading, justify="right")
     for metric, word in (("hit", "HR"), ("ndcg", "nDCG")):
         for k in sorted(
             {int(name.partition("@")[2]) for name in estimates if f"{metric}@" in name}

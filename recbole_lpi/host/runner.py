@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.host import checkpoints, configuration, distributed, imputation
+from recbole_lpi.host import checkpoints, configuration, distributed, imputation, stored
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
-from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.logs import Plain, log_to
 from recbole_lpi.host.rivals import NEEDS_MORE, make_model
-from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
@@ -70,10 +70,26 @@ class Run:
         kinds: the events of this data that count as purchases and as clicks.
     """
 
-    config: Any
+    config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
     folder: RunFolder
-    results: dict[str, dict[str, Estimate]]
+    results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return str(self.config["model"])
+
+    @property
+    def dataset(self) -> str:
+        """Its name."""
+        return str(self.config["dataset"])
+
+    def __str__(self) -> str:
+        """One line: what it is, its test metrics, and where it is kept."""
+        test = self.results.get("test", {})
+        found = ", ".join(f"{name} {estimate.mean:.4f}" for name, estimate in test.items())
+        return f"{self.model} on {self.dataset}: {found} ({self.folder.path})"
 
 
 def run(
@@ -84,6 +100,9 @@ def run(
 ) -> Run:
     """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
 
+    Beside it only settings of the machine can be given, and an ``encoder`` of the user's own must
+    be: a run's own file has no module imported.
+
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
     Raises:
@@ -93,31 +112,43 @@ def run(
     given = dict(config_dict or {})
     resume = given.pop("resume", None)
     if resume:
-        if model or dataset or config_files or given:
-            raise SettingError("--resume goes on with a run as it was; it takes no other setting")
+        if model or dataset or config_files:
+            raise SettingError(
+                "--resume goes on with a run as it was; it takes no model, dataset or config_files"
+            )
         folder = RunFolder(resume)
-        given = folder.read_config()
-        if distributed.launched() and given.get("gpu_id"):
-            del given["gpu_id"]  # of another launch
-        if folder.finished:
-            raise SettingError(f"{resume} holds a finished run: there is nothing to resume")
-        config = make_config(given["model"], given["dataset"], (), given)
+        kept = folder.read_config()
+        config = resumed_config(folder, kept, given)
     else:
         config = make_config(model, dataset, config_files, given)
     ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
     ranks.from_first(lambda: check_files(config))
     check_data(config)  # on every machine
-    if not resume:
-        folder = ranks.from_first(lambda: _folder(config))
-    try:
-        with log_to(folder.log) if ranks.first else nullcontext():
-            return _train(config, folder, resume=bool(resume))
-    except distributed.LostProcess:  # the run can go on, from its beginning too
-        raise
-    except Exception:
-        if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
-            folder.give_up()
-        raise
+    with ExitStack() as held:  # the folder, against all others, until all is written
+        folder = ranks.from_first(
+            lambda: _resumed(folder, kept, held) if resume else _begun(config, held)
+        )
+        try:
+            with log_to(folder.log) if ranks.first else nullcontext():
+                return _train(config, folder, resume=bool(resume))
+        except distributed.LostProcess:  # the run can go on, from its beginning too
+            raise
+        except Exception:
+            if ranks.first and not resume and not folder.resume.is_file():  # nothing was trained
+                folder.give_up()
+            raise
+
+
+def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """RecBole's Config of the run that has the settings ``kept``; some can be given again."""
+    if folder.finished:
+        raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
+    stored.refuse_links(folder.path)
+    settings = stored.again(kept, given, folder.config)
+    if distributed.launched() and "gpu_id" not in given:
+        settings.pop("gpu_id", None)  # of another launch
+    check_model(settings.get("model"))
+    return configuration.make(str(settings["model"]), settings.get("dataset"), settings, given)
 
 
 def make_config(
@@ -132,12 +163,7 @@ def make_config(
     check_model(wanted)
     if not (dataset or settings.get("dataset")):
         raise SettingError("no data set is named: give --dataset, such as --dataset=ml-100k")
-    try:
-        return configuration.make(str(wanted), dataset, settings)
-    except SettingError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise SettingError(f"RecBole refuses the settings: {error}") from error
+    return configuration.make(str(wanted), dataset, settings)
 
 
 def check_model(name: object) -> None:
@@ -181,13 +207,24 @@ def _data_file(config: Any) -> Path:
     return Path(config["data_path"]) / f"{config['dataset']}.inter"
 
 
-def _folder(config: Any) -> RunFolder:
-    if config["run_dir"] is None:
-        folder = new_run_folder(config["model"], config["dataset"])
-    else:
-        folder = RunFolder(config["run_dir"])
-        folder.claim(config["overwrite"])
+def _begun(config: Any, held: ExitStack) -> RunFolder:
+    folder = claimed(
+        config["model"], config["dataset"], config["run_dir"], config["overwrite"], held
+    )
     folder.write_config(checkpoints.plain_config(config))
+    return folder
+
+
+def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
+    """The folder, held; SettingError if its run has ended, or is no longer the one of ``kept``."""
+    held.enter_context(folder.exclusive())
+    folder.recover()
+    if folder.finished:
+        raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
+    if str(folder.read_config()) != str(kept):
+        raise SettingError(
+            f"{folder.path} holds another run than a moment ago: look, and try again"
+        )
     return folder
 
 
@@ -228,5 +265,5 @@ def _log_to_screen() -> None:
     root.setLevel(logging.INFO)
     if not any(type(handler) is logging.StreamHandler for handler in root.handlers):
         screen = logging.StreamHandler()
-        screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        screen.setFormatter(Plain("%(asctime)s %(message)s", "%H:%M:%S"))
         root.addHandler(screen)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,7 @@ from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.random_states import random_states, set_random_states
-from recbole_lpi.host.run_folder import RunFolder, new_run_folder
+from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses, Whole
@@ -70,6 +70,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.device = torch.device(config["device"])
         self.ranks = distributed.join(self.device, self.settings.collective_timeout)
         self.folder, self._resume = folder, resume
+        self._held = ExitStack()  # the folder, where it is claimed here
         scaled = self.acceleration.enable_scaler
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.next_epoch, self.waited, self.stopped = 0, 0, False
@@ -197,6 +198,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                     },
                 }
             )
+        self._held.close()
 
     @property
     def saved_model_file(self) -> str:
@@ -304,8 +306,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             )
         if clip:
             self.scaler.unscale_(self.optimizer)
-            arguments: dict[str, Any] = dict(clip)
-            clip_gradients(self.model.parameters(), **arguments)
+            clip_gradients(self.model.parameters(), **vars(clip))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return {k: v.detach() for k, v in {**parts, **losses.diagnostics}.items()}
@@ -434,13 +435,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             yield
 
     def _claim(self) -> RunFolder:
-        named = self.config["run_dir"]
-        if named is None:
-            return new_run_folder(self.config["model"], self.config["dataset"])
-        folder = RunFolder(named)
-        if not self._resume:
-            folder.claim(self.config["overwrite"])
-        return folder
+        c = self.config
+        return claimed(c["model"], c["dataset"], c["run_dir"], c["overwrite"], self._held)
 
     def _keep(self, epoch: int) -> None:
         """The model as it is now is the best so far."""

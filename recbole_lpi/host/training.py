@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -25,6 +25,26 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
 SPARSE = "sparse_adam"
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Arguments of torch's ``clip_grad_norm_``. ValueError names what is wrong.
+
+    Attributes:
+        max_norm: > 0, the largest norm of all gradients together.
+        norm_type: p > 0 of the p-norm; infinity is the largest entry.
+    """
+
+    EXAMPLE: ClassVar[str] = "{max_norm: 5}"
+
+    max_norm: float
+    norm_type: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be > 0, got {value}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +78,7 @@ class TrainingSettings:
     learner: str = "adam"
     learning_rate: float = 0.001
     weight_decay: float = 0.0
-    clip_grad_norm: dict[str, float] | None = None
+    clip_grad_norm: Clipping | None = None
     eval_step: int = 1
     stopping_step: int = 10
     metrics: tuple[str, ...] = ("hit", "ndcg")
@@ -84,6 +104,10 @@ class TrainingSettings:
             raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
+        if self.stopping_step < 0:
+            raise ValueError(f"stopping_step must be >= 0, got {self.stopping_step}")
         if not 0 < self.collective_timeout < float("inf"):
             raise ValueError(f"collective_timeout must be > 0, got {self.collective_timeout}")
         learners = (*LEARNERS, SPARSE)
@@ -108,13 +132,6 @@ class TrainingSettings:
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by what was "
                 "logged; take average_reward@1"
             )
-        if self.clip_grad_norm is not None:
-            known = {"max_norm", "norm_type"}
-            if "max_norm" not in self.clip_grad_norm or not known >= set(self.clip_grad_norm):
-                raise ValueError(
-                    "clip_grad_norm must be like {max_norm: 5}, with norm_type if need be, "
-                    f"got {self.clip_grad_norm}"
-                )
 
     @classmethod
     def of(cls, config: Config) -> TrainingSettings:

@@ -53,6 +53,15 @@ def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
     )
 
 
+_named: set[str] = set()  # import paths that the user named in this process
+
+
+def allow(encoder: object) -> None:
+    """Let the module of an import path be imported, which runs its code: the user named it."""
+    if isinstance(encoder, str):
+        _named.add(encoder)
+
+
 def unread_settings(encoder: str) -> frozenset[str]:
     """Settings of the network that ``encoder`` does not read; all of them are SASRec's."""
     if encoder == "sasrec":
@@ -102,6 +111,11 @@ def _class_at(path: str) -> type[nn.Module]:
     module, _, name = path.replace(":", ".").rpartition(".")
     if module.startswith("recbole.") and name.lower() in NO_ENCODER:
         raise SettingError(f"encoder cannot be {path}: {NO_ENCODER[name.lower()]}")
+    if path not in _named:
+        raise SettingError(
+            f"encoder {path} is named by a file alone, and to import a module is to run its code: "
+            f"if you trust it, name it in this call, --encoder={path}"
+        )
     try:
         found = getattr(importlib.import_module(module), name, None)
     except Exception as error:  # whatever a module of a user raises

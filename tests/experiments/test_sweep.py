@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
-from recbole_lpi.experiments import report, sweep
+from recbole_lpi.experiments import report
 from recbole_lpi.experiments.sweep import Row, Sweep, diverged, read_plan
 from recbole_lpi.host import runner
 from recbole_lpi.host.run_folder import RunFolder
@@ -117,10 +118,12 @@ def test_nothing_is_run_twice_and_what_broke_off_goes_on(plan, made, tmp_path):
 def test_what_another_process_is_at_is_left_to_it(plan, made, tmp_path):
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     folder = work.folder(work.rows[0], {"beta": 1.0}, 1)
-    folder.path.parent.mkdir(parents=True)
-    with sweep.FileLock(sweep.lock_of(folder)):
+    lock = folder.exclusive()
+    with ThreadPoolExecutor(1) as other:  # which a lock holds off as it does another process
+        other.submit(lock.__enter__).result()
         work.work()
-        assert not folder.begun and len(made) == 4
+        other.submit(lock.__exit__, None, None, None).result()
+    assert not folder.begun and len(made) == 4
     assert work.best(work.rows[0]) is None  # not all of its tries have run
     assert [row.name for row in work.rows if work.runs(row)] == ["LoggingPolicy", "Counted"]
 
@@ -140,7 +143,7 @@ def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_p
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
     work.work()
     text = report.markdown(work, "LPIRL")
-    assert text.startswith("# shop_1%: every β\n")
+    assert text.startswith("# shop\\_1%: every β\n")
     assert "| LPIRL | **beta 0.5** | 0.6000 | 0.6000 | 0.6000 | 3 of 3 |" in text
     assert "| LPIRL | beta 1.0 | 0.2000 | 0.2000 | 0.2000 | 3 of 4 |" in text
     line = next(line for line in text.splitlines() if line.startswith("Still improving"))

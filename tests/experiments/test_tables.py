@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
@@ -12,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
-from recbole_lpi.experiments import tables, terminal
+from recbole_lpi.experiments import figures, tables, terminal
 from recbole_lpi.experiments.comparison import compare
 
 METRICS = [f"{kind}_{m}@{k}" for kind in ("purchase", "click") for m in ("hit", "ndcg")
@@ -86,7 +87,7 @@ def test_latex_is_escaped_and_complete(comparison):
     text = tables.latex(comparison, METRICS)
     body = text.split("\n", 1)[1]  # the first line is a comment
     assert not re.search(r"(?<!\\)[%#]", body)
-    assert r"LPIRL (logging\_policy=mu\_1, odd\_name=a\_b\%|c) & 2 & " in body
+    assert r"LPIRL (logging\_policy=mu\_1, odd\_name=a\_b\%\textbar{}c) & 2 & " in body
     assert r"mu\&2" in body and "_1" not in body.replace(r"\_1", "")
     assert r"\textbf{0.6500}$^{***}$ {\scriptsize$\pm$0.1094}" in body
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
@@ -181,3 +182,24 @@ def test_mistakes_are_told_in_a_line(made, words, said):
     made("a", [1, 1])
     done = CliRunner().invoke(app, ["compare", *words])
     assert done.exit_code == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_runs_of_others_write_no_command_into_a_table(made):
+    """A terminal, a spreadsheet, LaTeX or a page would carry it out."""
+    names = {"dataset": "[/b]\x1b[2J", "purchase_events": ["purchase", "\x1b]0;p\x07"]}
+    made("a", [1, 2], "=cmd|' /C calc'!A0\x1b[2J", **names)
+    made("b", [2, 1], "\\input{x}<img src=x>$x^$\x9b", odd="\n| [/red]", **names)
+    comparison = compare(["a", "b"], ["hit@1"])
+    shown = {name: tables.TEXTS[name](comparison, ["hit@1"]) for name in tables.TEXTS}
+    console = Console(file=io.StringIO(), width=200)
+    terminal.show(comparison, ["hit@1"], console)
+    shown["terminal"] = console.file.getvalue()
+    for name, text in shown.items():
+        assert text.replace("\n", "").isprintable(), name
+        assert "x1b[2J" in text.replace("\\", "").replace("textbackslash{}", ""), name
+    assert "\n'=cmd|" in shown["csv"] and "\n=" not in shown["csv"]
+    assert "<img" not in shown["markdown"].replace("\\<", "")
+    assert "\\input" not in shown["latex"]
+    assert "[/b]" in shown["terminal"]
+    points = compare(["a", "b"], figures.trade_off_metrics(1))
+    figures.write(figures.trade_off(points, 1), Path("a.svg"))

@@ -18,22 +18,16 @@ def exit_codes(work, *arguments, size=2, hanging=0, seconds=300):
     Unlike torchrun nothing here ends the others when one dies: AssertionError unless all but the
     ``hanging`` last end by themselves.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
+    context = forkserver()
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     place = os.getcwd(), size, port
-    # Where the module of ``work`` is found by the name that pytest gave it.
-    root = Path(sys.modules[work.__module__].__file__).parents[work.__module__.count(".")]
     processes = [
         context.Process(target=_introduced, args=(rank, place, work, arguments))
         for rank in range(size)
     ]
-    sys.path.append(str(root))
-    for process in processes:
-        process.start()
-    sys.path.remove(str(root))
+    start(processes, work)
     for process in processes[: size - hanging]:
         process.join(seconds)
     codes = [process.exitcode for process in processes]
@@ -42,6 +36,22 @@ def exit_codes(work, *arguments, size=2, hanging=0, seconds=300):
         process.join()
     assert codes.count(None) == hanging
     return codes
+
+
+def forkserver():
+    """What starts processes that have imported a run's modules already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
+
+
+def start(processes, work):
+    """Start them all; the module of ``work`` is found there by the name that pytest gave it."""
+    root = Path(sys.modules[work.__module__].__file__).parents[work.__module__.count(".")]
+    sys.path.append(str(root))
+    for process in processes:
+        process.start()
+    sys.path.remove(str(root))
 
 
 def _introduced(rank, place, work, arguments):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from recbole_lpi.cli import app
 from recbole_lpi.host import download
 from recbole_lpi.host.runner import run
 from recbole_lpi.settings import SettingError
@@ -68,6 +70,24 @@ def test_archives_are_fetched_joined_and_trained_on(server, monkeypatch, dataset
     assert joined.sort(order).equals(log.sort(order).cast(joined.schema))
     assert finished.results["test"]["purchase_ndcg@10"].count > 0
     assert [path.name for path in Path("dataset").iterdir()] == [dataset]
+
+
+def test_what_a_server_says_does_not_reach_the_terminal_raw(server, monkeypatch):
+    class Rude(_Quiet):
+        def do_GET(self):
+            self.send_response_only(404, "\x1b]0;owned\x07")
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Rude) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{httpd.server_port}/a.zip"
+        urls = dict.fromkeys(download.ARCHIVES["yoochoose"], address)
+        monkeypatch.setattr(download, "addresses", lambda: urls)
+        given = ["run", "--model=LPIRL", "--dataset=yoochoose", "--download"]
+        done = CliRunner().invoke(app, given)
+        httpd.shutdown()
+    assert done.exit_code == 2 and "\x1b" not in done.stderr
+    assert "404: \\x1b]0;owned\\x07" in done.stderr
 
 
 def test_recboles_list_has_every_archive():

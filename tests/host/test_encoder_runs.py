@@ -119,7 +119,7 @@ def test_each_encoder_has_a_logging_policy_of_its_own(log, own):
         ({"encoder": 3}, "encoder must be text, got 3"),
         ({"encoder_args": {"n_layers": 2}}, "encoder_args is of the other encoders"),
         ({"encoder": "gru4rec", "encoder_args": [5]}, "encoder_args must be a mapping"),
-        ({"encoder": "mean_encoder:Mean", "encoder_args": {"turns": {1: 2}}}, "encoder_args must"),
+        ({"encoder": "mean_encoder:Mean", "encoder_args": {"turns": {1: 2}}}, "turns must be"),
         ({"encoder": "mean_encoder:Mean", "encoder_args": {"turn": 2}}, "encoder_args {'turn': 2}"),
     ],
 )

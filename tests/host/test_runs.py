@@ -19,7 +19,6 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
@@ -30,6 +29,7 @@ from recbole_lpi.host import logging_policy
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import make_config, run
 from recbole_lpi.host.trainer import PolicyTrainer
+from recbole_lpi.locks import exclusive
 from recbole_lpi.settings import SettingError
 
 from .conftest import HEADER, SMALL, broken_off_after, write_log
@@ -227,6 +227,64 @@ def test_no_epoch_of_a_warm_up_is_the_best_or_counts_for_patience(log, monkeypat
         assert kept["next_epoch"] == last + 1
 
 
+def test_settings_come_back_from_a_run_folder_as_they_were(log, monkeypatch):
+    """A separator of one space is no YAML: read as such, a run with one could not be resumed."""
+    log.write_text(log.read_text().replace("\t", " "))
+    given = {"field_separator": " ", "imputation_dir": "5"}
+    with broken_off_after(0, monkeypatch):
+        train(run_dir="runs/a", **given)
+    kept = RunFolder("runs/a").read_config()
+    assert kept["field_separator"] == kept["seq_separator"] == " "
+    resumed = run(config_dict={"resume": "runs/a"})
+    for name in ("field_separator", "seq_separator", "imputation_dir"):
+        assert resumed.config[name] == kept[name], name
+    assert len(list(Path("runs/sessions").glob("*/about.json"))) == 1  # its log was read once
+
+
+def test_an_option_given_twice_is_read_twice_or_refused(log):
+    """Of two, typer takes the last."""
+    Path("a.yaml").write_text("gamma: 0.1\n")
+    Path("b c.yaml").write_text("beta: 0.7\n")
+    small = [f"--{name}={value}" for name, value in (SMALL | {"epochs": 1}).items()]
+    given = ["run", "--model=LoggingPolicy", "--dataset=shop", "--run_dir=runs/a", *small]
+    for twice in (["--dataset=shop"], ["--run-dir=runs/b"], ["--gamma=1", "--gamma=1"]):
+        done = CliRunner().invoke(app, [*given, *twice])
+        assert done.exit_code == 2 and "is given twice" in done.stderr, twice
+    files = ["--config_files=a.yaml", "--config_files=b c.yaml"]
+    done = CliRunner().invoke(app, [*given, *files])
+    assert done.exit_code == 0, done.stderr
+    kept = RunFolder("runs/a").read_config()
+    assert (kept["gamma"], kept["beta"]) == (0.1, 0.7)
+    for command in (
+        ["compare", "runs/a", "--topk=3", "--topk=5"],
+        ["sweep", "lpirl", "--dataset=shop", "--no-train", "--train"],
+        ["table1", "--dataset=shop", "--output=a", "--seeds=1", "--seeds=2"],
+        ["prepare", "csv", "--input=a.csv", "--input=b.csv"],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 2 and "is given twice" in done.stderr, command
+
+
+def test_names_are_shown_as_they_are_and_do_nothing(log, capfd):
+    """Rich markup and control sequences, of the data set and of kinds of event."""
+    Path("dataset/shop").rename("dataset/[bold]")
+    for path in Path("dataset/[bold]").iterdir():
+        path.rename(path.with_name(f"[bold]{path.suffix}"))
+    inter = Path("dataset/[bold]/[bold].inter")
+    inter.write_text(inter.read_text().replace("purchase", "[/red]\x1b[2J"))
+    Path("mine.yaml").write_text('purchase_events: ["[/red]\\e[2J"]\nclick_events: [look]\n')
+    small = [f"--{name}={value}" for name, value in (SMALL | {"epochs": 1}).items()]
+    given = ["--model=LoggingPolicy", "--dataset=[bold]", "--config_files=mine.yaml", *small]
+    done = CliRunner().invoke(app, ["run", *given, "--run_dir=runs/a"])
+    assert done.exit_code == 0, done.output
+    shown = done.output + capfd.readouterr().err + Path("runs/a/log.txt").read_text()
+    assert "\x1b" not in shown
+    assert "LoggingPolicy on [bold]: test part" in shown and "[/red]\\x1b[2J" in shown
+    found = run("LoggingPolicy", "[bold]", ["mine.yaml"], {**SMALL, "epochs": 1})
+    assert str(found).startswith("LoggingPolicy on [bold]: hit@3 ")
+    assert len(repr(found)) < 1000 and "\x1b" not in repr(found)
+
+
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
     given = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
     whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
@@ -344,10 +402,11 @@ def test_a_logging_policy_validated_on_other_sessions_is_used_with_a_warning(log
 def test_of_two_runs_that_start_together_one_trains_the_logging_policy(log, caplog):
     train("LPIRL", "runs/a")
     (mu,) = logging_policies()
+    RunFolder(mu).metrics.unlink()  # not yet at its end
     held = threading.Event()
 
     def another_run():
-        with FileLock(mu.with_suffix(".lock")):
+        with exclusive(mu):
             held.set()
             time.sleep(2)
 
@@ -558,7 +617,7 @@ def test_a_run_folder_that_is_taken(log):
     assert train(run_dir="runs/a", overwrite=True, seed=5).folder.metrics.read_text() != before
     RunFolder("runs/a").metrics.unlink()
     assert "go on with it by --resume=runs/a" in refused(*model)
-    with pytest.raises(SettingError, match="takes no other setting"):
+    with pytest.raises(SettingError, match="it takes no model, dataset or config_files"):
         run("LPIRL", config_dict={"resume": "runs/a"})
     Path("mine.yaml").write_text("resume: runs/a\n")
     assert "resume is for the command line" in refused(*model, "--config_files=mine.yaml")
