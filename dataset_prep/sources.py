@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import importlib
 import lzma
@@ -16,12 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
 DAMAGED = (
     EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError,
 )  # fmt: skip
+LONGEST_REASON = 200  # characters
 
 
 class InputError(ValueError):
@@ -59,7 +62,7 @@ def unpack(path: Path, member: str | None, folder: Path) -> Source:
     folder = Path(tempfile.mkdtemp(prefix="unpacked.", dir=folder))  # two logs may share a name
     with path.open("rb") as file:
         start = file.read(6)
-    with sound_archive(str(path)):
+    with reading(str(path)):
         if start.startswith(b"\x1f\x8b"):
             source = replace(source, rows=_gunzip(path, folder))
         elif start.startswith(b"PK\x03\x04"):
@@ -74,18 +77,33 @@ def unpack(path: Path, member: str | None, folder: Path) -> Source:
 
 
 @contextmanager
-def sound_archive(label: str) -> Iterator[None]:
-    """InputError for an archive that turns out to be cut off or damaged."""
+def reading(label: str) -> Iterator[None]:
+    """InputError, with ``label``, for whatever a parser of foreign bytes fails with.
+
+    What such a parser raises on a broken or lying file is not listed anywhere. A full disk is not
+    the file's fault, and goes on to whoever writes.
+    """
     try:
         yield
+    except InputError:
+        raise
     except DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{label} is cut off or damaged ({reason}): download it again") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{label} is not UTF-8: re-encode it with iconv") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"{label} cannot be read ({error.strerror or error})") from error
+    except (Exception, pl.exceptions.PanicException) as error:
+        reason = f"{type(error).__name__} {' '.join(str(error).split())}"[:LONGEST_REASON].strip()
+        raise InputError(f"{label} cannot be read ({reason}): unpack or export it again") from error
 
 
 def zipped_names(path: Path) -> list[str]:
     """Base names of the files in a zip archive; none where ``path`` is no such archive."""
-    with sound_archive(str(path)):
+    with reading(str(path)):
         if not zipfile.is_zipfile(path):
             return []
         with zipfile.ZipFile(path) as archive:

@@ -198,10 +198,11 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _mount_converters() -> None:
-    from dataset_prep import csv, movielens, netflix, retailrocket, yoochoose
+    from dataset_prep import command, csv, movielens, netflix, retailrocket, yoochoose
 
     for converter in (retailrocket, yoochoose, netflix, movielens, csv):
-        prepare.command(converter.__name__.rpartition(".")[2])(converter.main)
+        name = converter.__name__.rpartition(".")[2]
+        prepare.command(name, cls=command.Converter)(converter.main)
 
 
 _mount_converters()

@@ -126,7 +126,10 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
         tmp_path, script, "--events", "events.csv", "--on_error=skip", "--output", "dataset/rr"
     )
     assert done.returncode == 0, done.stderr
-    assert "bad rows skipped: the timestamp is not Unix milliseconds: 1" in done.stdout
+    assert (
+        "bad rows skipped: the timestamp is not Unix milliseconds from 1990 to 2100: 1"
+        in done.stdout
+    )
 
 
 def settings(folder: Path) -> dict[str, object]:
@@ -162,6 +165,46 @@ def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
     assert CliRunner().invoke(prepare, ["csv", "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("script", "twice"),
+    [
+        ("csv", ["--item=i", "--item=j"]),
+        ("csv", ["--on_error=skip", "--on-error=stop"]),
+        ("yoochoose", ["--clicks", "a", "--clicks", "b"]),
+        ("retailrocket", ["--overwrite", "--overwrite"]),
+        ("netflix", ["--output=a", "--output=b"]),
+        ("movielens", ["--ratings", "a", "--ratings", "b"]),
+    ],
+)
+def test_an_option_given_twice_is_refused(tmp_path: Path, script: str, twice: list[str]) -> None:
+    name = twice[0].partition("=")[0]
+    done = run(tmp_path, str(FOLDER / f"{script}.py"), *twice)
+    assert (done.returncode, done.stderr) == (2, f"error: {name} is given twice: keep one\n")
+
+
+def test_several_files_by_the_command_line(tmp_path: Path) -> None:
+    for month in ("jan", "feb"):
+        (tmp_path / f"{month}.csv").write_text(f"u,i,t\n{month},x,1600000000\n")
+    options = ["--input", "jan.csv", "--input=feb.csv", "--session=u", "--item=i", "--time=t"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options, "--output=shop")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "shop" / "shop.inter").read_text().count("\n") == 3
+
+
+def test_nothing_of_a_log_commands_the_terminal(tmp_path: Path) -> None:
+    """Neither control sequences in names nor markup in the data set's."""
+    (tmp_path / "log.csv").write_text("u,i,t,e\na,x,1600000000,b\x1b]0;gotcha\x07uy\n")
+    options = ["--input=log.csv", "--session=u", "--item=i", "--time=t", "--event=e"]
+    options += ["--reward_column=r\x1b[31m", "--output=[bold]"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options)
+    assert done.returncode == 2 and "no column 'r\\x1b[31m'" in done.stderr
+    (tmp_path / "log.csv").write_text("u,i,t,e\na,x,1600000000,buy\n")
+    options[5:6] = ["--reward=buy=1"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "[bold]"
+
+
 def test_ratings_by_the_command_line(tmp_path: Path) -> None:
     """Files may be repeated, rewards too; the table counts ratings, not clicks."""
     for movie in (1, 2):
@@ -180,7 +223,7 @@ def test_ratings_by_the_command_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "error: --reward x=1: x is no rating such as 3 or 3.5\n",
     )  # fmt: skip
-    (tmp_path / "u.data").write_text("7\t1\t3\t1000\n" * 5)
+    (tmp_path / "u.data").write_text("7\t1\t3\t1000001000\n" * 5)
     options = ["--ratings", "u.data", "--max-ratings=4", "--output", "dataset/ml"]
     done = run(tmp_path, str(FOLDER / "movielens.py"), *options)
     assert done.returncode == 0, done.stderr
