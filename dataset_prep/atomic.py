@@ -137,9 +137,11 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
     disk refuses, and for an ``output`` that exists, unless ``overwrite`` is set and it holds
     nothing but a converter's files.
     """
-    output = output.resolve()
-    check_output(output, overwrite)
+    if "\0" in str(output):
+        raise InputError(f"{output} cannot be a folder: name another")
     try:
+        output = output.resolve()
+        check_output(output, overwrite)
         output.parent.mkdir(parents=True, exist_ok=True)
         with (
             sigterm_raised(),

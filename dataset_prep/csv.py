@@ -122,15 +122,12 @@ def read_all(
     scratch: Path,
 ) -> tuple[Reading, list[Source]]:
     """One log of all files, the rows of each numbered after those of the one before."""
-    held: dict[Path, Path] = {}
-    for path in paths:
-        if path.resolve() in held:
-            raise InputError(f"--input names {path} twice: its events would count twice")
-        held[path.resolve()] = path
     read, opened, first = [], [], 0
-    for path in paths:
+    for place, path in enumerate(paths):
         opened.append(sources.unpack(path, None, scratch))
-        part = tables.read(opened[-1], columns, rewards, format, on_error)
+        if any(path.samefile(other) for other in paths[:place]):
+            raise InputError(f"--input names {path} twice: its events would count twice")
+        part = tables.read(opened[-1], columns, rewards, format, on_error, scratch)
         log = part.log.with_columns(pl.col("row").cast(pl.UInt32) + first)
         first += 1 + int(part.log.select(pl.col("row").max()).item() or 0)
         read.append(replace(part, log=log))

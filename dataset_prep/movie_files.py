@@ -45,9 +45,11 @@ def opened(paths: Sequence[Path], scratch: Path) -> Iterator[Source]:
         if any(map(MOVIE.fullmatch, names)):
             yield from _in_zip(path, scratch)
         elif not combined:
-            source = sources.unpack(path, None, scratch)
-            is_tar = tarfile.is_tarfile(source.rows)
-            yield from _in_tar(source, scratch) if is_tar else [source]
+            source = sources.decompressed(path, scratch)
+            if tarfile.is_tarfile(source.rows):
+                yield from _in_tar(source, scratch)
+            else:
+                yield sources.taken_out(source, None, scratch)
 
 
 def _within(folder: Path) -> list[Path]:

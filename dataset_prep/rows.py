@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import mmap
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from dataset_prep import sources
-from dataset_prep.sources import InputError, Source
+from dataset_prep import plain_text
+from dataset_prep.inputs import InputError, reading
+from dataset_prep.sources import Source
 
 OnError = Literal["stop", "skip"]
 
@@ -24,7 +23,7 @@ LONGEST_SHOWN = 200  # characters of a bad row in an error message
 
 def header(source: Source, separator: str, line: int = 0, quotes: bool = True) -> list[str]:
     """The fields of a line, which counts from 0: as a rule the first, which holds the names."""
-    with source.rows.open("rb") as file, sources.reading(source.place(line)):
+    with source.rows.open("rb") as file, reading(source.place(line)):
         found = next(islice(file, line, None), b"")[:LONGEST_HEADER]
         text = found.decode("utf-8-sig").rstrip("\r\n")
         if quotes:
@@ -72,7 +71,7 @@ def split(
         glob=False,
     ).with_columns(pl.col("line").str.strip_chars_end("\r"))
     lines = lines.filter(pl.col("line").str.len_bytes() > 0)
-    if quotes and has_quotes(source.rows):
+    if quotes and plain_text.has_quotes(source.rows):
         return _split_quoted(lines, separator, width, wanted)
     parts = pl.col("line").str.split_exact(separator, width)
     fields = [pl.col("parts").struct.field(f"field_{place}") for place in range(width + 1)]
@@ -101,12 +100,6 @@ def _split_quoted(
     return lines.select("row", parts=parts, torn=torn, stray=stray).select(
         "row", *(field(place).alias(name) for name, place in wanted.items()), "torn", "stray"
     )
-
-
-def has_quotes(path: Path) -> bool:
-    """Whether a double quote stands anywhere in the file."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
-        return held.find(b'"') != -1
 
 
 def sound(

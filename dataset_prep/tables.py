@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import polars as pl
 
-from dataset_prep import headers, order, rows, sources, times, tokens
+from dataset_prep import headers, order, plain_text, rows, sources, times, tokens
 from dataset_prep.headers import Format
 from dataset_prep.logs import CLICK
 from dataset_prep.rows import OnError
@@ -91,10 +92,18 @@ def check(columns: Columns, rewards: Rewards) -> Rewards:
 
 
 def read(
-    source: Source, columns: Columns, rewards: Rewards, format: Format, on_error: OnError
+    source: Source,
+    columns: Columns,
+    rewards: Rewards,
+    format: Format,
+    on_error: OnError,
+    scratch: Path,
 ) -> Reading:
     """The log with its rewards; one unit of time and one order of rows for the whole file."""
-    table, notes = (read_parquet if source.parquet else read_text)(source, columns, format)
+    if source.parquet:
+        table, notes = read_parquet(source, columns, format)
+    else:
+        table, notes = read_text(source, columns, format, scratch), []
     called = {**dict.fromkeys(columns.sessions, "session"), "item": "item", "event": "event"}
     called = {ours: what for ours, what in called.items() if f"{ours}_text" in table.columns}
     for ours, what in called.items():
@@ -148,12 +157,18 @@ def _times(
     return seconds, "not a date and a time of day like 14:05:59 or a number in --time_unit"
 
 
-def read_text(source: Source, columns: Columns, format: Format) -> tuple[pl.DataFrame, list[str]]:
+def read_text(source: Source, columns: Columns, format: Format, scratch: Path) -> pl.DataFrame:
     """Rows of a delimited file as text, times as ``times.parsed`` has them."""
     named = columns.named()
     layout = headers.layout(source, list(named.values()), format)
     places = rows.columns(source, layout.names, named)
     places = {f"{ours}_text": place for ours, place in places.items()}
+    if format.quotes:
+        with sources.reading(source.label):
+            lines = plain_text.one_line_each(
+                source.rows, layout.separator, len(layout.names), sources.new_file(scratch)
+            )
+        source = replace(source, rows=lines)
     raw = rows.split(source, layout.separator, len(layout.names), places, format.quotes)
     raw = raw.filter(pl.col("row") >= layout.first).with_columns(
         **times.parsed(pl.col("time_text"))
@@ -164,7 +179,7 @@ def read_text(source: Source, columns: Columns, format: Format) -> tuple[pl.Data
     table = rows.collect(raw.drop("time_text"), source)
     if not format.names:
         headers.check_header(source, layout, table, named)
-    return table, []
+    return table
 
 
 def read_parquet(
