@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from dataset_prep import tokens
+from dataset_prep import scratch, tokens
 from dataset_prep.logs import CLICK, PURCHASE, Counts, RatingCounts, in_order
 from dataset_prep.order import ties_and_repeats
 from dataset_prep.sources import InputError, Source
@@ -135,21 +134,20 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
     Yields the folder's path; its parent is scratch space on the same disk. On any error nothing is
     left behind, nor when the process is asked to end (SIGINT, SIGTERM). Raises InputError where the
     disk refuses, and for an ``output`` that exists, unless ``overwrite`` is set and it holds
-    nothing but a converter's files.
+    nothing but a converter's files. What an owner that was killed left is cleared away first.
     """
     if "\0" in str(output):
         raise InputError(f"{output} cannot be a folder: name another")
     try:
         output = output.resolve()
+        if output.parent.is_dir():
+            scratch.clear(output)
         check_output(output, overwrite)
         output.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            sigterm_raised(),
-            tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch,
-        ):
-            folder = Path(scratch, output.name)
-            yield folder
-            move(output, folder, Path(scratch, "replaced"))
+        with sigterm_raised(), scratch.beside(output) as space:
+            yield space / output.name
+            check_output(output, overwrite)  # another may have been quicker
+            move(output, space / output.name, space / scratch.REPLACED)
     except OSError as error:
         raise InputError(
             f"{output} was not written: {error}: check the disk's free space and the permissions"

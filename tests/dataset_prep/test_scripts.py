@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 from dataset_prep import csv as any_log
 from dataset_prep import retailrocket, yoochoose
+from dataset_prep.atomic import staged
+from dataset_prep.sources import InputError
 
 FOLDER = Path(yoochoose.__file__).parent
 EVENTS = "timestamp,visitorid,event,itemid,transactionid\n" + "1433221332117,1,view,1,\n" * 5
@@ -86,8 +90,9 @@ def test_a_reward_of_no_event_is_noted(tmp_path: Path) -> None:
     assert done.stderr == "note: --reward names 'sea', and no event is; there are buy, see\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
+@contextmanager
+def converting(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the midst of a conversion to dataset/shop."""
     code = (
         "import time\n"
         "from pathlib import Path\n"
@@ -99,12 +104,56 @@ def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
     )
     place = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=tmp_path, env=place, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(command, cwd=folder, env=place, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.readline() == b"begun\n"
-        assert list((tmp_path / "dataset").iterdir())
+        assert list((folder / "dataset").iterdir())
+        yield child
+        child.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
+    with converting(tmp_path) as child:
         child.send_signal(number)
         assert child.wait(30) != 0
     assert not list((tmp_path / "dataset").iterdir())
+
+
+def test_what_a_killed_one_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    """And not before: what a living one works in stays."""
+    events = tmp_path / "events.csv"
+    events.write_text(EVENTS)
+    (tmp_path / "dataset" / ".shop.mine").mkdir(parents=True)
+    with converting(tmp_path) as child:
+        before = set((tmp_path / "dataset").iterdir())
+        retailrocket.convert(events, tmp_path / "dataset" / "shop")
+        assert before < set((tmp_path / "dataset").iterdir())
+        child.kill()
+        child.wait(30)
+    retailrocket.convert(events, tmp_path / "dataset" / "shop", overwrite=True)
+    assert {path.name for path in (tmp_path / "dataset").iterdir()} == {".shop.mine", "shop"}
+
+
+def test_of_two_conversions_the_slower_does_not_replace(tmp_path: Path) -> None:
+    events, output = tmp_path / "events.csv", tmp_path / "rr"
+    events.write_text(EVENTS)
+    with pytest.raises(InputError, match="exists: pass --overwrite"), staged(output, False) as slow:
+        slow.mkdir()
+        retailrocket.convert(events, output)
+    assert (output / "rr.inter").exists()
+
+
+def test_a_data_set_lost_between_two_moves_comes_back(tmp_path: Path) -> None:
+    """Killed after the old one was moved away and before the new one came."""
+    left = tmp_path / ".rr.abcdefgh"
+    (left / "replaced").mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "replaced" / "rr.inter").write_text("old")
+    (tmp_path / "events.csv").write_text(EVENTS)
+    with pytest.raises(InputError, match="exists: pass --overwrite"):
+        retailrocket.convert(tmp_path / "events.csv", tmp_path / "rr")
+    assert (tmp_path / "rr" / "rr.inter").read_text() == "old"
+    assert not left.exists()
 
 
 def test_wrong_choice_is_status_2(tmp_path: Path) -> None:
