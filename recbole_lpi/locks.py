@@ -10,11 +10,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
+def lock_of(path: Path) -> Path:
+    """The file that is locked by whoever makes ``path``."""
+    return path.with_suffix(".lock")
+
+
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
     """A lock beside ``path``; says that it waits, for ``what``, where another run holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_suffix(".lock"))
+    lock = FileLock(lock_of(path))
     try:
         lock.acquire(timeout=0)
     except Timeout:
