@@ -31,13 +31,24 @@ def alone(path: Path, what: str) -> Iterator[None]:
     What killed processes left beside it is removed: locks, and the ``.NAME.part`` they wrote.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob("*" + BESIDE):
-        with suppress(Busy, OSError), _held(left, None):
-            name = left.name.removesuffix(BESIDE)
-            shutil.rmtree(left.with_name(f".{name}.part"), ignore_errors=True)
+    remove_left_behind(path.parent)
     file = path.with_name(path.name + BESIDE)
     with _held(file, f"{what}: waiting for the run that makes {path}"):
         yield
+
+
+def remove_left_behind(folder: Path) -> list[Path]:
+    """Remove the locks and the ``.NAME.part`` of killed processes in ``folder``; the latter."""
+    names = {lock.name.removesuffix(BESIDE) for lock in folder.glob("?*" + BESIDE)}
+    names |= {part.name[1:].removesuffix(".part") for part in folder.glob(".?*.part")}
+    removed = []
+    for name in sorted(names - {""}):
+        with suppress(Busy, OSError), _held(folder / f"{name}{BESIDE}", None):
+            part = folder / f".{name}.part"
+            if part.is_dir():
+                shutil.rmtree(part)
+                removed.append(part)
+    return removed
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.host.logs import log_to
 from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.random_states import random_states, set_random_states
+from recbole_lpi.host.reward_checks import check_rewards
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
@@ -114,6 +115,13 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
+        check_rewards(
+            self.config["model"],
+            getattr(self.model, "objective", None),
+            train,
+            None if valid_data is None else part_of(valid_data),
+            self.settings.valid_metric.lower(),
+        )
         if self.settings.reward_sampling is not None:
             self._sampler = RewardSampler(
                 train.sessions, train.training_windows, self.settings.reward_sampling

@@ -124,8 +124,8 @@ def test_the_package_reads_what_is_written(log: Path, tmp_path: Path) -> None:
     assert (found.purchase_events, found.click_events) == (("liked",), ("rated",))
     frame = read_atomic(str(tmp_path / "ml" / "ml.inter"), "\t").frame
     columns = [found.USER_ID_FIELD, found.ITEM_ID_FIELD, found.TIME_FIELD, found.RATING_FIELD]
-    assert list(frame) == [*columns, found.event_field, found.reward_field]
-    assert frame[found.reward_field].sum() == 0.5 + 0.5 + 1 + 1 + 0 + 1 + 1  # by hand, 7 then 9
+    assert list(frame) == [*columns, found.event_column, found.reward_column]
+    assert frame[found.reward_column].sum() == 0.5 + 0.5 + 1 + 1 + 0 + 1 + 1  # by hand, 7 then 9
 
 
 @pytest.mark.parametrize("pack", [plain, gzipped, zipped])
