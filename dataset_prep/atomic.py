@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from dataset_prep import scratch, tokens
 from dataset_prep.logs import CLICK, PURCHASE, Counts, RatingCounts, in_order
+from dataset_prep.order import ties_and_repeats
 from dataset_prep.sources import InputError, Source
 
 SCHEMA = 1  # of summary.json
@@ -46,6 +47,9 @@ class Summary:
     click_events: Sequence[str] = (CLICK,)
     rating_to_reward: Mapping[float, float] = field(default_factory=dict)  # of rating logs
     rewards: Mapping[str, int] = field(default_factory=dict)  # of rating logs: rows kept per reward
+    notes: Sequence[str] = ()  # what was derived or changed, in lines
+    tied_events: int = 0  # kept ones that share their time with another of their session
+    repeated_rows: int = 0  # kept ones that repeat another in session, item, time and event
 
     def as_json(self) -> dict[str, Any]:
         """Plain values only; of the inputs no more than base name and size in bytes."""
@@ -55,8 +59,11 @@ class Summary:
         return {"schema": SCHEMA, **plain, "inputs": inputs}
 
 
-def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) -> None:
-    """Fill ``folder`` with NAME.inter, NAME.yaml and summary.json, NAME being the folder's own."""
+def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) -> Summary:
+    """Fill ``folder`` with NAME.inter, NAME.yaml and summary.json, NAME being the folder's own.
+
+    Returns the summary with the ties and repeats that were counted on the way.
+    """
     if not len(log):
         bad, dropped = sum(summary.bad_rows.values()), sum(summary.dropped.values())
         raise InputError(
@@ -64,9 +71,12 @@ def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) ->
             "filtered out: mend the log or lower the --min_... options"
         )
     folder.mkdir()
-    columns = [pl.col(ours).alias(COLUMNS[ours]) for ours in columns_of(summary)]
+    columns = [written(log, ours).alias(COLUMNS[ours]) for ours in columns_of(summary)]
+    tied = repeated = 0
     with (folder / f"{folder.name}.inter").open("wb") as file:
         for number, rows in enumerate(in_order(log)):
+            ties, repeats = ties_and_repeats(rows)
+            tied, repeated = tied + ties, repeated + repeats
             rows.with_columns(reward=reward).select(columns).write_csv(
                 file,
                 include_header=number == 0,
@@ -74,9 +84,17 @@ def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) ->
                 quote_style="never",
                 float_scientific=False,
             )
+    summary = replace(summary, tied_events=tied, repeated_rows=repeated)
     (folder / f"{folder.name}.yaml").write_text(properties(summary), encoding="utf-8")
     text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    return summary
+
+
+def written(log: pl.DataFrame, column: str) -> pl.Expr:
+    """A column as it stands in the file: names so that the reader has them back."""
+    value = pl.col(column)
+    return tokens.written(value) if log.schema.get(column) == pl.String else value
 
 
 def columns_of(summary: Summary) -> list[str]:
@@ -116,19 +134,20 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
     Yields the folder's path; its parent is scratch space on the same disk. On any error nothing is
     left behind, nor when the process is asked to end (SIGINT, SIGTERM). Raises InputError where the
     disk refuses, and for an ``output`` that exists, unless ``overwrite`` is set and it holds
-    nothing but a converter's files.
+    nothing but a converter's files. What an owner that was killed left is cleared away first.
     """
-    output = output.resolve()
-    check_output(output, overwrite)
+    if "\0" in str(output):
+        raise InputError(f"{output} cannot be a folder: name another")
     try:
+        output = output.resolve()
+        if output.parent.is_dir():
+            scratch.clear(output)
+        check_output(output, overwrite)
         output.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            sigterm_raised(),
-            tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch,
-        ):
-            folder = Path(scratch, output.name)
-            yield folder
-            replace(output, folder, Path(scratch, "replaced"))
+        with sigterm_raised(), scratch.beside(output) as space:
+            yield space / output.name
+            check_output(output, overwrite)  # another may have been quicker
+            move(output, space / output.name, space / scratch.REPLACED)
     except OSError as error:
         raise InputError(
             f"{output} was not written: {error}: check the disk's free space and the permissions"
@@ -152,7 +171,7 @@ def sigterm_raised() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def replace(output: Path, folder: Path, old: Path) -> None:
+def move(output: Path, folder: Path, old: Path) -> None:
     """Move ``folder`` to ``output``; what is there goes to ``old``, and back should that fail."""
     if not output.exists():
         folder.rename(output)

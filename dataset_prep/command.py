@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dataset_prep.atomic import Summary
 from dataset_prep.once import Once
@@ -70,14 +71,19 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        typer.echo("error: " + " ".join(str(error).split("\n")), err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         raise typer.Exit(2) from None
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, in which what a terminal would obey is escaped: \\x1b."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split("\n")))
 
 
 def report(summary: Summary, output: Path) -> None:
     """Print what the paper's Table 2 shows, raw and kept, and what was dropped."""
     console = Console()
-    table = Table(title=output.resolve().name)
+    table = Table(title=Text(printable(output.resolve().name)))
     for heading in ("", *vars(summary.raw)):
         table.add_column(heading, justify="right" if heading else "left")
     for name, row in (("raw", summary.raw), ("kept", summary.kept)):
@@ -88,6 +94,10 @@ def report(summary: Summary, output: Path) -> None:
     notes |= {f"kept with reward {reward}": n for reward, n in summary.rewards.items()}
     notes["sequences of one event"] = summary.single_event_sequences
     notes["longest sequence"] = summary.longest_sequence
-    for note, number in notes.items():
-        console.print(f"{note}: {number:,}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"written to {output}", markup=False, highlight=False, soft_wrap=True)
+    notes["events that share their time with another of their session, in the log's order"] = (
+        summary.tied_events
+    )
+    notes["rows that repeat another in session, item, time and event"] = summary.repeated_rows
+    lines = [f"{note}: {number:,}" for note, number in notes.items()]
+    for line in (*lines, *summary.notes, f"written to {output}"):
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -12,96 +12,178 @@ if __name__ == "__main__" and not __package__:
     others = [path for path in sys.path if os.path.realpath(path) != here]
     sys.path[:] = [os.path.dirname(here), *others]
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import polars as pl
 import typer
 
-from dataset_prep import atomic, command, logs, sources
+from dataset_prep import atomic, command, logs, order, sources, tables, times
 from dataset_prep.command import rewards_from
+from dataset_prep.headers import Format
 from dataset_prep.rows import OnError
-from dataset_prep.sources import InputError
-from dataset_prep.tables import Columns, Rewards, check, read
+from dataset_prep.sources import InputError, Source
+from dataset_prep.tables import Columns, Reading, Rewards, check
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which events are kept, and which of them are one session; by default all, as they are named.
+
+    Attributes:
+        session_gap: seconds without an event after which a session ends.
+        drop_repeats: whether a row is left out that repeats another in session, item, time, event.
+        min_interactions: sessions with fewer events are dropped, in one pass,
+        min_item_interactions: and then, in one pass, items.
+    """
+
+    session_gap: float | None = None
+    drop_repeats: bool = False
+    min_interactions: int = 1
+    min_item_interactions: int = 1
 
 
 def convert(
-    input: Path,
+    inputs: Path | Sequence[Path],
     output: Path,
     columns: Columns,
     rewards: Rewards,
+    format: Format | None = None,
+    kept: Kept | None = None,
     *,
     purchases: Sequence[str] = (),
-    separator: str | None = None,
-    min_interactions: int = 1,
-    min_item_interactions: int = 1,
+    clicks: Sequence[str] = (),
     on_error: OnError = "stop",
     overwrite: bool = False,
 ) -> atomic.Summary:
-    """Write the data set ``output`` from any log with one row per event.
+    """Write the data set ``output`` from logs with one row per event, read in the order given.
 
-    Times are Unix seconds or milliseconds, or ISO 8601 (UTC where no offset is given). Without an
-    event column every event is a click. ``purchases`` defaults to the events of highest reward.
-    The filters are one pass over sessions, then one over items; by default they drop nothing.
-    Raises InputError for what the user can cure.
+    Without an event column every event is a click. ``purchases`` defaults to the events of highest
+    reward, ``clicks`` to the kind that is left where there is but one. Raises InputError for what
+    the user can cure.
     """
     rewards = check(columns, rewards)
-    settings = {
-        "columns": columns.named(),
-        "rewards": dict(rewards.by_event),
-        "default_reward": rewards.default,
-        "separator": separator,
-        "min_interactions": min_interactions,
-        "min_item_interactions": min_item_interactions,
-        "on_error": on_error,
-    }
+    format, kept = format or Format(), kept or Kept()
+    paths = [inputs] if isinstance(inputs, Path) else list(inputs)
     with atomic.staged(output, overwrite) as folder:
-        source = sources.unpack(input, None, folder.parent)
-        everything, bad_rows = read(source, columns, rewards, separator, on_error)
-        bought = purchase_events(everything, columns, rewards, purchases)
-        sessions = logs.at_least(everything, "session", min_interactions)
-        log = logs.at_least(sessions, "item", min_item_interactions)
+        read, opened = read_all(paths, columns, rewards, format, on_error, folder.parent)
+        everything = read.log
+        bought, clicked, said = kinds(everything, columns, rewards, purchases, clicks)
+        sessions = (
+            order.by_inactivity(everything, kept.session_gap) if kept.session_gap else everything
+        )
+        once = order.without_repeats(sessions) if kept.drop_repeats else sessions
+        often = logs.at_least(once, "session", kept.min_interactions)
+        log = logs.at_least(often, "item", kept.min_item_interactions)
         single, longest = logs.lengths(log)
-        purchase = pl.col("event").is_in(bought)
-        raw_events = logs.events(everything)
-        known = sorted({*rewards.by_event, *raw_events}) if columns.reward is None else raw_events
+        purchase, click = pl.col("event").is_in(bought), pl.col("event").is_in(clicked)
         summary = atomic.Summary(
             converter="csv",
-            raw=logs.counts(everything, purchase, ~purchase),
-            kept=logs.counts(log, purchase, ~purchase),
-            raw_events=raw_events,
+            raw=logs.counts(sessions, purchase, click),
+            kept=logs.counts(log, purchase, click),
+            raw_events=logs.events(everything),
             dropped={
-                "events_of_short_sessions": len(everything) - len(sessions),
-                "events_of_rare_items": len(sessions) - len(log),
+                **(
+                    {"rows_that_repeat_another": len(sessions) - len(once)}
+                    if kept.drop_repeats
+                    else {}
+                ),
+                "events_of_short_sessions": len(once) - len(often),
+                "events_of_rare_items": len(often) - len(log),
             },
-            bad_rows=bad_rows,
+            bad_rows=read.bad_rows,
             single_event_sequences=single,
             longest_sequence=longest,
-            settings=settings,
-            inputs=(source,),
+            settings={
+                "columns": columns.named(),
+                "rewards": dict(rewards.by_event),
+                "default_reward": rewards.default,
+                **vars(format),
+                **vars(kept),
+                "on_error": on_error,
+            },
+            inputs=opened,
             purchase_events=bought,
-            click_events=[name for name in known if name not in bought],
+            click_events=clicked,
+            notes=[*read.notes, *said],
         )
-        atomic.write(log, pl.col("reward"), summary, folder)
-    return summary
+        return atomic.write(log, pl.col("reward"), summary, folder)
 
 
-def purchase_events(
-    log: pl.DataFrame, columns: Columns, rewards: Rewards, asked: Sequence[str]
-) -> list[str]:
-    """Which events are purchases: those asked for, or else those with the highest reward."""
+def read_all(
+    paths: Sequence[Path],
+    columns: Columns,
+    rewards: Rewards,
+    format: Format,
+    on_error: OnError,
+    scratch: Path,
+) -> tuple[Reading, list[Source]]:
+    """One log of all files, the rows of each numbered after those of the one before."""
+    read, opened, first = [], [], 0
+    for place, path in enumerate(paths):
+        opened.append(sources.unpack(path, None, scratch))
+        if any(path.samefile(other) for other in paths[:place]):
+            raise InputError(f"--input names {path} twice: its events would count twice")
+        part = tables.read(opened[-1], columns, rewards, format, on_error, scratch)
+        log = part.log.with_columns(pl.col("row").cast(pl.UInt32) + first)
+        first += 1 + int(part.log.select(pl.col("row").max()).item() or 0)
+        read.append(replace(part, log=log))
+    bad_rows: Counter[str] = Counter()
+    for part in read:
+        bad_rows.update(part.bad_rows)
+    notes = [note for part in read for note in part.notes]
+    return Reading(pl.concat(part.log for part in read), dict(bad_rows), notes), opened
+
+
+def kinds(
+    log: pl.DataFrame,
+    columns: Columns,
+    rewards: Rewards,
+    purchases: Sequence[str],
+    clicks: Sequence[str],
+) -> tuple[list[str], list[str], list[str]]:
+    """Names of the purchases, of the clicks, and lines that say what was derived, and of others.
+
+    Purchases are those asked for, or else the events of highest reward. Clicks are those asked for,
+    or else the kind that is left; InputError where several are.
+    """
     seen = logs.events(log)
-    for name in asked:
-        if name not in seen and name not in rewards.by_event:
-            held = ", ".join(seen)
-            raise InputError(f"no event is named {name!r}: pass --purchase with one of {held}")
-    if asked or columns.event is None:
-        return list(asked)
+    known = seen if columns.reward is not None else {*seen, *rewards.by_event}
+    for option, names in (("--purchase", purchases), ("--click", clicks)):
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"no event is named {name!r}: pass {option} with one of {', '.join(seen)}"
+                )
+            if name in purchases and name in clicks:
+                raise InputError(f"{name!r} is both --purchase and --click: keep one")
+    if columns.event is None:
+        return list(purchases), [name for name in seen if name not in purchases], []
+    bought = list(purchases) or _of_highest_reward(log, columns, rewards, clicks)
+    left = [name for name in sorted(known) if name not in bought]
+    clicked = list(clicks) or left
+    if not clicks and len([name for name in left if name in seen]) > 1:
+        raise InputError(
+            f"besides {', '.join(bought)} there are several kinds of event, {', '.join(left)}: say "
+            "by --click NAME which are clicks; others are kept as neither purchase nor click"
+        )
+    others = [f"{name} ({seen[name]:,})" for name in left if name in seen and name not in clicked]
+    notes = [f"purchases: {', '.join(bought)}; clicks: {', '.join(clicked) or 'none'}"]
+    return bought, clicked, notes + [f"neither purchase nor click: {name}" for name in others]
+
+
+def _of_highest_reward(
+    log: pl.DataFrame, columns: Columns, rewards: Rewards, but: Sequence[str]
+) -> list[str]:
     if columns.reward is None:
+        seen = logs.events(log)
         means = {**dict.fromkeys(seen, rewards.default or 0.0), **rewards.by_event}
     else:
         means = dict(log.group_by("event").agg(pl.col("reward").mean()).sort("event").iter_rows())
+    means = {name: reward for name, reward in means.items() if name not in but}
     return [name for name, reward in means.items() if reward == max(means.values())]
 
 
@@ -114,13 +196,41 @@ def separator_from(option: str | None) -> str | None:
 
 
 def main(
-    input: Annotated[Path, typer.Option(help="CSV (plain, gz, zip or 7z) or Parquet")],
-    session: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the session or user")],
+    inputs: Annotated[
+        list[Path],
+        typer.Option(
+            "--input",
+            help="CSV (plain, compressed or in an archive) or Parquet; repeat it for several files",
+        ),
+    ],
+    session: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN", help="Column of the session or user; several name it together"
+        ),
+    ],
     item: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the item")],
     time: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of the time: Unix s or ms, or ISO 8601")
+        str, typer.Option(metavar="COLUMN", help="Column of the time: ISO 8601, or a number")
     ],
     output: Annotated[Path, typer.Option(help="The folder to write, e.g. dataset/NAME")],
+    time_of_day: Annotated[
+        str | None,
+        typer.Option(
+            *command.spellings("time_of_day"),
+            metavar="COLUMN",
+            help="Column of the clock, where --time has dates only: 14:05:59, or a number since "
+            "midnight in --time_unit",
+        ),
+    ] = None,
+    time_unit: Annotated[
+        times.Unit | None,
+        typer.Option(
+            *command.spellings("time_unit"),
+            help="What times that are numbers are; date is 20260105 or 202601051230. If not given "
+            "it is found from the file, and times must be of 1990 to 2100",
+        ),
+    ] = None,
     event: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Column of the event; without it all are clicks"),
@@ -149,25 +259,63 @@ def main(
             metavar="NAME", help="A purchase event; repeat it. Default: those of highest reward"
         ),
     ] = None,
+    click: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A click event; repeat it. Default: the other one, where there are two kinds. "
+            "Events that are neither are kept",
+        ),
+    ] = None,
     separator: Annotated[
         str | None, typer.Option(help="One character, or tab; found from the header if not given")
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Names for the columns of files that have no header"),
+    ] = None,
+    quote: Annotated[
+        Literal["double", "none"],
+        typer.Option(help="double: fields may be quoted as in RFC 4180; none: quotes are letters"),
+    ] = "double",
+    session_gap: Annotated[
+        str | None,
+        typer.Option(
+            *command.spellings("session_gap"),
+            metavar="TIME",
+            help="End a session where so long nothing happens: 30m, 12h, 1d",
+        ),
+    ] = None,
+    drop_repeats: Annotated[
+        bool,
+        typer.Option(
+            *command.spellings("drop_repeats"),
+            help="Drop rows that repeat another in session, item, time and event",
+        ),
+    ] = False,
     min_interactions: command.MinInteractionsOption = 1,
     min_item_interactions: command.MinItemInteractionsOption = 1,
     on_error: command.OnErrorOption = "stop",
     overwrite: command.OverwriteOption = False,
 ) -> None:
-    """Convert any log with one row per event to RecBole atomic files."""
+    """Convert any logs with one row per event to RecBole atomic files."""
     with command.one_line_errors():
         summary = convert(
-            input,
+            inputs,
             output,
-            Columns(session, item, time, event, reward_column),
+            Columns(session, item, time, event, reward_column, time_of_day),
             Rewards(rewards_from(reward or []), default_reward),
+            Format(
+                separator_from(separator),
+                columns.split(",") if columns else [],
+                quote == "double",
+                time_unit,
+            ),
+            Kept(
+                order.gap_from(session_gap), drop_repeats, min_interactions, min_item_interactions
+            ),
             purchases=purchase or [],
-            separator=separator_from(separator),
-            min_interactions=min_interactions,
-            min_item_interactions=min_item_interactions,
+            clicks=click or [],
             on_error=on_error,
             overwrite=overwrite,
         )

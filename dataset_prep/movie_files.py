@@ -45,9 +45,11 @@ def opened(paths: Sequence[Path], scratch: Path) -> Iterator[Source]:
         if any(map(MOVIE.fullmatch, names)):
             yield from _in_zip(path, scratch)
         elif not combined:
-            source = sources.unpack(path, None, scratch)
-            is_tar = tarfile.is_tarfile(source.rows)
-            yield from _in_tar(source, scratch) if is_tar else [source]
+            source = sources.decompressed(path, scratch)
+            if tarfile.is_tarfile(source.rows):
+                yield from _in_tar(source, scratch)
+            else:
+                yield sources.taken_out(source, None, scratch)
 
 
 def _within(folder: Path) -> list[Path]:
@@ -71,7 +73,7 @@ def _in_folder(folder: Path, scratch: Path) -> Iterator[Source]:
 
 def _in_zip(path: Path, scratch: Path) -> Iterator[Source]:
     """Movies in the order of their names; nothing else that the archive holds is read."""
-    with sources.sound_archive(str(path)), zipfile.ZipFile(path) as archive:
+    with sources.reading(str(path)), zipfile.ZipFile(path) as archive:
         files = {Path(name).name: name for name in archive.namelist()}
         names = sorted(filter(MOVIE.fullmatch, files))
         movies = ((f"{path} ({name})", archive.read(files[name])) for name in names)
@@ -80,7 +82,7 @@ def _in_zip(path: Path, scratch: Path) -> Iterator[Source]:
 
 def _in_tar(source: Source, scratch: Path) -> Iterator[Source]:
     """Movies in the order of their names. Only their bytes are read; no path is written to."""
-    with sources.sound_archive(source.label), tarfile.open(source.rows) as archive:
+    with sources.reading(source.label), tarfile.open(source.rows) as archive:
         files = {Path(member.name).name: member for member in archive if member.isreg()}
 
         def content(name: str) -> IO[bytes]:
@@ -121,7 +123,7 @@ def _batches(movies: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, by
     batch: list[tuple[str, bytes]] = []
     size = 0
     for label, content in movies:
-        with sources.sound_archive(label):
+        with sources.reading(label):
             content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         first = content.partition(b"\n")[0]
         if not HEADER.fullmatch(first):

@@ -18,7 +18,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from dataset_prep import atomic, command, ratings, rows, sources
+from dataset_prep import atomic, command, ratings, rows, sources, times
 from dataset_prep.ratings import Preparation
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError, Source
@@ -96,7 +96,7 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
         "the user is not a whole number": pl.col("session").is_null(),
         "the movie is not a whole number": pl.col("item").is_null(),
         "the rating is not 0.5, 1, 1.5, ..., 5": ~on_scale.fill_null(False),
-        "the timestamp is not Unix seconds": pl.col("timestamp").is_null(),
+        f"the timestamp is not Unix seconds {times.YEARS}": ~times.plausible(pl.col("timestamp")),
     }
     return rows.sound(raw, values, problems, source, on_error)
 

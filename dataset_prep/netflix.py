@@ -20,7 +20,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from dataset_prep import atomic, command, movie_files, ratings, rows
+from dataset_prep import atomic, command, movie_files, ratings, rows, times
 from dataset_prep.ratings import Preparation
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError, Source
@@ -123,7 +123,7 @@ def read(
         f"not {len(FIELDS)} fields": pl.col("torn"),
         "the customer is not a whole number": pl.col("session").is_null(),
         "the rating is not 1, 2, 3, 4 or 5": ~pl.col("rating").is_between(1, 5).fill_null(False),
-        "the date is not like 2005-09-06": ~(pl.col("timestamp") >= 0).fill_null(False),
+        f"the date is not like 2005-09-06, {times.YEARS}": ~times.plausible(pl.col("timestamp")),
     }
     log, bad_rows = rows.sound(raw, values, problems, source, on_error)
     return log.join_asof(movies, on="row"), bad_rows

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 
 class Once(TyperCommand):
-    """Every option at most once, but those of which a list is made."""
+    """A command with every option at most once, but those of which a list is made."""
 
-    def make_parser(self, ctx: Any) -> Any:
-        """The parser of the command line, which ends the program for an option given twice."""
-        parser: Any = super().make_parser(ctx)
-        parse = parser.parse_args
-
-        def parse_once(args: list[str]) -> Any:
-            values, left, order = parse(args=args)
-            for param in order:
-                if not getattr(param, "multiple", False) and order.count(param) > 1:
-                    ctx.fail(f"{max(param.opts, key=len)} is given twice")
-            return values, left, order
-
-        parser.parse_args = parse_once
-        return parser
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse ``args``; an option that takes one value and is there twice ends the program."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(given).items():
+            if times > 1 and not getattr(option, "multiple", False):
+                name = max(option.opts, key=len)
+                typer.echo(f"error: {name} is given twice: keep one", err=True)
+                raise typer.Exit(2)
+        return super().parse_args(ctx, args)

@@ -127,8 +127,7 @@ def write(
         rating_to_reward=preparation.rating_to_reward,
         rewards=logs.events(kept.lazy().select(reward=reward), "reward"),
     )
-    atomic.write(kept, reward, summary, folder)
-    return summary
+    return atomic.write(kept, reward, summary, folder)
 
 
 def counts(log: pl.LazyFrame, reward: pl.Expr) -> logs.RatingCounts:

@@ -84,8 +84,7 @@ def convert(
             settings=settings,
             inputs=(source,),
         )
-        atomic.write(log, logs.binary_reward(), summary, folder)
-    return summary
+        return atomic.write(log, logs.binary_reward(), summary, folder)
 
 
 def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -105,7 +104,9 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
         f"not {len(names)} fields": pl.col("torn"),
         "the visitor is not a whole number": pl.col("session").is_null(),
         "the item is not a whole number": pl.col("item").is_null(),
-        "the timestamp is not Unix milliseconds": pl.col("timestamp").is_null(),
+        f"the timestamp is not Unix milliseconds {times.YEARS}": ~times.plausible(
+            pl.col("timestamp")
+        ),
         "the event is not view, addtocart or transaction": pl.col("name").is_null(),
     }
     return rows.sound(raw, values, problems, source, on_error)

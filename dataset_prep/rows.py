@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import csv
-import mmap
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from dataset_prep.sources import InputError, Source
+from dataset_prep import plain_text
+from dataset_prep.inputs import InputError, reading
+from dataset_prep.sources import Source
 
 OnError = Literal["stop", "skip"]
 
 NO_FIELD = "\x01"  # no log holds it, so a "CSV" with this separator has whole lines as its fields
+LONGEST_HEADER = 1 << 20  # bytes
 LONGEST_SHOWN = 200  # characters of a bad row in an error message
-# What RecBole's reader, pandas, takes for a missing value: as a token it would vanish there.
-MISSING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
-MISSING += ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
 
 
-def header(source: Source, separator: str) -> list[str]:
-    """The names in the first line, quotes removed."""
-    with source.rows.open("rb") as file:
-        first = file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    return next(csv.reader([first], delimiter=separator), [])
+def header(source: Source, separator: str, line: int = 0, quotes: bool = True) -> list[str]:
+    """The fields of a line, which counts from 0: as a rule the first, which holds the names."""
+    with source.rows.open("rb") as file, reading(source.place(line)):
+        found = next(islice(file, line, None), b"")[:LONGEST_HEADER]
+        text = found.decode("utf-8-sig").rstrip("\r\n")
+        if quotes:
+            names = next(csv.reader([text], delimiter=separator), [])
+        else:
+            names = text.split(separator)
+        return [name.strip() for name in names]
 
 
 def columns(source: Source, names: Sequence[str], wanted: Mapping[str, str]) -> dict[str, int]:
@@ -45,11 +48,18 @@ def columns(source: Source, names: Sequence[str], wanted: Mapping[str, str]) -> 
     return {ours: list(names).index(theirs) for ours, theirs in wanted.items()}
 
 
-def split(source: Source, separator: str, width: int, wanted: Mapping[str, int]) -> pl.LazyFrame:
-    """Lines as ``row`` (0-based), a String column per wanted field, and ``torn``.
+def split(
+    source: Source,
+    separator: str,
+    width: int,
+    wanted: Mapping[str, int],
+    quotes: bool = True,
+) -> pl.LazyFrame:
+    """Lines as ``row`` (0-based), a String column per wanted field, ``torn`` and ``stray``.
 
     ``torn`` is true where a line has not ``width`` fields. Blank lines are left out. Fields may be
-    quoted as in RFC 4180, but not span lines: such a line is torn.
+    quoted as in RFC 4180, but not span lines; ``stray`` is true where a quote is none of that, and
+    the line is torn. Without ``quotes`` they are letters like others.
     """
     lines = pl.scan_csv(
         source.rows,
@@ -61,7 +71,7 @@ def split(source: Source, separator: str, width: int, wanted: Mapping[str, int])
         glob=False,
     ).with_columns(pl.col("line").str.strip_chars_end("\r"))
     lines = lines.filter(pl.col("line").str.len_bytes() > 0)
-    if _has_quotes(source.rows):
+    if quotes and plain_text.has_quotes(source.rows):
         return _split_quoted(lines, separator, width, wanted)
     parts = pl.col("line").str.split_exact(separator, width)
     fields = [pl.col("parts").struct.field(f"field_{place}") for place in range(width + 1)]
@@ -69,6 +79,7 @@ def split(source: Source, separator: str, width: int, wanted: Mapping[str, int])
         "row",
         *(fields[place].alias(name) for name, place in wanted.items()),
         torn=fields[width - 1].is_null() | fields[width].is_not_null(),
+        stray=pl.lit(False),
     )
 
 
@@ -78,31 +89,17 @@ def _split_quoted(
     mark = re.escape(separator)
     whole = separator + pl.col("line")  # so that every field starts with the separator
     parts = whole.str.extract_all(f'{mark}(?:"(?:[^"]|"")*"|[^"{mark}]*)')
-    torn = (parts.list.len() != width) | (parts.list.join("") != whole)
+    stray = parts.list.join("") != whole
+    torn = (parts.list.len() != width) | stray
 
     def field(place: int) -> pl.Expr:
         text = pl.col("parts").list.get(place, null_on_oob=True).str.strip_prefix(separator)
         bare = text.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"')
         return pl.when(text.str.starts_with('"')).then(bare).otherwise(text)
 
-    return lines.select("row", parts=parts, torn=torn).select(
-        "row", *(field(place).alias(name) for name, place in wanted.items()), "torn"
+    return lines.select("row", parts=parts, torn=torn, stray=stray).select(
+        "row", *(field(place).alias(name) for name, place in wanted.items()), "torn", "stray"
     )
-
-
-def _has_quotes(path: Path) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
-        return held.find(b'"') != -1
-
-
-def is_missing(token: pl.Expr) -> pl.Expr:
-    """True for a token that is null, or that RecBole would read as a missing value."""
-    return token.is_null() | token.is_in(MISSING)
-
-
-def is_unwritable(token: pl.Expr) -> pl.Expr:
-    """True for a token that would break a tab-separated row, or lose its quotes in RecBole."""
-    return token.str.contains(r'[\t\r\n"]')
 
 
 def sound(

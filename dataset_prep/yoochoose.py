@@ -65,8 +65,7 @@ def convert(
             settings=settings,
             inputs=(clicked, bought),
         )
-        atomic.write(log, logs.binary_reward(), summary, folder)
-    return summary
+        return atomic.write(log, logs.binary_reward(), summary, folder)
 
 
 def table_2(log: pl.DataFrame) -> logs.Counts:
@@ -102,7 +101,9 @@ def read(
     problems = {
         f"not {width} fields": pl.col("torn"),
         "the session is not a whole number": pl.col("session").is_null(),
-        "the time is not like 2014-04-07T10:51:09.277Z": pl.col("timestamp").is_null(),
+        f"the time is not like 2014-04-07T10:51:09.277Z, {times.YEARS}": ~times.plausible(
+            pl.col("timestamp")
+        ),
         "the item is not a whole number": pl.col("item").is_null(),
     }
     log, bad_rows = rows.sound(raw, values, problems, source, on_error)

@@ -32,15 +32,18 @@ def alone(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-def remove_left(root: Path) -> None:
-    """Remove what killed processes left in a folder of ours: locks, and what they held them for.
-
-    That is the folder ``.NAME.part``, of which they would have made NAME.
-    """
-    for lock in root.glob("*" + BESIDE):
-        with suppress(Busy, OSError), _held(lock, None):
-            name = lock.name.removesuffix(BESIDE)
-            shutil.rmtree(lock.with_name(f".{name}.part"), ignore_errors=True)
+def remove_left_behind(folder: Path) -> list[Path]:
+    """Remove the locks and the ``.NAME.part`` of killed processes in ``folder``; the latter."""
+    names = {lock.name.removesuffix(BESIDE) for lock in folder.glob("?*" + BESIDE)}
+    names |= {part.name[1:].removesuffix(".part") for part in folder.glob(".?*.part")}
+    removed = []
+    for name in sorted(names - {""}):
+        with suppress(Busy, OSError), _held(folder / f"{name}{BESIDE}", None):
+            part = folder / f".{name}.part"
+            if part.is_dir():
+                shutil.rmtree(part)
+                removed.append(part)
+    return removed
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -11,18 +13,29 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from recbole_lpi.data.file_kinds import MARK, READ, check_text, not_utf8
+from recbole_lpi.data.tokens import PADDING
 from recbole_lpi.settings import SettingError
 
 PIECE = 2**26  # bytes that are parsed at once: their text takes several times as much
+LONGEST_HEADER = 2**20
+QUOTED = '^"(?:[^"]|"")*"$'
+NO_TOKEN = "\\x00|^" + re.escape(PADDING) + "$"
 
 
 @dataclass(frozen=True)
 class Atomic:
-    """An interaction file: its columns, and their RecBole types by name."""
+    """An interaction file: its columns, and their RecBole types by name.
+
+    Attributes:
+        frame: the columns that were read. kinds: of those. every: of all that the file has.
+    """
 
     frame: pd.DataFrame
     kinds: dict[str, str]
+    every: dict[str, str]
 
 
 def read_atomic(
@@ -31,7 +44,8 @@ def read_atomic(
     """Columns of a ``.inter`` file: float as float64 (empty is NaN), token as categorical.
 
     It is read by pieces of whole lines, of which numbers and codes are kept: a column of text takes
-    16 bytes a row and more, its codes four.
+    16 bytes a row and more, its codes four. Tokens are what pandas, and so RecBole, reads: without
+    the quotes around a field. A byte order mark is no part of the first column's name.
 
     Args:
         path: the file; its header is name:type per column.
@@ -39,10 +53,11 @@ def read_atomic(
         wanted: columns to read, None for all; unwanted: columns to leave.
 
     Raises:
-        SettingError: no header, a sequence column that is wanted, a row with another number of
-            fields, or a float that does not parse; with the line.
+        SettingError: not text in UTF-8, no header, a sequence column that is wanted, a row with
+            another number of fields, a float that does not parse, or a token that cannot be one;
+            with the line.
     """
-    kinds = _header(path, separator)
+    kinds = read_header(path, separator)
     keep = {
         name: kind
         for name, kind in kinds.items()
@@ -60,31 +75,46 @@ def read_atomic(
         file.readline()
         for piece in _pieces(file):
             raw = _parsed(piece, path, line, separator, list(kinds))
+            if b'"' in piece:
+                raw = raw.with_columns(_unquoted(raw[name], path, line) for name in keep)
             for name, column in columns.items():
                 column.add(raw[name], path, line)
             line += len(raw)
     if line == 2:
         raise SettingError(f"{path} holds no event")
     whole = {name: columns.pop(name).whole() for name in keep}
-    return Atomic(pd.DataFrame(whole, copy=False), keep)
+    _warn_of_spaces(path, whole)
+    return Atomic(pd.DataFrame(whole, copy=False), keep, kinds)
 
 
-def _header(path: str, separator: str) -> dict[str, str]:
-    with open(path, encoding="utf-8") as file:
-        try:
-            head = file.readline().rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise SettingError(
-                f"{path} is not text in UTF-8; if it is compressed, unpack it"
-            ) from None
+def read_header(path: str, separator: str) -> dict[str, str]:
+    """RecBole's type of each column by its name. SettingError as ``read_atomic`` says."""
+    if not isinstance(separator, str) or len(separator.encode()) != 1 or separator in '"\r\n':
+        raise SettingError(
+            f"field_separator must be one character, and no quote or line end, got {separator!r}"
+        )
+    with open(path, "rb") as file:
+        head = file.readline(LONGEST_HEADER)
+        check_text(path, head[:READ] if len(head) >= READ else head + file.read(READ))
+    head = head.removeprefix(MARK).removesuffix(b"\n").removesuffix(b"\r")
+    if b"\r" in head:
+        raise SettingError(
+            f"{path} has the line ends of an old Macintosh (CR): convert them, by "
+            "tr '\\r' '\\n' for example"
+        )
+    error = not_utf8(path, head, 1)
+    if error is not None:
+        raise error
     kinds: dict[str, str] = {}
-    for column in head.split(separator):
-        name, colon, kind = column.rpartition(":")
-        if not colon or ":" in name:
+    for column in head.decode().split(separator):
+        name, _, kind = column.removeprefix('"').removesuffix('"').rpartition(":")
+        if not name or ":" in name or not kind:
             raise SettingError(
-                f"{path}, line 1: '{column}' is not NAME:token or NAME:float; columns are "
+                f"{path}, line 1: {column[:80]!r} is not NAME:token or NAME:float; columns are "
                 f"separated by {separator!r}, as field_separator says"
             )
+        if name in kinds:
+            raise SettingError(f"{path}, line 1: the column '{name}' stands there twice")
         kinds[name] = kind
     return kinds
 
@@ -103,6 +133,9 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]) -> pl.DataFrame:
     """Every field as text; SettingError for a line with more or fewer."""
+    if piece.count(b"\r") != piece.count(b"\r\n"):  # polars drops it where it ends a field
+        number = line + re.split(b"\r(?!\n)", piece, maxsplit=1)[0].count(b"\n")
+        raise SettingError(f"{path}, line {number}: a CR within the line; end lines by LF or CRLF")
     ragged = partial(_first_ragged, piece.removesuffix(b"\n"), path, line, separator, len(names))
     try:
         raw = pl.read_csv(
@@ -110,13 +143,35 @@ def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]
             schema_overrides=[pl.String] * len(names),
         )  # fmt: skip
     except pl.exceptions.PolarsError as error:
-        raise SettingError(ragged() or f"{path}: {error}") from None
+        raise not_utf8(path, piece, line) or SettingError(ragged() or f"{path}: {error}") from None
+    lines = piece.count(b"\n") + (not piece.endswith(b"\n"))
     # A row with too few fields comes as empty ones at its end.
-    if raw.width != len(names) or raw[:, -1].null_count():
+    if raw.width != len(names) or len(raw) != lines or raw[:, -1].null_count():
         found = ragged()
         if found:
             raise SettingError(found)
+        if len(raw) != lines:
+            raise SettingError(f"{path}: {lines} lines from line {line} on, and {len(raw)} rows")
     return raw
+
+
+def _unquoted(text: pl.Series, path: str, line: int) -> pl.Series:
+    """Fields without the quotes around them: "5"" pipe" is 5" pipe; "" is an empty one."""
+    opens = text.str.starts_with('"').fill_null(False)
+    if not opens.any():
+        return text
+    bad = (opens & ~text.str.contains(QUOTED).fill_null(False)).arg_true()
+    if len(bad):
+        raise SettingError(
+            f"{path}, line {line + bad[0]}: {text.name} is {text[int(bad[0])][:80]!r}, which opens "
+            "a quote and does not close it: a name with quotes in it is written in quotes, and "
+            'each of its own twice, as pandas writes it ("""name""")'
+        )
+    within = (
+        text.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
+    )
+    within = within.set(within == "", None)
+    return within.zip_with(opens, text)
 
 
 class _Numbers:
@@ -131,7 +186,8 @@ class _Numbers:
         bad = (number.is_null() & raw.is_not_null()).arg_true()
         if len(bad):
             raise SettingError(
-                f"{path}, line {line + bad[0]}: {raw.name} is '{raw[int(bad[0])]}', not a number"
+                f"{path}, line {line + bad[0]}: {raw.name} is {raw[int(bad[0])][:80]!r}, not a "
+                "number"
             )
         self.pieces.append(number.fill_null(float("nan")).to_numpy())
 
@@ -150,10 +206,21 @@ class _Tokens:
         self.codes: list[np.ndarray] = []
 
     def add(self, raw: pl.Series, path: str, line: int) -> None:
-        """Code a piece; empty is −1."""
+        """Code a piece, whose first row is at ``line``; empty is −1. SettingError: no token."""
         coded = raw.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+        codes = coded.indices.fill_null(-1).to_numpy()
+        bad = np.flatnonzero(pc.match_substring_regex(coded.dictionary, NO_TOKEN))
+        if len(bad):
+            row = np.flatnonzero(codes == bad[0])[0]
+            name = coded.dictionary[int(bad[0])].as_py()
+            what = (
+                "what stands for none; name it otherwise"
+                if name == PADDING
+                else "with a zero byte in it; remove that"
+            )
+            raise SettingError(f"{path}, line {line + row}: {raw.name} is {name[:80]!r}, {what}")
         self.names.append(coded.dictionary)
-        self.codes.append(coded.indices.fill_null(-1).to_numpy())
+        self.codes.append(codes)
 
     def whole(self) -> pd.Categorical:
         """All of it; its categories stand in order of first appearance."""
@@ -167,12 +234,30 @@ class _Tokens:
         return pd.Categorical.from_codes(np.concatenate(codes), categories=names)
 
 
+def _warn_of_spaces(path: str, columns: Mapping[str, np.ndarray | pd.Categorical]) -> None:
+    """They are part of a name, as to RecBole, and seldom meant to be."""
+    for name, column in columns.items():
+        if isinstance(column, pd.Categorical):
+            stripped = pl.Series(column.categories.to_list(), dtype=pl.String).str.strip_chars()
+            alike = len(stripped) - stripped.n_unique()
+            if alike:
+                logging.getLogger().warning(
+                    f"{path}: {alike} of {len(stripped)} names in {name} differ from another by "
+                    "spaces around them alone; they are kept apart"
+                )
+
+
 def _first_ragged(piece: bytes, path: str, line: int, separator: str, width: int) -> str | None:
     for number, text in enumerate(piece.decode(errors="replace").split("\n"), start=line):
         fields = text.rstrip("\r").split(separator)
         if len(fields) != width:
+            within = (
+                "; a field in quotes may hold neither the separator nor the end of a line"
+                if '"' in text
+                else ""
+            )
             return (
                 f"{path}, line {number}: {len(fields)} fields where the header has {width}: "
-                f"{text.rstrip()[:80]!r}"
+                f"{text.rstrip()[:80]!r}{within}"
             )
     return None

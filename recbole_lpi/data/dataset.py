@@ -61,6 +61,12 @@ class PolicyDataset(LoadedLog):
                 f"{single} of {len(sessions)} sessions have one event and nothing to predict: "
                 "not used"
             )
+        below = int((sessions.rewards < 0).sum())
+        if below:
+            self.logger.warning(
+                f"{below} of {len(sessions.rewards)} rewards are below 0: average_reward counts a "
+                "choice that was not logged as 0, which is more"
+            )
         known = {*self.settings.purchase_events, *self.settings.click_events}
         other = sorted(set(sessions.event_names) - known)
         if other:
@@ -120,16 +126,21 @@ class PolicyDataset(LoadedLog):
     def _returns(self) -> np.ndarray:
         return sequences.returns_to_go(self.sessions, self._part, self.settings.gamma)
 
+    @property
+    def trained_places(self) -> np.ndarray:
+        """Events that carry loss in training, as places in the flat store."""
+        return sequences.target_places(self.training_windows)
+
     @cached_property
     def max_reward(self) -> float:
-        """The largest reward of this part's targets, max r of section 3.1."""
-        return float(self.sessions.rewards[self.places].max(initial=0.0))
+        """The largest reward of the events that carry loss in training, max r of section 3.1."""
+        rewards = self.sessions.rewards[self.trained_places]
+        return float(rewards.max()) if len(rewards) else 0.0
 
     @property
     def item_counts(self) -> np.ndarray:
         """How many events that carry loss in training are of each item, int64 [A]."""
-        places = sequences.target_places(self.training_windows)
-        return np.bincount(self.sessions.items[places], minlength=self.item_num)[1:]
+        return np.bincount(self.sessions.items[self.trained_places], minlength=self.item_num)[1:]
 
     @property
     def item_list(self) -> str:
@@ -184,8 +195,8 @@ class PolicyDataset(LoadedLog):
                 s.USER_ID_FIELD: torch.from_numpy(self.user_of_session[session].astype(np.int64)),
                 s.ITEM_ID_FIELD: torch.from_numpy(store.items[places].astype(np.int64)),
                 s.TIME_FIELD: torch.from_numpy(store.timestamps[places].astype(np.float32)),
-                s.event_field: torch.from_numpy(store.events[places].astype(np.int64) + 1),
-                s.reward_field: torch.from_numpy(store.rewards[places]),
+                s.event_column: torch.from_numpy(store.events[places].astype(np.int64) + 1),
+                s.reward_column: torch.from_numpy(store.rewards[places]),
             }
         )
 

@@ -1,24 +1,19 @@
-"""RecBole's loading, replaced where it is slow, skipped where an earlier run kept its result."""
+"""RecBole's loading, into a flat store, skipped where an earlier run kept its result."""
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_lpi.data import sequences, session_cache
-from recbole_lpi.data.atomic import read_atomic
-from recbole_lpi.data.filters import rows_within
-from recbole_lpi.data.rewards import events_of_rewards, rewards_of_ratings
+from recbole_lpi.data.reading import ReadLog
 from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.data.session_cache import Stored
-from recbole_lpi.data.settings import DataSettings, check_intervals
+from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.tokens import TokenIds
 from recbole_lpi.settings import SettingError
 
@@ -33,7 +28,7 @@ OF_LOADING = (
 NOT_KEPT = ("additional_feat_suffix", "numerical_features", "discretization", "benchmark_filename")
 
 
-class LoadedLog(Dataset):  # type: ignore[misc]
+class LoadedLog(ReadLog):
     """RecBole's data set with its events in a flat store, rewards and kinds of event checked.
 
     What it holds is the same whether it was read or mapped from the cache.
@@ -46,6 +41,7 @@ class LoadedLog(Dataset):  # type: ignore[misc]
 
     def __init__(self, config: Any) -> None:
         self.settings = DataSettings.of(config)
+        self._notes: list[str] = []  # what was derived and left out, a line each
         super().__init__(config)
 
     # ------------------------------------------------------------------ loading
@@ -62,6 +58,8 @@ class LoadedLog(Dataset):  # type: ignore[misc]
             self._restore(stored)
         self.sessions, self.user_of_session = stored.sessions, stored.user_of_session
         self._columns, self._inter = stored.columns, None
+        for note in stored.fields["notes"]:
+            self.logger.warning(note)
         self.field2token_id = {name: TokenIds(t) for name, t in self.field2id_token.items()}
 
     def _made_from(self) -> dict[str, Any]:
@@ -79,14 +77,12 @@ class LoadedLog(Dataset):  # type: ignore[misc]
 
     def _loaded(self) -> Stored:
         """Everything read, filtered and numbered by RecBole's steps; events sorted."""
-        self._load_data(self.dataset_name, self.dataset_path)
-        self._init_alias()
-        self._data_processing()
+        self._read()
         s, frame = self.settings, self.inter_feat
         self._inter = None  # the frame is given up as soon as it is sorted
-        names = tuple(str(name) for name in self.field2id_token[s.event_field][1:])
+        names = tuple(self.field2id_token[s.event_column][1:])
         if len(names) > 255:
-            raise SettingError(f"{s.event_field} has {len(names)} kinds of event; at most 255")
+            raise SettingError(f"{s.event_column} has {len(names)} kinds of event; at most 255")
         # Ids are dense except where a .user file names users without events: renumber to be sure.
         user = frame[s.USER_ID_FIELD].to_numpy()
         there = np.bincount(user) > 0
@@ -96,8 +92,8 @@ class LoadedLog(Dataset):  # type: ignore[misc]
             session,
             frame[s.ITEM_ID_FIELD].to_numpy(),
             time,
-            frame[s.reward_field].to_numpy(),
-            frame[s.event_field].to_numpy() - 1,
+            frame[s.reward_column].to_numpy(),
+            frame[s.event_column].to_numpy() - 1,
             names,
             frame[s.RATING_FIELD].to_numpy() if s.RATING_FIELD in frame else None,
         )
@@ -119,6 +115,7 @@ class LoadedLog(Dataset):  # type: ignore[misc]
                 },
                 "lengths": dict(self.field2seqlen),
                 "buckets": dict(self.field2bucketnum),
+                "notes": self._notes,
             },
         )
 
@@ -139,141 +136,9 @@ class LoadedLog(Dataset):  # type: ignore[misc]
     def _of_the_store(self) -> tuple[str, ...]:
         s = self.settings
         return (
-            s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.event_field, s.reward_field,
+            s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.event_column, s.reward_column,
             s.RATING_FIELD,
         )  # fmt: skip
-
-    def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
-        """RecBole's reader, replaced for the interaction file: read by polars, errors by line."""
-        if source != FeatureSource.INTERACTION:
-            return super()._load_feat(filepath, source)
-        wanted, unwanted = self._get_load_and_unload_col(source)
-        s = self.settings  # load_col may leave out what a policy cannot do without
-        needed = {s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.reward_field, s.event_field}
-        if s.rating_to_reward:
-            needed.add(s.RATING_FIELD)
-        loaded = read_atomic(
-            filepath,
-            separator=self.config["field_separator"],
-            wanted=None if wanted is None else set(wanted) | needed,
-            unwanted=set(unwanted or ()) - needed,
-        )
-        for name, kind in loaded.kinds.items():
-            self.set_field_property(name, FeatureType(kind), FeatureSource.INTERACTION, 1)
-            if kind == "float":
-                self.field2bucketnum[name] = 2
-        return self._with_rewards(loaded.frame, filepath)
-
-    def _with_rewards(self, frame: pd.DataFrame, filepath: str) -> pd.DataFrame:
-        """Check the columns that everything rests on; derive reward and event where missing."""
-        s, file = self.settings, os.path.basename(filepath)
-        for setting in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"):
-            name = getattr(s, setting)
-            if name not in frame:
-                raise SettingError(
-                    f"{filepath} has no column '{name}', which {setting} names; "
-                    f"it has {', '.join(frame.columns)}"
-                )
-        _refuse_non_finite(frame, s.TIME_FIELD, file)
-        if s.reward_field in frame:
-            _refuse_non_finite(frame, s.reward_field, file)
-        elif s.rating_to_reward and s.RATING_FIELD in frame:
-            _refuse_non_finite(frame, s.RATING_FIELD, file)
-            frame[s.reward_field] = rewards_of_ratings(
-                frame[s.RATING_FIELD].to_numpy(), s.rating_to_reward
-            )
-        else:
-            raise SettingError(
-                f"{filepath} has no column '{s.reward_field}' (reward_field), and no "
-                f"'{s.RATING_FIELD}' from which rating_to_reward could derive it; "
-                f"it has {', '.join(frame.columns)}"
-            )
-        self.set_field_property(s.reward_field, FeatureType.FLOAT, FeatureSource.INTERACTION, 1)
-        if s.event_field not in frame:
-            frame[s.event_field] = events_of_rewards(frame[s.reward_field].to_numpy())
-        missing = np.flatnonzero(frame[s.event_field].isna())
-        if len(missing):
-            raise SettingError(
-                f"{file}, line {missing[0] + 2}: {s.event_field} is empty "
-                f"({_rows(len(missing))}); correct or remove them"
-            )
-        self.set_field_property(s.event_field, FeatureType.TOKEN, FeatureSource.INTERACTION, 1)
-        return frame
-
-    def _filter_inter_by_user_or_item(self) -> None:
-        """RecBole's, which copies every event even where there is nothing to filter by."""
-        if self.user_feat is not None or self.item_feat is not None:
-            super()._filter_inter_by_user_or_item()
-
-    def _filter_by_field_value(self) -> None:
-        """RecBole's, of columns and values that are what it takes them to be."""
-        for name, value in (self.config["val_interval"] or {}).items():
-            if name not in self.field2type:
-                known = ", ".join(self.field2type)
-                raise SettingError(f"val_interval: there is no column '{name}', only {known}")
-            if self.field2type[name] in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
-                check_intervals(f"val_interval: {name}", value)
-            elif not isinstance(value, (list, tuple)):
-                raise SettingError(
-                    f"val_interval: {name} must be a list of the values to keep, got {value!r}"
-                )
-        super()._filter_by_field_value()
-
-    def _filter_by_inter_num(self) -> None:
-        """RecBole's, which counts events one by one; by their codes where nothing else counts."""
-        if self.user_feat is not None or self.item_feat is not None:
-            return super()._filter_by_inter_num()  # type: ignore[no-any-return]
-        rules = []
-        for kind, field in (("user", self.uid_field), ("item", self.iid_field)):
-            intervals = self._parse_intervals_str(self.config[f"{kind}_inter_num_interval"])
-            if intervals:
-                codes = self.inter_feat[field].cat.codes.to_numpy()
-                rules.append((codes, partial(self._within_intervals, intervals=intervals)))
-        kept = rows_within(rules) if rules else None
-        if kept is not None and not kept.all():
-            self.inter_feat = self.inter_feat[kept]
-
-    def _remap(self, remap_list: list[Any]) -> None:
-        """RecBole's ids, 1 … in order of first appearance, from the codes of a categorical."""
-        frame, field, _ = remap_list[0]
-        if (
-            len(remap_list) == 1
-            and isinstance(frame[field].dtype, pd.CategoricalDtype)
-            and not frame[field].hasnans
-        ):
-            column = frame[field].cat
-            ids, codes = pd.factorize(column.codes.to_numpy())
-            tokens = column.categories.to_numpy(dtype=object)[codes]
-            self.field2id_token[field] = np.array(["[PAD]", *tokens])
-            frame[field] = ids.astype(np.int32) + np.int32(1)
-            return
-        for frame, field, _ in remap_list:
-            if isinstance(frame[field].dtype, pd.CategoricalDtype):
-                frame[field] = frame[field].astype(object)
-        super()._remap(remap_list)
-
-    def _fill_nan(self) -> None:
-        """RecBole's, of users and items alone: a missing reward, time or event was refused."""
-        for name in self.feat_name_list[1:]:
-            table = getattr(self, name)
-            for field in table:
-                if self.field2type[field] == FeatureType.TOKEN:
-                    table[field] = table[field].fillna(0)
-                elif self.field2type[field] == FeatureType.FLOAT:
-                    table[field] = table[field].fillna(table[field].mean())
-
-    def _reset_index(self) -> None:
-        """RecBole's, with the data set's name in its complaint."""
-        try:
-            super()._reset_index()
-        except ValueError:
-            raise SettingError(
-                f"{self.dataset_name}: no event is left after the filters of the data "
-                "(val_interval, user_inter_num_interval, item_inter_num_interval, …); loosen them"
-            ) from None
-
-    def _normalize(self) -> None:
-        """Rewards and times keep their units; no policy reads another float column."""
 
     # ------------------------------------------------------------------ events, as RecBole has them
 
@@ -295,8 +160,8 @@ class LoadedLog(Dataset):  # type: ignore[misc]
             s.USER_ID_FIELD: np.repeat(self.user_of_session, store.lengths).astype(np.int64),
             s.ITEM_ID_FIELD: store.items.astype(np.int64),
             s.TIME_FIELD: store.timestamps,
-            s.event_field: store.events.astype(np.int64) + 1,
-            s.reward_field: store.rewards,
+            s.event_column: store.events.astype(np.int64) + 1,
+            s.reward_column: store.rewards,
         }
         if store.ratings is not None:
             columns[s.RATING_FIELD] = store.ratings
@@ -341,20 +206,3 @@ class LoadedLog(Dataset):  # type: ignore[misc]
 
 def _mean_of_positive(counts: np.ndarray) -> float:
     return float(counts[counts > 0].mean())
-
-
-def _refuse_non_finite(frame: pd.DataFrame, column: str, file: str) -> None:
-    """A NaN would be filled, or trained on, without a word."""
-    values = frame[column]
-    if not np.issubdtype(values.dtype, np.number):
-        raise SettingError(f"{file}: column '{column}' must be declared {column}:float")
-    bad = np.flatnonzero(~np.isfinite(values.to_numpy()))
-    if len(bad):
-        raise SettingError(
-            f"{file}, line {bad[0] + 2}: {column} is {values.iloc[bad[0]]} "
-            f"({_rows(len(bad))}); correct or remove them"
-        )
-
-
-def _rows(count: int) -> str:
-    return f"{count} such row{'s' if count > 1 else ''}"

@@ -3,7 +3,8 @@
     <session_cache_dir>/<key>/   the key hashes the data files' contents, the settings, the format
         about.json               format and version, what the key hashes, a hash of every other file
         items.npy …              the arrays of ``Sessions``, and what else a data set holds
-        tokens-0.npy …           tokens by id, fixed-width unicode
+        columns-0.npy …          further columns of the log
+        tokens-0.arrow …         tokens by id, each as long as it is
         features-item_feat.parquet
 
 Every file is plain: nothing is pickled. A folder is filled beside and renamed into place, and never
@@ -27,12 +28,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from recbole_lpi.data.consistency import contradiction
 from recbole_lpi.data.sequences import Sessions
+from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.files import write_json
-from recbole_lpi.locks import alone, remove_left
+from recbole_lpi.locks import alone, remove_left_behind
 
-FORMAT, VERSION = "recbole_lpi sessions", 1
+FORMAT, VERSION = "recbole_lpi sessions", 2
 ABOUT = "about.json"
 PIECE = 2**24  # bytes that a thread hashes at once; part of the format
 ARRAYS = tuple(field.name for field in fields(Sessions) if field.name != "event_names")
@@ -53,7 +57,7 @@ class Stored:
 
     sessions: Sessions
     user_of_session: np.ndarray
-    tokens: dict[str, np.ndarray]
+    tokens: dict[str, Tokens]
     columns: dict[str, np.ndarray]
     features: dict[str, pd.DataFrame]
     fields: dict[str, Any]
@@ -98,8 +102,10 @@ def found_or_made(
     """The store of these ``sources`` under ``root``, mapped; made and kept where it is not there.
 
     Of several runs that need it, one makes it. Where it cannot be kept that is said, and what was
-    made is returned as it is.
+    made is returned as it is. What killed runs left half written under ``root`` is removed.
     """
+    for left in remove_left_behind(root):
+        logging.getLogger().info(f"sessions: removed {left}, left half written by a killed run")
     before = made_from()
     folder = root / key_of(before)
     found = _found(folder)
@@ -108,7 +114,6 @@ def found_or_made(
     with ExitStack() as stack:
         try:
             stack.enter_context(alone(folder, "sessions"))
-            remove_left(root)
         except OSError as error:
             _warn(f"{root} cannot be written to ({error}): the sessions are not kept")
             return make()
@@ -164,10 +169,12 @@ def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
         names: dict[str, Any] = {"tokens": {}, "columns": {}}
         arrays = {name: getattr(stored.sessions, name) for name in ARRAYS}
         arrays["user_of_session"] = stored.user_of_session
-        for kind, given in (("tokens", stored.tokens), ("columns", stored.columns)):
-            for number, (name, array) in enumerate(given.items()):
-                names[kind][name] = f"{kind}-{number}"
-                arrays[f"{kind}-{number}"] = array
+        for number, (field, column) in enumerate(stored.columns.items()):
+            names["columns"][field] = f"columns-{number}"
+            arrays[f"columns-{number}"] = column
+        for number, (field, tokens) in enumerate(stored.tokens.items()):
+            names["tokens"][field] = f"tokens-{number}"
+            _write_tokens(scratch / f"tokens-{number}.arrow", tokens)
         for name, array in arrays.items():
             if array is not None:
                 np.save(scratch / f"{name}.npy", array, allow_pickle=False)
@@ -208,10 +215,13 @@ def load(folder: Path) -> Stored:
 
         there = [name for name in ARRAYS if f"{name}.npy" in about["files"]]
         names = tuple(about["event_names"])
-        return Stored(
+        stored = Stored(
             sessions=Sessions(**{name: array(name) for name in there}, event_names=names),
             user_of_session=array("user_of_session"),
-            tokens={field: array(name) for field, name in about["tokens"].items()},
+            tokens={
+                field: _mapped_tokens(folder / f"{name}.arrow")
+                for field, name in about["tokens"].items()
+            },
             columns={field: array(name) for field, name in about["columns"].items()},
             features={
                 name: pd.read_parquet(folder / f"features-{name}.parquet", engine="pyarrow")
@@ -219,5 +229,30 @@ def load(folder: Path) -> Stored:
             },
             fields=about["fields"],
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        given = about["made_from"]["settings"]
+        users, items = (stored.tokens[given[f"{name}_ID_FIELD"]] for name in ("USER", "ITEM"))
+        reason = contradiction(
+            stored.sessions, stored.user_of_session, users, items, stored.columns
+        )
+    except (
+        OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException
+    ) as error:  # fmt: skip
         raise Damaged(f"it cannot be read ({type(error).__name__}: {error})") from error
+    if reason is not None:
+        raise Damaged(f"what it holds does not belong together: {reason}")
+    return stored
+
+
+def _write_tokens(path: Path, tokens: Tokens) -> None:
+    table = pa.table({"token": tokens.text})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _mapped_tokens(path: Path) -> Tokens:
+    with pa.memory_map(str(path)) as file:
+        text = pa.ipc.open_file(file).read_all()["token"].combine_chunks()
+    text.validate(full=True)
+    if text.type != pa.large_string() or text.null_count:
+        raise ValueError(f"{path.name} is not a column of text")
+    return Tokens(text)

@@ -18,9 +18,10 @@ class DataSettings:
     """Settings of the data. ValueError names the setting, its value and what it may be.
 
     Attributes:
-        reward_field: column of rewards; where it is missing, ``rating_to_reward`` is applied.
-        event_field: column of event kinds; where it is missing, an event is ``liked`` or ``rated``
-            as its reward reaches 1 or does not.
+        reward_field: column of rewards; None: ``reward``, or where the log has no such column,
+            ``rating_to_reward`` is applied.
+        event_field: column of event kinds; None: ``event``, or where the log has no such column, an
+            event is ``liked`` or ``rated`` as its reward reaches 1 or does not.
         rating_to_reward: reward of each rating; a rating between two keys takes the lower one's.
         purchase_events, click_events: the kinds that count as purchases and as clicks.
         split: ``random``, ``time`` or ``leave_one_out``; None reads RecBole's ``eval_args``.
@@ -41,8 +42,8 @@ class DataSettings:
     ITEM_ID_FIELD: str
     TIME_FIELD: str
     RATING_FIELD: str = "rating"
-    reward_field: str = "reward"
-    event_field: str = "event"
+    reward_field: str | None = None
+    event_field: str | None = None
     rating_to_reward: dict[float, float] = field(default_factory=dict)
     purchase_events: tuple[str, ...] = ("purchase", "liked")
     click_events: tuple[str, ...] = ("click", "rated")
@@ -78,6 +79,16 @@ class DataSettings:
         _require(seed is None or seed >= 0, "split_seed", seed, ">= 0")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
+
+    @property
+    def reward_column(self) -> str:
+        """What the rewards are called, read or derived."""
+        return self.reward_field or "reward"
+
+    @property
+    def event_column(self) -> str:
+        """What the kinds of event are called, read or derived."""
+        return self.event_field or "event"
 
     @classmethod
     def of(cls, config: Config) -> DataSettings:

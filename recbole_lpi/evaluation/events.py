@@ -34,6 +34,13 @@ class Policy(Protocol):
         """Rows of the A items."""
 
 
+class Texts(Protocol):
+    """Tokens by id."""
+
+    def tolist(self) -> list[str]:
+        """All of them."""
+
+
 class Held(Protocol):
     """What evaluation asks of a part of the data."""
 
@@ -94,13 +101,13 @@ class EventTable:
         """Whether divergences were measured."""
         return bool(len(self)) and not np.isnan(self.js[0])
 
-    def write(self, path: Path, session_tokens: np.ndarray, item_tokens: np.ndarray) -> None:
+    def write(self, path: Path, session_tokens: Texts, item_tokens: Texts) -> None:
         """As Parquet, ids written as the tokens of the data; beside, then renamed into place."""
         columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, tokens in (
             ("session", session_tokens), ("item_id", item_tokens), ("greedy_item", item_tokens),
         ):  # fmt: skip
-            columns[name] = pl.Series(tokens.astype(str).tolist()).gather(columns[name])
+            columns[name] = pl.Series(tokens.tolist(), dtype=pl.String).gather(columns[name])
         columns["event"] = pl.Series(self.event.tolist(), dtype=pl.String)
         columns = {name: column for name, column in columns.items() if column is not None}
         frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})

@@ -1,4 +1,4 @@
-"""Paired comparison of two policies on the same held-out events."""
+"""Tests of two policies on the same held-out events, over sessions and seeds, and of many."""
 
 from __future__ import annotations
 
@@ -9,86 +9,85 @@ import numpy as np
 from scipy import stats
 
 from recbole_lpi.evaluation.events import EventTable
-from recbole_lpi.evaluation.metrics import Kinds, influence_of, stderr_of_sum
+from recbole_lpi.evaluation.metrics import Kinds
+from recbole_lpi.evaluation.scores import PolicyScore, session_score, variance
 
-
-@dataclass(frozen=True)
-class SessionScore:
-    """A metric of one policy, with what each of the S sessions does to it.
-
-    Attributes:
-        mean: over the events that the metric counts; NaN where there are none.
-        count: the number of those events.
-        pulls: [S], of each session on the mean; they sum to 0.
-        counted: [S], whether the session has an event that the metric counts.
-    """
-
-    mean: float
-    count: int
-    pulls: np.ndarray
-    counted: np.ndarray
-
-    @property
-    def stderr(self) -> float:
-        """Standard error over sessions, as ``evaluate`` gives it."""
-        return stderr_of_sum(self.pulls) if self.count else float("nan")
+LEVELS = (0.05, 0.01, 0.001)
+ROUNDING = 1e-12  # a mean of equal values is off by less
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """B − A of a metric: the difference, its standard error, t, two-sided p, and stars.
+    """B − A of a metric, with its standard error, and the t-test of it.
 
-    ``stars`` is one star below .05, two below .01, three below .001 (Figures 3 and 4 of the paper).
+    Attributes:
+        t, dof, p: the statistic, its degrees of freedom, and the two-sided p-value.
+        sessions: how many sessions have an event that the metric counts.
     """
 
     difference: float
     stderr: float
     t: float
+    dof: float
     p: float
     sessions: int
 
     @property
     def stars(self) -> str:
         """Significance as the paper prints it."""
-        return "*" * sum(self.p < level for level in (0.05, 0.01, 0.001))
+        return stars(self.p)
 
 
-def session_score(table: EventTable, metric: str, kinds: Kinds) -> SessionScore:
-    """A metric of an event table, by session."""
-    mean, pull, count = influence_of(table, metric, kinds)
-    counted = np.bincount(table.session, _counted(table, metric, kinds)) > 0
-    return SessionScore(mean, count, np.bincount(table.session, pull), counted)
+def stars(p: float) -> str:
+    """One star below .05, two below .01, three below .001 (Figures 3 and 4 of the paper)."""
+    return "*" * sum(p < level for level in LEVELS)
 
 
-def pooled(scores: Sequence[SessionScore]) -> SessionScore:
-    """Several seeds of one policy on the same events as one score.
+def paired(a: PolicyScore, b: PolicyScore) -> PairedDifference:
+    """t-test of B − A, paired by session; both scores are of one metric on the same events.
 
-    Each event's value is averaged over the seeds first: a session stays one draw however many seeds
-    there are, and two policies may have different numbers of them.
+    It asks whether policies B, of whatever seed, are on average better than policies A on other
+    sessions of the same kind. Where the seeds decide it is Welch's t-test of the means of the runs,
+    and where all runs of a policy agree, or there is one, the paired t-test over sessions.
     """
-    first = scores[0]
-    mean = float(np.mean([score.mean for score in scores]))
-    pulls = np.mean([score.pulls for score in scores], axis=0)
-    return SessionScore(mean, first.count, pulls, first.counted)
-
-
-def paired(a: SessionScore, b: SessionScore) -> PairedDifference:
-    """Paired t-test over sessions of B − A; both scores are of one metric on the same events.
-
-    Sessions without an event that the metric counts pull on nothing, and are no observations.
-    """
-    clusters = (b.pulls - a.pulls)[a.counted]
-    difference, stderr = b.mean - a.mean, stderr_of_sum(clusters)
+    difference = b.mean - a.mean
+    found = variance(b.clusters - a.clusters, (a, b))
+    stderr, sessions = float(np.sqrt(found.variance)), a.pulls.shape[1]
+    if abs(difference) < ROUNDING:
+        return PairedDifference(difference, stderr, 0.0, found.dof, 1.0, sessions)
     if stderr == 0:
-        t = 0.0 if difference == 0 else float(np.copysign(np.inf, difference))
-    else:
-        t = difference / stderr
-    p = float(2 * stats.t.sf(abs(t), max(len(clusters) - 1, 1)))
-    return PairedDifference(difference, stderr, t, p, len(clusters))
+        t = float(np.copysign(np.inf, difference))
+        return PairedDifference(difference, stderr, t, found.dof, 0.0, sessions)
+    t = difference / stderr
+    p = float(2 * stats.t.sf(abs(t), found.dof))
+    return PairedDifference(difference, stderr, t, found.dof, p, sessions)
+
+
+def against_all(best: PolicyScore, others: Sequence[PolicyScore]) -> PairedDifference:
+    """The test of the best of many policies: of the tests against each other one, the largest p.
+
+    That the best was picked by looking needs no further correction: it is to beat every other one
+    at the level, not one of them (intersection-union test; Gutmann & Maymin 1987, "Is the selected
+    population the best?", Annals of Statistics 15).
+    """
+    return max((paired(other, best) for other in others), key=lambda test: test.p)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of one family adjusted so that any false star is as rare as one test's (Holm 1979).
+
+    The smallest of n is multiplied by n, the next by n − 1, and so on; none is below one before it.
+    """
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(value) for value in adjusted]
 
 
 def paired_difference(a: EventTable, b: EventTable, metric: str, kinds: Kinds) -> PairedDifference:
-    """Paired t-test over sessions of ``metric`` under two policies.
+    """t-test of ``metric`` over sessions, of two runs: it says nothing of other seeds.
 
     ValueError unless both tables hold the same events.
     """
@@ -98,11 +97,5 @@ def paired_difference(a: EventTable, b: EventTable, metric: str, kinds: Kinds) -
     )
     if not same:
         raise ValueError("the two event tables hold different events: use runs of one test part")
-    return paired(session_score(a, metric, kinds), session_score(b, metric, kinds))
-
-
-def _counted(table: EventTable, metric: str, kinds: Kinds) -> np.ndarray:
-    kind = metric.partition("_")[0]
-    if kind in ("purchase", "click"):
-        return np.isin(table.event, getattr(kinds, kind)).astype(float)
-    return np.ones(len(table))
+    one, other = (PolicyScore.of([session_score(table, metric, kinds)]) for table in (a, b))
+    return paired(one, other)

@@ -1,28 +1,22 @@
-"""Policies side by side: seeds pooled, each metric with its error, the best tested.
+"""Policies side by side: each metric over seeds, with its error, the best tested against all.
 
-A policy of one seed has a standard error over sessions; of several, also a spread, the standard
-deviation over its seeds. The best of a metric is tested against the second best by a paired t-test
-over sessions, each event's value averaged over a policy's seeds first (``significance.pooled``).
+Errors and tests take both the sessions of the test part and the seeds of a policy for draws
+(``evaluation.scores``, ``evaluation.significance``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
-from recbole_lpi.evaluation.significance import (
-    PairedDifference,
-    paired,
-    pooled,
-    session_score,
-)
+from recbole_lpi.evaluation.scores import PolicyScore, session_score
+from recbole_lpi.evaluation.significance import PairedDifference, against_all
 from recbole_lpi.experiments.grouping import (
     LoggingPolicies,
     Measured,
@@ -31,6 +25,7 @@ from recbole_lpi.experiments.grouping import (
     set_apart,
 )
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
+from recbole_lpi.models import FLOORS
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 
@@ -43,11 +38,12 @@ class Cell:
 
     Attributes:
         mean: over events, then over seeds.
-        stderr: over sessions, of the mean.
+        stderr: of the mean, over sessions and, where there are several, seeds.
         spread: standard deviation over seeds; None with one seed.
         count: events it is over.
         best: whether no policy is better; never of a divergence, nor where there is one policy.
-        against_second: where it is the best, the test against the second best.
+        against_others: where it is the best, of the tests against every other policy, the one with
+            the largest p.
     """
 
     mean: float
@@ -55,17 +51,12 @@ class Cell:
     spread: float | None
     count: int
     best: bool = False
-    against_second: PairedDifference | None = None
-
-    @property
-    def error(self) -> float:
-        """What stands behind ±: the spread where there is one, else the standard error."""
-        return self.stderr if self.spread is None else self.spread
+    against_others: PairedDifference | None = None
 
     @property
     def stars(self) -> str:
-        """Of the test against the second best."""
-        return self.against_second.stars if self.against_second else ""
+        """Of the tests against every other policy."""
+        return self.against_others.stars if self.against_others else ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +68,7 @@ class ComparedPolicy:
         seeds: of its runs.
         cells: by full name of a metric; divergences only where they were measured.
         name: what the caller calls it; empty: its model and what sets it apart.
+        draws: whether another seed makes another policy of it.
     """
 
     model: str
@@ -84,6 +76,12 @@ class ComparedPolicy:
     seeds: tuple[Any, ...]
     cells: dict[str, Cell]
     name: str = ""
+    draws: bool = True
+
+    @property
+    def of_one_seed(self) -> bool:
+        """Whether nothing is known of what other seeds would make of it."""
+        return self.draws and len(self.seeds) == 1
 
     @property
     def label(self) -> str:
@@ -105,13 +103,23 @@ class Comparison:
     policies: tuple[ComparedPolicy, ...]
     logging_policies: dict[str, tuple[str, ...]]
 
+    @property
+    def over(self) -> str:
+        """What errors and tests take for draws, in words."""
+        several = any(len(policy.seeds) > 1 for policy in self.policies)
+        return "sessions and seeds" if several else "sessions"
+
 
 def compare(
-    paths: Sequence[str | Path], metrics: Sequence[str], called: Mapping[Path, str] | None = None
+    paths: Sequence[str | Path],
+    metrics: Sequence[str],
+    called: Mapping[Path, str] | None = None,
+    drawless: Collection[Path] = (),
 ) -> Comparison:
     """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
 
-    ``called`` names policies, by the folder of a run of theirs, something of the caller's own.
+    ``called`` names policies, by the folder of a run of theirs, something of the caller's own;
+    ``drawless`` are runs of policies that draw nothing when they are trained, beside the floors.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
@@ -138,8 +146,10 @@ def compare(
         if "logging_policy" in apart:
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
         seeds = tuple(one.run.seed for one in group)
-        own_name = (called or {}).get(group[0].run.folder.path, "")
-        policies.append(ComparedPolicy(group[0].run.model, apart, seeds, cells, own_name))
+        folder, model = group[0].run.folder.path, group[0].run.model
+        draws = model not in FLOORS and folder not in drawless
+        own_name = (called or {}).get(folder, "")
+        policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws))
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = one_line(log_mus.name(mu))
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
@@ -164,7 +174,7 @@ def _cells(groups: Sequence[list[Measured]], metrics: Sequence[str]) -> list[dic
     found: list[dict[str, Cell]] = [{} for _ in groups]
     for metric in metrics:
         scores = {
-            number: pooled([one.scores[metric] for one in group])
+            number: PolicyScore.of([one.scores[metric] for one in group])
             for number, group in enumerate(groups)
             if metric in group[0].scores
         }
@@ -173,14 +183,13 @@ def _cells(groups: Sequence[list[Measured]], metrics: Sequence[str]) -> list[dic
         )
         contest = len(ranked) > 1 and metric not in SMALLER_IS_BETTER
         for number, score in scores.items():
-            means = [one.scores[metric].mean for one in groups[number]]
             best = contest and score.mean == scores[ranked[0]].mean
             found[number][metric] = Cell(
                 score.mean,
                 score.stderr,
-                float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                score.spread,
                 score.count,
                 best,
-                paired(scores[ranked[1]], scores[ranked[0]]) if best else None,
+                against_all(score, [scores[n] for n in ranked if n != number]) if best else None,
             )
     return found

@@ -82,7 +82,8 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(
-            f"{text.figure(comparison.dataset)}, test part; bars: one standard error over sessions"
+            f"{text.figure(comparison.dataset)}, test part; "
+            f"bars: a standard error over {comparison.over}"
         )
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False, ncols=columns)

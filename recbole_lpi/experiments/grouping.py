@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_lpi.evaluation.significance import SessionScore
+from recbole_lpi.evaluation.scores import SessionScore
 from recbole_lpi.experiments.runs import FinishedRun
 from recbole_lpi.settings import SettingError
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbole_lpi.evaluation.events import read_events
-from recbole_lpi.evaluation.significance import SessionScore, paired, pooled, session_score
+from recbole_lpi.evaluation.scores import PolicyScore, session_score
+from recbole_lpi.evaluation.significance import holm, paired, stars
 from recbole_lpi.experiments import tables
 from recbole_lpi.experiments.comparison import Comparison, compare
 from recbole_lpi.experiments.runs import load
@@ -23,6 +24,11 @@ TESTED = (f"purchase_ndcg@{K}", f"click_ndcg@{K}")
 SHOWN = (
     f"purchase_hit@{K}", f"purchase_ndcg@{K}", f"click_hit@{K}", f"click_ndcg@{K}", "js_divergence",
 )  # fmt: skip
+
+ADJUSTED = (
+    r"\* p < .05, \*\* p < .01, \*\*\* p < .001, paired t-tests over sessions and seeds, p adjusted"
+    " for the number of rows (Holm)."
+)
 
 
 def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
@@ -71,7 +77,7 @@ def still_improving_line(sweep: Sweep) -> list[str]:
                 continue
             number += 1
             if found["best_epoch"] + 1 == found.get("epochs"):
-                at_the_end.append(f"{row.name} ({_spelled(settings)})")
+                at_the_end.append(f"{markdown_of(row.name)} ({_spelled(settings)})")
     if not number:
         return []
     names = f": {', '.join(at_the_end)}" if at_the_end else ""
@@ -101,38 +107,32 @@ def table(sweep: Sweep, metrics: Sequence[str], named: bool = True) -> Compariso
 
     They are called what the plan calls them, or else by model and what sets them apart.
     """
-    paths, names = [], {}
-    for row in sweep.rows:
-        for folder in sweep.runs(row):
-            paths.append(folder.path)
-            names[folder.path] = row.name
-    if not paths:
+    rows = {folder.path: row for row in sweep.rows for folder in sweep.runs(row)}
+    if not rows:
         raise SettingError(f"{sweep.root} has no row all of whose tries have finished")
-    return compare(paths, metrics, names if named else None)
+    names = {path: row.name for path, row in rows.items()} if named else None
+    drawless = [path for path, row in rows.items() if not row.seeded]
+    return compare(list(rows), metrics, names, drawless)
 
 
 def tests_against(
     sweep: Sweep, against: str, metrics: Sequence[str] = TESTED, turned: bool = False
 ) -> str:
-    """Paired t-tests over sessions of one row against each other one, seeds averaged first.
+    """Paired t-tests over sessions and seeds of one row against each other one.
 
     The differences are of that row less the others, or ``turned``, of the others less that row.
+    Stars are of p-values adjusted for the number of other rows.
     """
     scores = {row.name: _scores(sweep, row, metrics) for row in sweep.rows if sweep.runs(row)}
     if against not in scores:
         return f"No run of {markdown_of(against)} has finished."
     head = markdown_of(f"minus {against}" if turned else f"{against} minus")
     lines = [f"| {head} | {' | '.join(metrics)} |", f"| - |{' - |' * len(metrics)}"]
-    for name, other in scores.items():
-        if name != against:
-            cells = []
-            for metric in metrics:
-                pair = (other[metric], scores[against][metric])
-                found = paired(*(pair[::-1] if turned else pair))
-                stars = "\\*" * len(found.stars)
-                cells.append(f"{found.difference:+.4f} ± {found.stderr:.4f} {stars}".strip())
-            lines.append(f"| {markdown_of(name)} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", r"\* p < .05, \*\* p < .01, \*\*\* p < .001, over sessions."])
+    own = scores.pop(against)
+    columns = [_tests(own, list(scores.values()), metric, turned) for metric in metrics]
+    for name, *cells in zip(scores, *columns, strict=True):
+        lines.append(f"| {markdown_of(name)} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", ADJUSTED])
 
 
 def tested_row(sweep: Sweep, wanted: str | None) -> str:
@@ -178,11 +178,28 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     return " | ".join([*cells, best])
 
 
-def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, SessionScore]:
+def _tests(
+    own: Mapping[str, PolicyScore],
+    others: Sequence[Mapping[str, PolicyScore]],
+    metric: str,
+    turned: bool,
+) -> list[str]:
+    """Difference, error and adjusted stars for each of ``others``."""
+    pairs = [(other[metric], own[metric]) for other in others]
+    found = [paired(*(pair[::-1] if turned else pair)) for pair in pairs]
+    adjusted = holm([test.p for test in found])
+    marks = ["\\*" * len(stars(p)) for p in adjusted]
+    return [
+        f"{test.difference:+.4f} ± {test.stderr:.4f} {mark}".strip()
+        for test, mark in zip(found, marks, strict=True)
+    ]
+
+
+def _scores(sweep: Sweep, row: Row, metrics: Sequence[str]) -> dict[str, PolicyScore]:
     runs = [load(folder.path) for folder in sweep.runs(row)]
     events = [(read_events(run.folder.events), run.kinds) for run in runs]
     return {
-        metric: pooled([session_score(table, metric, kinds) for table, kinds in events])
+        metric: PolicyScore.of([session_score(table, metric, kinds) for table, kinds in events])
         for metric in metrics
     }
 

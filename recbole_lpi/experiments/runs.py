@@ -100,7 +100,8 @@ def load(path: str | Path) -> FinishedRun:
         key: empty if config.get(key) is None else config[key] for key, empty in FILTERS.items()
     }
     protocol |= {key: getattr(data, key) for key in MEASURED}
-    if data.reward_field in ((config.get("load_col") or {}).get("inter") or ()):
+    protocol |= {"reward_field": data.reward_column, "event_field": data.event_column}
+    if data.reward_column in ((config.get("load_col") or {}).get("inter") or ()):
         del protocol["rating_to_reward"]  # read only where the log has no rewards
     if data.split != "leave_one_out":
         protocol["split_ratio"] = data.split_ratio

@@ -38,21 +38,13 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
         called = "" if set(events) <= {kind} else f" ({' or '.join(events)})"
         numbers.append(f"{sum(events.values()):,} {kind}s{called}")
     lines = [f"{comparison.dataset}, test part: {' and '.join(numbers)}."]
-    seeds = sorted({len(policy.seeds) for policy in comparison.policies})
-    number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    if seeds[-1] == 1:
-        lines.append("± is one standard error over sessions.")
-    elif seeds[0] > 1:
-        lines.append(f"± is the standard deviation over {number} seeds.")
-    else:
-        lines.append(
-            "± is the standard deviation over seeds; with one seed, a standard error over sessions."
-        )
+    lines.append(f"± is one standard error over {comparison.over}.")
     if any(cell.best for policy in comparison.policies for cell in policy.cells.values()):
         lines.append(
-            "Bold: the best. It differs from the second best at * p < .05, ** p < .01, *** p < "
-            ".001 (paired t-test over sessions, seeds averaged first)."
+            "Bold: the best. It differs from every other policy at * p < .05, ** p < .01, *** p < "
+            f".001 (paired t-tests over {comparison.over}, the largest p)."
         )
+    lines += one_seed_line([policy.label for policy in comparison.policies if policy.of_one_seed])
     if SMALLER_IS_BETTER.intersection(metrics) and comparison.logging_policies:
         lines.append("Divergence is from the logging policy, in nats; neither more nor less wins.")
         if len(comparison.logging_policies) > 1:
@@ -62,6 +54,16 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
             )
             lines.append(f"Divergences are from different logging policies: {each}.")
     return lines
+
+
+def one_seed_line(labels: Sequence[str]) -> list[str]:
+    """What a table says of policies of which one run is all there is; nothing if there are none."""
+    if not labels:
+        return []
+    return [
+        f"Trained with one seed: {', '.join(labels)}; errors and tests of these say nothing of "
+        "what another seed would do."
+    ]
 
 
 def markdown(comparison: Comparison, metrics: Sequence[str]) -> str:
@@ -87,7 +89,7 @@ def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
         mean = f"{found.mean:.4f}"
         mean = rf"\textbf{{{mean}}}" if found.best else mean
         stars = f"$^{{{found.stars}}}$" if found.stars else ""
-        return rf"{mean}{stars} {{\scriptsize$\pm${found.error:.4f}}}"
+        return rf"{mean}{stars} {{\scriptsize$\pm${found.stderr:.4f}}}"
 
     kinds = [(kind, len(list(of))) for kind, of in groupby(metrics, lambda m: heading(m)[0])]
     above, rules, column = [], [], 3
@@ -121,7 +123,7 @@ def to_csv(comparison: Comparison, metrics: Sequence[str]) -> str:
             cell = policy.cells.get(metric)
             row: list[object] = [text.csv_cell(policy.label), len(policy.seeds), metric]
             if cell is not None and cell.count:
-                p = cell.against_second.p if cell.against_second else None
+                p = cell.against_others.p if cell.against_others else None
                 row += [cell.mean, cell.stderr, cell.spread, cell.count, int(cell.best), cell.stars]
                 row.append(p)
             writer.writerow(row + [None] * (10 - len(row)))
@@ -150,4 +152,4 @@ def plain(cell: Cell | None, stars: int = 0) -> str:
     """Mean ± error, and room for ``stars`` stars, so that the numbers stand below one another."""
     if cell is None or not cell.count:
         return "–" + " " * stars
-    return f"{cell.mean:.4f} ± {cell.error:.4f}" + (cell.stars.ljust(stars) if stars else "")
+    return f"{cell.mean:.4f} ± {cell.stderr:.4f}" + (cell.stars.ljust(stars) if stars else "")

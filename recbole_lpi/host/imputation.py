@@ -31,7 +31,7 @@ from recbole_lpi.files import write_json, write_tensors
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.weights import check_kinds, check_tensor, load_plain, refusing
-from recbole_lpi.locks import alone, remove_left
+from recbole_lpi.locks import alone, remove_left_behind
 from recbole_lpi.nn.factorization import Ratings, sweeps
 from recbole_lpi.settings import SettingError, coerce
 
@@ -60,7 +60,7 @@ def resolve(
     scale.check(settings.imputation.missing_rating)
     folder = Path(settings.imputation_dir) / _identity(settings.imputation, train, valid)
     with alone(folder, "imputation"):
-        remove_left(folder.parent)
+        remove_left_behind(folder.parent)
         if not (folder / MODEL).is_file():
             _fit(folder, settings.imputation, scale, train, valid, device, show_progress)
     return _load(folder, train, scale)

@@ -111,9 +111,9 @@ def amend_collector(collector_class: Any) -> None:
         eval_batch_collect(collector, scores, interaction, *positive)
         if collector.register.need(KIND_OF_EVENT):
             s = _settings(collector.config)
-            kind = collector.kind_of_id[interaction[s.event_field].cpu()]
+            kind = collector.kind_of_id[interaction[s.event_column].cpu()]
             collector.data_struct.update_tensor(KIND_OF_EVENT, kind)
-            collector.data_struct.update_tensor(REWARD, interaction[s.reward_field])
+            collector.data_struct.update_tensor(REWARD, interaction[s.reward_column])
 
     reset = collector_class.get_data_struct
 
@@ -137,12 +137,12 @@ def _settings(config: Any) -> DataSettings:
 def _kind_of_id(config: Any, dataset: Any) -> torch.Tensor:
     """Kind by the data set's id of an event."""
     s = _settings(config)
-    for name in (s.event_field, s.reward_field):
+    for name in (s.event_column, s.reward_column):
         if name not in dataset.field2type:
             raise SettingError(
                 f"purchase, click and reward metrics need the column '{name}': add it to load_col"
             )
-    tokens = dataset.field2id_token[s.event_field]
+    tokens = dataset.field2id_token[s.event_column]
     kinds = [
         1 if token in s.purchase_events else 2 if token in s.click_events else 0 for token in tokens
     ]

@@ -33,6 +33,7 @@ from recbole_lpi.host.logs import log_to, log_to_file
 from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.random_states import random_states, set_random_states
 from recbole_lpi.host.resuming import check_best, read_resume_file
+from recbole_lpi.host.reward_checks import check_rewards
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.weights import load_optimizer, load_weights, refusing
@@ -117,6 +118,13 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         train = part_of(train_data)
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
+        check_rewards(
+            self.config["model"],
+            getattr(self.model, "objective", None),
+            train,
+            None if valid_data is None else part_of(valid_data),
+            self.settings.valid_metric.lower(),
+        )
         if self.settings.reward_sampling is not None:
             self._sampler = RewardSampler(
                 train.sessions, train.training_windows, self.settings.reward_sampling

@@ -31,10 +31,9 @@ class MeanWeightSize(nn.Module):
         self.so_far: Tensor
 
     def begin_epoch(self) -> None:
-        """What was counted since the last call becomes what is divided by, if anything was."""
-        if self.so_far[1] > 0:
-            self.before.copy_(self.so_far)
-            self.so_far.zero_()
+        """What was counted since the last call becomes what is divided by."""
+        self.before.copy_(self.so_far)
+        self.so_far.zero_()
 
     @torch.no_grad()
     def forward(self, size: Tensor, drawn: Tensor) -> Tensor:

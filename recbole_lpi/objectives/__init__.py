@@ -17,19 +17,24 @@ __all__ = ["OBJECTIVES", "Estimates", "Objective", "ObjectiveSettings"]
 OBJECTIVES: dict[str, Objective] = {
     # Weights from the logs alone.
     "LoggingPolicy": Objective(weights.uniform),
-    "RewardWeighted": Objective(weights.reward),
+    "RewardWeighted": Objective(weights.reward, rewards="all >= 0"),
     "LPI": Objective(weights.exp_reward, reads=("beta",)),
-    "PG": Objective(weights.return_to_go, reads=("gamma",)),
+    "PG": Objective(weights.return_to_go, reads=("gamma",), rewards="some > 0"),
     # Weights by the importance ratio π/μ̂.
-    "IPS": Objective(weights.ratio_times_reward, learns="propensity"),
-    "IPSPG": Objective(weights.ratio_times_return, learns="propensity", reads=("gamma",)),
+    "IPS": Objective(weights.ratio_times_reward, learns="propensity", rewards="some > 0"),
+    "IPSPG": Objective(
+        weights.ratio_times_return, learns="propensity", reads=("gamma",), rewards="some > 0"
+    ),
     "TopKIPS": Objective(
-        weights.top_k_ratio_times_return, learns="propensity", reads=("gamma", "slate_size")
+        weights.top_k_ratio_times_return,
+        learns="propensity",
+        reads=("gamma", "slate_size"),
+        rewards="some > 0",
     ),
     # With Q(x, a), by the TD error.
     "SQN": Objective(weights.uniform, learns="q"),
     "SNQN": Objective(weights.uniform, learns="q"),
-    "SAC": Objective(weights.q_value, learns="q"),
+    "SAC": Objective(weights.q_value, learns="q", rewards="some > 0"),
     # With an advantage.
     "SA2C": Objective(weights.advantage, learns="advantage"),
     "LPICB": Objective(weights.exp_of_advantage, learns="advantage", reads=("beta",), bandit=True),

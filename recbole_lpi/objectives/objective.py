@@ -33,12 +33,15 @@ class Objective:
             ``propensity`` μ̂(a | x), or None.
         reads: settings that the weight itself reads.
         bandit: contexts are independent of earlier actions (section 3.1), so γ must be 0.
+        rewards: what those of training must be for the weight to teach what it should: ``some > 0``
+            where it is a multiple of the reward, ``all >= 0`` where it bounds the value only then.
     """
 
     weight: Callable[[Estimates, ObjectiveSettings], Tensor]
     learns: str | None = None
     reads: tuple[str, ...] = ()
     bandit: bool = False
+    rewards: str | None = None
 
     def heads(self, settings: ObjectiveSettings) -> tuple[str, ...]:
         """The auxiliary heads it needs: of ``q``, ``value`` and ``propensity``."""
@@ -65,6 +68,21 @@ class Objective:
         if self.weight is not weights.uniform:
             read |= set(OF_WEIGHT)
         return {field.name for field in fields(ObjectiveSettings)} - read
+
+    def check_rewards(self, name: str, lowest: float, highest: float) -> None:
+        """ValueError for training rewards from which ``name`` learns nothing, or the opposite."""
+        cures = "set reward_field or rating_to_reward, or take LPI or LPIRL, which any rewards suit"
+        if self.rewards and highest <= 0:
+            raise ValueError(
+                f"{name} weighs an event by its reward, and none of training has one above "
+                f"0 (they are {lowest:g} to {highest:g}): it would learn nothing, or to avoid what "
+                f"was logged; {cures}"
+            )
+        if self.rewards == "all >= 0" and lowest < 0:
+            raise ValueError(
+                f"{name} bounds the value of a policy where rewards are >= 0 (Eq. 4), and the "
+                f"lowest of training is {lowest:g}; {cures}"
+            )
 
     def check(self, name: str, settings: ObjectiveSettings) -> None:
         """ValueError, with the reason, for settings that make no sense in the policy ``name``."""

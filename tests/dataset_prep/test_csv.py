@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from dataset_prep import csv as any_log
-from dataset_prep.csv import Columns, Rewards
+from dataset_prep import order
+from dataset_prep.csv import Columns, Format, Kept, Rewards
 from dataset_prep.sources import InputError
 
 COLUMNS = Columns("user", "product", "when", "action")
@@ -64,7 +65,7 @@ def test_rows_worked_by_hand(log: Path, tmp_path: Path) -> None:
 def test_separators(log: Path, tmp_path: Path, separator: str) -> None:
     log.write_text(LOG.replace(",", separator))
     given = separator if separator == "^" else None
-    any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS, separator=given)
+    any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS, Format(separator=given))
     assert rows(tmp_path / "shop") == EXPECTED
 
 
@@ -118,13 +119,19 @@ def test_times_are_the_nearest_float(log: Path, tmp_path: Path) -> None:
     [
         ("ann,A,1600000000", "another number of fields"),
         ("ann,A,1600000000,look,more", "another number of fields"),
-        ('ann,A,"1600000000,look', "another number of fields"),
+        ('ann,A,"1600000000,look', "a quote that neither opens nor closes"),
         (",A,1600000000,look", "the session is missing"),
         ("ann,NA,1600000000,look", "the item is missing"),  # RecBole would read a missing value
-        ("ann,A\tB,1600000000,look", "a tab or double quote"),
+        ("ann,A\tB,1600000000,look", "a tab, line end or other control character"),
+        ("ann,A\0,1600000000,look", "a tab, line end or other control character"),
+        ("ann,[PAD],1600000000,look", "the name [PAD], which RecBole keeps"),
+        ("ann,2e+17,1600000000,look", "a name such as 2e+17, a number that lost"),
+        ('ann,A "1",1600000000,look', "a quote that neither opens nor closes"),
         ("ann,A,soon,look", "the time is neither"),
         ("ann,A,nan,look", "the time is neither"),
         ("ann,A,1600000000000000,look", "the time is neither"),
+        ("ann,A,0,look", "the time is neither ISO 8601 nor Unix seconds from 1990 to 2100"),
+        ("ann,A,1889-12-31,look", "the time is neither"),
         ("ann,A,1600000000,wish", "the event has no --reward"),
     ],
 )
@@ -188,7 +195,11 @@ def test_settings_that_make_no_sense(
 
 def test_filters_are_one_pass_each(log: Path, tmp_path: Path) -> None:
     summary = any_log.convert(
-        log, tmp_path / "shop", COLUMNS, REWARDS, min_interactions=2, min_item_interactions=2
+        log,
+        tmp_path / "shop",
+        COLUMNS,
+        REWARDS,
+        kept=Kept(min_interactions=2, min_item_interactions=2),
     )
     assert [row[:2] for row in rows(tmp_path / "shop")] == [("ann", "A"), ("ann", "A")]
     assert summary.dropped == {"events_of_short_sessions": 1, "events_of_rare_items": 1}
@@ -226,3 +237,73 @@ def test_reward_options(option: str) -> None:
         any_log.rewards_from([option])
     with pytest.raises(InputError, match="twice"):
         any_log.rewards_from(["c=1", "c=2"])
+
+
+def test_several_files_are_one_log(tmp_path: Path) -> None:
+    """In the order given, which decides between equal times; each with its own columns' order."""
+    (tmp_path / "a.csv").write_text("user,product,when,action\nann,A,1600000000,look\n")
+    (tmp_path / "b.csv").write_text("when;user;product;action\n1600000000;ann;B;order\n")
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    summary = any_log.convert([b, a], tmp_path / "shop", COLUMNS, REWARDS)
+    assert [row[1] for row in rows(tmp_path / "shop")] == ["B", "A"]
+    assert [source.name for source in summary.inputs] == ["b.csv", "a.csv"]
+    assert summary.tied_events == 2
+    with pytest.raises(InputError, match=r"a\.csv twice"):
+        any_log.convert([a, b, tmp_path / "." / "a.csv"], tmp_path / "other", COLUMNS, REWARDS)
+    a.write_text("user,product,when,action\nann,A,soon,look\n")
+    with pytest.raises(InputError, match=r"a\.csv, line 2: the time"):
+        any_log.convert([b, a], tmp_path / "other", COLUMNS, REWARDS)
+
+
+def test_rows_that_repeat_another(log: Path, tmp_path: Path) -> None:
+    again = LOG + "1600000003,look,B,1.0,ann\n1600000003,look,B,2.0,ann\n1600000003,order,B,,ann\n"
+    log.write_text(again)
+    summary = any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS)
+    assert (summary.repeated_rows, summary.tied_events) == (2, 5)
+    assert len(rows(tmp_path / "shop")) == 7
+    kept = Kept(drop_repeats=True)
+    summary = any_log.convert(log, tmp_path / "once", COLUMNS, REWARDS, kept=kept)
+    assert summary.dropped["rows_that_repeat_another"] == 2
+    assert (summary.repeated_rows, summary.raw.clicks, summary.kept.clicks) == (0, 4, 2)
+    assert len(rows(tmp_path / "once")) == 5
+
+
+def test_sessions_by_inactivity(log: Path, tmp_path: Path) -> None:
+    """A gap of just 30 minutes goes on; a user's name may look like a part's."""
+    times = {"ann": [1800, 0, 3601, 9000], "ann~1": [0, 9000]}
+    lines = [f"{user},A,{1600000000 + time},look\n" for user in times for time in times[user]]
+    log.write_text("user,product,when,action\n" + "".join(lines))
+    kept = Kept(session_gap=order.gap_from("30m"), min_interactions=2)
+    summary = any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS, kept=kept)
+    found = [(session, time - 1600000000) for session, _, time, *_ in rows(tmp_path / "shop")]
+    assert found == [("ann~1", 0), ("ann~1", 1800)]
+    assert (summary.raw.sequences, summary.kept.sequences) == (5, 1)
+    assert summary.settings["session_gap"] == 1800
+    for bad in ("30", "m", "-1m", "0s", "1w"):
+        with pytest.raises(InputError, match="is not a time such as 30m"):
+            order.gap_from(bad)
+
+
+def test_a_third_kind_of_event_is_no_click_by_itself(log: Path, tmp_path: Path) -> None:
+    log.write_text(LOG + "1600000004,cart,A,,ann\n")
+    with pytest.raises(InputError, match=r"besides order .* cart, look: say by --click NAME"):
+        any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS)
+    summary = any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS, clicks=["look"])
+    assert (summary.purchase_events, summary.click_events) == (["order"], ["look"])
+    assert (summary.kept.clicks, summary.kept.purchases) == (2, 2)
+    assert "neither purchase nor click: cart (1)" in summary.notes
+    assert len(rows(tmp_path / "shop")) == 5
+    summary = any_log.convert(log, tmp_path / "all", COLUMNS, REWARDS, clicks=["cart", "look"])
+    assert summary.kept.clicks == 3
+    with pytest.raises(InputError, match="'look' is both --purchase and --click"):
+        any_log.convert(log, tmp_path / "x", COLUMNS, REWARDS, purchases=["look"], clicks=["look"])
+
+
+@pytest.mark.parametrize("reward", ["1e39", "-1e39", "nan"])
+def test_rewards_fit_a_float32(log: Path, tmp_path: Path, reward: str) -> None:
+    with pytest.raises(InputError, match="finite number"):
+        Rewards({"look": float(reward)})
+    log.write_text(LOG.replace(",1.0,", f",{reward},"))
+    columns = Columns("user", "product", "when", "action", "price")
+    with pytest.raises(InputError, match="line 2: the reward is not a finite number"):
+        any_log.convert(log, tmp_path / "shop", columns, Rewards({}))

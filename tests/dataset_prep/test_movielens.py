@@ -22,20 +22,20 @@ from recbole_lpi.host.values import read_file
 
 # User 7 has five ratings, two at one time; 9 has five; 8 has four.
 ROWS = """\
-7 30 4.0 1000
-9 10 2.5 3000
-7 10 3.5 1001
-8 10 5.0 1
-7 20 3.0 999
-8 20 5.0 2
-7 50 5.0 1001
-8 30 5.0 3
-9 20 0.5 2999
-9 30 2.0 3001
-9 40 4.5 3002
-8 40 5.0 4
-9 60 4.0 3003
-7 40 1.0 1001
+7 30 4.0 1000001000
+9 10 2.5 1000003000
+7 10 3.5 1000001001
+8 10 5.0 1000000001
+7 20 3.0 1000000999
+8 20 5.0 1000000002
+7 50 5.0 1000001001
+8 30 5.0 1000000003
+9 20 0.5 1000002999
+9 30 2.0 1000003001
+9 40 4.5 1000003002
+8 40 5.0 1000000004
+9 60 4.0 1000003003
+7 40 1.0 1000001001
 """
 HEADER = "userId movieId rating timestamp\n"
 EVERYTHING = Preparation(min_ratings=0, max_ratings=0)
@@ -69,7 +69,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_rows_worked_by_hand(log: Path, tmp_path: Path) -> None:
-    """Of 7 the rating at 999 goes first, then in file order that of 30; 8 goes; half stars fall."""
+    """Of 7 the one at ...999 goes first, then in file order that of 30; 8 goes; half stars fall."""
     summary = movielens.convert(log, tmp_path / "ml", Preparation(max_ratings=3))
     header, *found = rows(tmp_path / "ml")
     assert header == [
@@ -81,12 +81,12 @@ def test_rows_worked_by_hand(log: Path, tmp_path: Path) -> None:
         "reward:float",
     ]
     assert [(s, i, float(t), float(r), e, float(w)) for s, i, t, r, e, w in found] == [
-        ("7", "10", 1001, 3.5, "rated", 0.5),
-        ("7", "50", 1001, 5.0, "liked", 1.0),
-        ("7", "40", 1001, 1.0, "rated", 0.0),
-        ("9", "30", 3001, 2.0, "rated", 0.0),
-        ("9", "40", 3002, 4.5, "liked", 1.0),
-        ("9", "60", 3003, 4.0, "liked", 1.0),
+        ("7", "10", 1_000_001_001, 3.5, "rated", 0.5),
+        ("7", "50", 1_000_001_001, 5.0, "liked", 1.0),
+        ("7", "40", 1_000_001_001, 1.0, "rated", 0.0),
+        ("9", "30", 1_000_003_001, 2.0, "rated", 0.0),
+        ("9", "40", 1_000_003_002, 4.5, "liked", 1.0),
+        ("9", "60", 1_000_003_003, 4.0, "liked", 1.0),
     ]
     assert vars(summary.raw) == {"sequences": 3, "items": 6, "ratings": 14, "liked": 8}
     assert vars(summary.kept) == {"sequences": 2, "items": 5, "ratings": 6, "liked": 3}
@@ -124,8 +124,8 @@ def test_the_package_reads_what_is_written(log: Path, tmp_path: Path) -> None:
     assert (found.purchase_events, found.click_events) == (("liked",), ("rated",))
     frame = read_atomic(str(tmp_path / "ml" / "ml.inter"), "\t").frame
     columns = [found.USER_ID_FIELD, found.ITEM_ID_FIELD, found.TIME_FIELD, found.RATING_FIELD]
-    assert list(frame) == [*columns, found.event_field, found.reward_field]
-    assert frame[found.reward_field].sum() == 0.5 + 0.5 + 1 + 1 + 0 + 1 + 1  # by hand, 7 then 9
+    assert list(frame) == [*columns, found.event_column, found.reward_column]
+    assert frame[found.reward_column].sum() == 0.5 + 0.5 + 1 + 1 + 0 + 1 + 1  # by hand, 7 then 9
 
 
 @pytest.mark.parametrize("pack", [plain, gzipped, zipped])
@@ -211,14 +211,15 @@ def test_reward_options() -> None:
     ("bad", "reason"),
     [
         ("7,30,4.0", "not 4 fields"),
-        ("7,30,4.0,1000,1", "not 4 fields"),
-        ("seven,30,4.0,1000", "the user is not a whole number"),
-        ("7,,4.0,1000", "the movie is not a whole number"),
-        ("7,30,0,1000", "the rating is not 0.5, 1, 1.5"),
-        ("7,30,5.5,1000", "the rating is not 0.5, 1, 1.5"),
-        ("7,30,3.7,1000", "the rating is not 0.5, 1, 1.5"),
-        ("7,30,nan,1000", "the rating is not 0.5, 1, 1.5"),
+        ("7,30,4.0,1000001000,1", "not 4 fields"),
+        ("seven,30,4.0,1000001000", "the user is not a whole number"),
+        ("7,,4.0,1000001000", "the movie is not a whole number"),
+        ("7,30,0,1000001000", "the rating is not 0.5, 1, 1.5"),
+        ("7,30,5.5,1000001000", "the rating is not 0.5, 1, 1.5"),
+        ("7,30,3.7,1000001000", "the rating is not 0.5, 1, 1.5"),
+        ("7,30,nan,1000001000", "the rating is not 0.5, 1, 1.5"),
         ("7,30,4.0,yesterday", "the timestamp is not Unix seconds"),
+        ("7,30,4.0,1000001000000", "the timestamp is not Unix seconds from 1990 to 2100"),
     ],
 )
 def test_bad_row_stops_or_is_counted(log: Path, tmp_path: Path, bad: str, reason: str) -> None:
@@ -235,7 +236,7 @@ def test_bad_row_stops_or_is_counted(log: Path, tmp_path: Path, bad: str, reason
 
 
 def test_another_file_is_no_movielens(tmp_path: Path) -> None:
-    for text in ("movieId,title,genres\n1,Toy Story,Comedy\n", "7,30,4.0,1000\n"):
+    for text in ("movieId,title,genres\n1,Toy Story,Comedy\n", "7,30,4.0,1000001000\n"):
         path = plain(tmp_path / "movies.csv", text)
         message = r"movies.csv, line 1: '.*' begins neither u.data .* nor ratings.csv \(userId,"
         with pytest.raises(InputError, match=message):

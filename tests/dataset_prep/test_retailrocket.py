@@ -34,6 +34,11 @@ def rows(folder: Path) -> list[tuple[str, ...]]:
     return [tuple(line.split("\t")) for line in lines]
 
 
+def at_2015(lines: list[str]) -> list[str]:
+    """Lines that begin by a digit, which becomes the last one of a time."""
+    return [f"143322133211{line}" for line in lines]
+
+
 def test_addtocart_is_the_default(events: Path, tmp_path: Path) -> None:
     summary = retailrocket.convert(events, tmp_path / "rr")
     # Without transactions visitor 8 has one event left; then items 2 and 9 have one each.
@@ -97,7 +102,7 @@ def test_visitor_pass_comes_before_item_pass(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     lines = ["1,1,view,1,", "2,1,view,1,", "3,1,view,2,", "4,2,view,1,"]
     lines += ["5,1,view,2,", "6,1,view,2,"]
-    path.write_text("\n".join([HEADER, *lines]))
+    path.write_text("\n".join([HEADER, *at_2015(lines)]))
     summary = retailrocket.convert(path, tmp_path / "rr")
     assert {row[1] for row in rows(tmp_path / "rr")} == {"2"}
     assert summary.dropped["events_of_short_sessions"] == 1
@@ -108,7 +113,7 @@ def test_three_are_enough_and_two_are_not(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     visitors = {"1": "aa", "2": "aaa", "3": "bbccc"}  # visitor: an item per event
     lines = [
-        f"{time},{visitor},view,{ord(item)},"
+        f"{1433221332117 + time},{visitor},view,{ord(item)},"
         for visitor, items in visitors.items()
         for time, item in enumerate(items)
     ]
@@ -121,14 +126,15 @@ def test_three_are_enough_and_two_are_not(tmp_path: Path) -> None:
 def test_sessions_of_one_event_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     lines = ["1,1,view,7,", "2,1,view,8,", "3,1,view,9,", "4,2,view,7,", "5,2,view,7,"]
-    path.write_text("\n".join([HEADER, *lines, "6,2,view,7,"]))
+    path.write_text("\n".join([HEADER, *at_2015([*lines, "6,2,view,7,"])]))
     summary = retailrocket.convert(path, tmp_path / "rr")
     assert (summary.single_event_sequences, summary.longest_sequence) == (1, 3)
 
 
 def test_a_long_visitor_is_not_cut(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
-    path.write_text(HEADER + "\n" + "".join(f"{t},1,view,{t % 9},\n" for t in range(4961)))
+    times = range(1433221332117, 1433221332117 + 4961)
+    path.write_text(HEADER + "\n" + "".join(f"{t},1,view,{t % 9},\n" for t in times))
     summary = retailrocket.convert(path, tmp_path / "rr")
     assert summary.longest_sequence == 4961
     assert len(rows(tmp_path / "rr")) == 4961
@@ -154,10 +160,10 @@ def test_unknown_event_and_wrong_header(events: Path, tmp_path: Path) -> None:
         retailrocket.convert(events, tmp_path / "other")
 
 
-@pytest.mark.parametrize("time", ["2015-06-02", "1433221332.5", ""])
+@pytest.mark.parametrize("time", ["2015-06-02", "1433221332.5", "", "1433221332"])
 def test_timestamps_are_whole_milliseconds(events: Path, tmp_path: Path, time: str) -> None:
     events.write_text(f"{EVENTS}{time},8,view,1,\n")
-    with pytest.raises(InputError, match="line 11: the timestamp is not Unix milliseconds"):
+    with pytest.raises(InputError, match="line 11: the timestamp is not Unix milliseconds from 19"):
         retailrocket.convert(events, tmp_path / "rr")
 
 

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 from dataset_prep import csv as any_log
 from dataset_prep import retailrocket, yoochoose
+from dataset_prep.atomic import staged
+from dataset_prep.sources import InputError
 
 FOLDER = Path(yoochoose.__file__).parent
 EVENTS = "timestamp,visitorid,event,itemid,transactionid\n" + "1433221332117,1,view,1,\n" * 5
@@ -86,8 +90,9 @@ def test_a_reward_of_no_event_is_noted(tmp_path: Path) -> None:
     assert done.stderr == "note: --reward names 'sea', and no event is; there are buy, see\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
+@contextmanager
+def converting(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the midst of a conversion to dataset/shop."""
     code = (
         "import time\n"
         "from pathlib import Path\n"
@@ -99,12 +104,56 @@ def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
     )
     place = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=tmp_path, env=place, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(command, cwd=folder, env=place, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.readline() == b"begun\n"
-        assert list((tmp_path / "dataset").iterdir())
+        assert list((folder / "dataset").iterdir())
+        yield child
+        child.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_leaves_nothing(tmp_path: Path, number: int) -> None:
+    with converting(tmp_path) as child:
         child.send_signal(number)
         assert child.wait(30) != 0
     assert not list((tmp_path / "dataset").iterdir())
+
+
+def test_what_a_killed_one_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    """And not before: what a living one works in stays."""
+    events = tmp_path / "events.csv"
+    events.write_text(EVENTS)
+    (tmp_path / "dataset" / ".shop.mine").mkdir(parents=True)
+    with converting(tmp_path) as child:
+        before = set((tmp_path / "dataset").iterdir())
+        retailrocket.convert(events, tmp_path / "dataset" / "shop")
+        assert before < set((tmp_path / "dataset").iterdir())
+        child.kill()
+        child.wait(30)
+    retailrocket.convert(events, tmp_path / "dataset" / "shop", overwrite=True)
+    assert {path.name for path in (tmp_path / "dataset").iterdir()} == {".shop.mine", "shop"}
+
+
+def test_of_two_conversions_the_slower_does_not_replace(tmp_path: Path) -> None:
+    events, output = tmp_path / "events.csv", tmp_path / "rr"
+    events.write_text(EVENTS)
+    with pytest.raises(InputError, match="exists: pass --overwrite"), staged(output, False) as slow:
+        slow.mkdir()
+        retailrocket.convert(events, output)
+    assert (output / "rr.inter").exists()
+
+
+def test_a_data_set_lost_between_two_moves_comes_back(tmp_path: Path) -> None:
+    """Killed after the old one was moved away and before the new one came."""
+    left = tmp_path / ".rr.abcdefgh"
+    (left / "replaced").mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "replaced" / "rr.inter").write_text("old")
+    (tmp_path / "events.csv").write_text(EVENTS)
+    with pytest.raises(InputError, match="exists: pass --overwrite"):
+        retailrocket.convert(tmp_path / "events.csv", tmp_path / "rr")
+    assert (tmp_path / "rr" / "rr.inter").read_text() == "old"
+    assert not left.exists()
 
 
 def test_wrong_choice_is_status_2(tmp_path: Path) -> None:
@@ -126,7 +175,10 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
         tmp_path, script, "--events", "events.csv", "--on_error=skip", "--output", "dataset/rr"
     )
     assert done.returncode == 0, done.stderr
-    assert "bad rows skipped: the timestamp is not Unix milliseconds: 1" in done.stdout
+    assert (
+        "bad rows skipped: the timestamp is not Unix milliseconds from 1990 to 2100: 1"
+        in done.stdout
+    )
 
 
 def settings(folder: Path) -> dict[str, object]:
@@ -162,6 +214,46 @@ def test_mounted_as_commands_of_another_app(tmp_path: Path) -> None:
     assert CliRunner().invoke(prepare, ["csv", "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("script", "twice"),
+    [
+        ("csv", ["--item=i", "--item=j"]),
+        ("csv", ["--on_error=skip", "--on-error=stop"]),
+        ("yoochoose", ["--clicks", "a", "--clicks", "b"]),
+        ("retailrocket", ["--overwrite", "--overwrite"]),
+        ("netflix", ["--output=a", "--output=b"]),
+        ("movielens", ["--ratings", "a", "--ratings", "b"]),
+    ],
+)
+def test_an_option_given_twice_is_refused(tmp_path: Path, script: str, twice: list[str]) -> None:
+    name = twice[0].partition("=")[0]
+    done = run(tmp_path, str(FOLDER / f"{script}.py"), *twice)
+    assert (done.returncode, done.stderr) == (2, f"error: {name} is given twice: keep one\n")
+
+
+def test_several_files_by_the_command_line(tmp_path: Path) -> None:
+    for month in ("jan", "feb"):
+        (tmp_path / f"{month}.csv").write_text(f"u,i,t\n{month},x,1600000000\n")
+    options = ["--input", "jan.csv", "--input=feb.csv", "--session=u", "--item=i", "--time=t"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options, "--output=shop")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "shop" / "shop.inter").read_text().count("\n") == 3
+
+
+def test_nothing_of_a_log_commands_the_terminal(tmp_path: Path) -> None:
+    """Neither control sequences in names nor markup in the data set's."""
+    (tmp_path / "log.csv").write_text("u,i,t,e\na,x,1600000000,b\x1b]0;gotcha\x07uy\n")
+    options = ["--input=log.csv", "--session=u", "--item=i", "--time=t", "--event=e"]
+    options += ["--reward_column=r\x1b[31m", "--output=[bold]"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options)
+    assert done.returncode == 2 and "no column 'r\\x1b[31m'" in done.stderr
+    (tmp_path / "log.csv").write_text("u,i,t,e\na,x,1600000000,buy\n")
+    options[5:6] = ["--reward=buy=1"]
+    done = run(tmp_path, str(FOLDER / "csv.py"), *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "[bold]"
+
+
 def test_ratings_by_the_command_line(tmp_path: Path) -> None:
     """Files may be repeated, rewards too; the table counts ratings, not clicks."""
     for movie in (1, 2):
@@ -180,7 +272,7 @@ def test_ratings_by_the_command_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "error: --reward x=1: x is no rating such as 3 or 3.5\n",
     )  # fmt: skip
-    (tmp_path / "u.data").write_text("7\t1\t3\t1000\n" * 5)
+    (tmp_path / "u.data").write_text("7\t1\t3\t1000001000\n" * 5)
     options = ["--ratings", "u.data", "--max-ratings=4", "--output", "dataset/ml"]
     done = run(tmp_path, str(FOLDER / "movielens.py"), *options)
     assert done.returncode == 0, done.stderr

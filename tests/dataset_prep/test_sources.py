@@ -173,5 +173,5 @@ def test_the_old_data_set_comes_back_when_the_new_one_cannot_move(tmp_path: Path
     output.mkdir()
     (output / "rr.inter").write_text("old")
     with pytest.raises(FileNotFoundError):
-        atomic.replace(output, tmp_path / "vanished", tmp_path / "old")
+        atomic.move(output, tmp_path / "vanished", tmp_path / "old")
     assert (output / "rr.inter").read_text() == "old"

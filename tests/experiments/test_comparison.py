@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_one_seed_by_hand(made):
     (policy,) = found.policies
     cell = policy.cells["purchase_hit@5"]
     assert (cell.mean, cell.count, cell.spread) == (0.5, 4, None)
-    assert cell.stderr == cell.error == pytest.approx(0.5 / math.sqrt(3))
+    assert cell.stderr == pytest.approx(0.5 / math.sqrt(3))
     assert policy.cells["click_hit@5"].mean == 0.25
     assert policy.cells["purchase_ndcg@5"].mean == pytest.approx((1 + 1 / math.log2(3)) / 4)
     assert not cell.best and cell.stars == ""  # nothing to be better than
@@ -34,21 +35,26 @@ def test_one_seed_by_hand(made):
 
 
 def test_seeds_are_pooled(made):
-    """HR@5 of purchases is 1/4, 2/4 and 3/4: mean 1/2, standard deviation 1/4."""
+    """HR@5 of purchases is 1/4, 2/4 and 3/4: mean 1/2, standard deviation 1/4.
+
+    Pulls of the four sessions, × 16: 3 -1 -1 -1, 2 2 -2 -2, 1 1 1 -3; on average 2 ⅔ -⅔ -2.
+    """
     made("a", [9, 1, 9, 9, 9, 9, 9, 9], seed=1)
     made("b", [9, 1, 9, 1, 9, 9, 9, 9], seed=2, gpu_id="1", show_progress=True, topk=[3])
     made("c", [9, 1, 9, 1, 9, 1, 9, 9], seed=3, data_path="/elsewhere")
     (policy,) = compare(["a", "b", "c"], HITS).policies
     assert policy.label == "LPIRL" and policy.seeds == (1, 2, 3)
     cell = policy.cells["purchase_hit@5"]
-    assert cell.mean == pytest.approx(0.5) and cell.error == cell.spread == pytest.approx(0.25)
-    # Means of the sessions over seeds: 1, 2/3, 1/3, 0.
-    expected = np.std([1, 2 / 3, 1 / 3, 0], ddof=1) / math.sqrt(4)
-    assert cell.stderr == pytest.approx(expected)
+    assert cell.mean == pytest.approx(0.5) and cell.spread == pytest.approx(0.25)
+    over_sessions = 4 / 3 * (2 * 2**2 + 2 * (2 / 3) ** 2) / 16**2
+    squares = (1, 5 / 3, 1 / 3, 1), (0, 4 / 3, 4 / 3, 0), (1, 1 / 3, 5 / 3, 1)
+    of_both = 4 / 3 * sum(r**2 for run in squares for r in run) / (3 * 2) / 16**2
+    expected = 0.25**2 / 3 + over_sessions - of_both
+    assert cell.stderr == pytest.approx(math.sqrt(expected))
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (3, 1), (2, 3)])
-def test_the_best_is_tested_against_the_second_as_scipy_does(made, seeds):
+def test_the_best_is_tested_over_sessions_and_seeds(made, seeds):
     rng = np.random.default_rng(0)
     tables = {"good": [], "fair": []}
     kinds = ["click", "purchase", "click", "click"] * 50  # half of the sessions buy nothing
@@ -62,11 +68,49 @@ def test_the_best_is_tested_against_the_second_as_scipy_does(made, seeds):
     runs = [f"{name}{seed}" for name, of in tables.items() for seed in range(len(of))]
     found = by_label(compare(["poor", *runs], HITS))
     good, fair = (found[f"LPIRL (beta={beta})"].cells["purchase_hit@5"] for beta in (0.3, 1.0))
-    expected = stats.ttest_rel(*(np.mean(tables[name], axis=0) for name in ("good", "fair")))
-    assert good.best and not fair.best and fair.against_second is None
-    assert good.against_second.p == pytest.approx(expected.pvalue)
-    assert good.against_second.t == pytest.approx(expected.statistic)
-    assert good.stars == "*" * sum(expected.pvalue < level for level in (0.05, 0.01, 0.001))
+    hits = [np.array(tables[name], float) for name in ("good", "fair")]  # [K, S] of each
+    over_sessions = np.var(hits[0].mean(0) - hits[1].mean(0), ddof=1) / 50
+    of_seeds = 0.0
+    for of in (of for of in hits if len(of) > 1):
+        of_seeds += np.var(of.mean(1), ddof=1) / len(of)
+        apart = of - of.mean(0) - (of.mean(1) - of.mean())[:, None]
+        over_sessions -= np.square(apart).sum() / (len(of) - 1) / 49 / len(of) / 50
+    expected = math.sqrt(of_seeds + max(over_sessions, 0))
+    found = good.against_others
+    assert good.best and not fair.best and fair.against_others is None
+    assert found.stderr == pytest.approx(expected)
+    assert found.t == pytest.approx((hits[0].mean() - hits[1].mean()) / expected)
+    if seeds == (1, 1):
+        assert found.p == pytest.approx(stats.ttest_rel(hits[0][0], hits[1][0]).pvalue)
+    assert good.stars == "*" * sum(found.p < level for level in (0.05, 0.01, 0.001))
+
+
+def test_the_best_is_starred_only_where_it_is_better_than_every_other(made):
+    """The second by its mean has seeds that agree; those of the third are far apart."""
+    hits = {"a": (18, 19, 18), "b": (10, 11, 10), "c": (1, 20, 1)}
+    for beta, (name, numbers) in enumerate(hits.items()):
+        for seed, number in enumerate(numbers):
+            ranks = [1, 1] * number + [1, 99] * (20 - number)
+            made(f"{name}{seed}", ranks, beta=beta, seed=seed)
+    a, b = ([f"{name}{seed}" for seed in range(3)] for name in "ab")
+    best = compare([*a, *b], HITS).policies[0].cells["purchase_hit@5"]
+    assert best.stars == "**"
+    among = compare([*a, *b, *(f"c{seed}" for seed in range(3))], HITS).policies
+    found = among[0].cells["purchase_hit@5"]
+    assert found.best and found.stars == ""
+    third = among[2].cells["purchase_hit@5"]
+    assert found.against_others.difference == pytest.approx(found.mean - third.mean)
+
+
+def test_a_policy_of_one_seed_is_told_from_one_that_draws_nothing(made):
+    made("a", [1, 1])
+    made("b", [1, 1], model="Popularity")
+    made("c", [1, 1], model="SQN")
+    made("d", [1, 1], model="SAC")
+    made("e", [1, 1], model="SAC", seed=2)
+    found = compare(["a", "b", "c", "d", "e"], HITS, drawless=[Path("c")])
+    assert [p.label for p in found.policies if p.of_one_seed] == ["LPIRL"]
+    assert found.over == "sessions and seeds" and compare(["a", "b"], HITS).over == "sessions"
 
 
 def test_a_tie_has_two_best_and_no_star(made):

@@ -162,6 +162,40 @@ def test_the_report_has_search_table_tests_and_what_is_missing(plan, made, tmp_p
     )
 
 
+def test_tests_against_a_row_are_adjusted_for_the_number_of_rows(plan, monkeypatch, tmp_path):
+    """p = .043 against each of two, and .086 by Holm's correction; against one alone a star."""
+
+    def run(model=None, dataset=None, config_files=(), config_dict=None):
+        folder, better = Path(config_dict["run_dir"]), model == "LPIRL"
+        make_run(folder, [1, 1 if better else 9] * 4 + [1, 9] * 20, model, seed=config_dict["seed"])
+        metrics = {name: {"mean": 0.5} for name in ("ndcg@20", *report.TESTED)}
+        RunFolder(folder).write_metrics({"best_epoch": 0, "valid": metrics, "test": metrics})
+
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(Sweep, "check", lambda self: None)
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    work.work()
+    text = report.tests_against(work, "LPIRL", ["purchase_hit@5"])
+    assert "| LoggingPolicy | +0.1667 ± 0.0777 |\n| Counted | +0.1667 ± 0.0777 |" in text
+    assert "p adjusted for the number of rows (Holm)" in text
+    only = ["LPIRL", "LoggingPolicy"]
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1, only=only)
+    text = report.tests_against(work, "LPIRL", ["purchase_hit@5"])
+    assert "| LoggingPolicy | +0.1667 ± 0.0777 \\* |" in text
+    assert "Trained with one seed: LPIRL, LoggingPolicy;" in report.markdown(work, "LPIRL")
+
+
+def test_a_row_that_draws_nothing_is_not_said_to_lack_seeds(plan, made, tmp_path):
+    counted = PLAN.replace("model: Popularity", "model: SQN")  # said to draw nothing
+    plan.write_text(
+        counted.replace("seeded: false", "seeded: false, tries: [{learning_rate: 0.1}]")
+    )
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
+    work.work()
+    text = report.markdown(work, "LPIRL")
+    assert "| Counted | 1 |" in text and "Trained with one seed" not in text
+
+
 def test_the_trade_off_joins_the_tries_along_beta(plan, made, tmp_path):
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     work.work()

@@ -61,9 +61,9 @@ def test_the_command_fills_a_folder(made):
     assert result.exit_code == 0, result.output
     text = Path("out/table1.md").read_text()
     assert "| policy | seeds | reward AR@1 | reward iAR@1 | divergence JS |" in text
-    assert "| LoggingPolicy | 2 | **0.0500 ± 0.0000** | **0.7000 ± 0.0000** | – |" in text
+    assert "| LoggingPolicy | 2 | **0.0500 ± 0.0500** | **0.7000 ± 0.1000** | – |" in text
     assert (
-        "| LPICB (beta=1.0, weight\\_clip=unset) | 2 | **0.0500 ± 0.0000** | 0.6000 ± 0.0000 "
+        "| LPICB (beta=1.0, weight\\_clip=unset) | 2 | **0.0500 ± 0.0500** | 0.6000 ± 0.1000 "
         "| 0.1000 ± 0.0000 |" in text
     )
     assert "| LPICB-1 | +0.0000 ± 0.0000 | -0.1000 ± 0.0000 \\*\\*\\* |" in text

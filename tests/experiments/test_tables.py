@@ -42,8 +42,9 @@ def test_markdown_is_read_as_it_is_meant(comparison):
     rows = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in page.split("<tr>")[1:]]
     assert rows[0][:3] == ["policy", "seeds", "purchase HR@5"] and rows[0][-1] == "divergence JS"
     assert rows[1][0] == "LPIRL (logging_policy=mu_1, odd_name=a_b%|c)" and rows[1][1] == "2"
-    # 0.6 and 0.7 of 20 purchases: standard deviation 0.1/√2.
-    assert rows[1][2] == "<strong>0.6500 ± 0.0707</strong>***"
+    # Between 0.6 and 0.7 of 20 sessions .0025; over sessions (12 · .35² + 2 · .15² + 6 · .65²)
+    # / 19 / 20, less 2 · (2 · .45² + 18 · .05²) / 2 / 19 / 20 that both hold.
+    assert rows[1][2] == "<strong>0.6500 ± 0.1094</strong>***"
     assert rows[2][2] == "0.0000 ± 0.0000"
     assert rows[1][-1] == "0.2000 ± 0.0000" and rows[2][-1] == "0.3000 ± 0.0000"
     assert {len(row) for row in rows} == {2 + len(METRICS)}
@@ -52,7 +53,14 @@ def test_markdown_is_read_as_it_is_meant(comparison):
 def test_the_caption_says_what_plus_minus_is_and_over_what(comparison):
     said = " ".join(tables.caption(comparison, METRICS))
     assert "shop_1%, test part: 20 purchases and 20 clicks." in said
-    assert "± is the standard deviation over seeds; with one seed, a standard error" in said
+    assert "± is one standard error over sessions and seeds." in said
+    assert (
+        "differs from every other policy at * p < .05, ** p < .01, *** p < .001 (paired t" in said
+    )
+    one = (
+        "Trained with one seed: LPIRL (logging_policy=mu&2, odd_name=x); errors and tests of these"
+    )
+    assert f"{one} say nothing of what another seed would do." in said
     assert "Divergences are from different logging policies: LPIRL (logging_policy=mu_1" in said
     assert "Divergence" not in " ".join(tables.caption(comparison, METRICS[:2]))
 
@@ -62,7 +70,9 @@ def test_the_caption_of_one_seed_and_of_several(made):
     made("b", [1, 1], seed=2)
     one, two = compare(["a"], METRICS), compare(["a", "b"], METRICS)
     assert "± is one standard error over sessions." in tables.caption(one, METRICS)
-    assert "± is the standard deviation over 2 seeds." in tables.caption(two, METRICS)
+    assert "± is one standard error over sessions and seeds." in tables.caption(two, METRICS)
+    assert any("one seed: LPIRL; errors" in line for line in tables.caption(one, METRICS))
+    assert not any("one seed" in line for line in tables.caption(two, METRICS))
     assert not any("Bold" in line for line in tables.caption(one, METRICS))
 
 
@@ -79,7 +89,7 @@ def test_latex_is_escaped_and_complete(comparison):
     assert not re.search(r"(?<!\\)[%#]", body)
     assert r"LPIRL (logging\_policy=mu\_1, odd\_name=a\_b\%\textbar{}c) & 2 & " in body
     assert r"mu\&2" in body and "_1" not in body.replace(r"\_1", "")
-    assert r"\textbf{0.6500}$^{***}$ {\scriptsize$\pm$0.0707}" in body
+    assert r"\textbf{0.6500}$^{***}$ {\scriptsize$\pm$0.1094}" in body
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     for row in rows[1:]:
         assert len(re.findall(r"(?<!\\)&", row)) == 1 + len(METRICS)
@@ -107,14 +117,14 @@ def test_the_terminals_table_keeps_to_its_width_and_loses_nothing(comparison, wi
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width and "…" not in file.getvalue()
     assert len(re.findall(r"± ?0\.", file.getvalue())) == 2 * len(METRICS)
-    assert len(re.findall(r"0\.6500( ± 0\.0707)?\*\*\*", file.getvalue())) == 4
+    assert len(re.findall(r"0\.6500( ± 0\.1094)?\*\*\*", file.getvalue())) == 4
 
 
 def test_bold_is_the_best(comparison):
     file = io.StringIO()
     terminal.show(comparison, METRICS, Console(file=file, width=300, force_terminal=True))
     bold = re.findall(r"\x1b\[1m *([\d.]+ ± [\d.]+)", file.getvalue())
-    assert bold == ["0.6500 ± 0.0707"] * 4 + ["1.0000 ± 0.0000"] * 8  # clicks are a tie
+    assert bold == ["0.6500 ± 0.1094"] * 4 + ["1.0000 ± 0.0000"] * 8  # clicks are a tie
 
 
 def test_tables_break_between_purchases_and_clicks():

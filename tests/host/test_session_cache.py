@@ -6,18 +6,22 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+from filelock import FileLock
 
 from recbole_lpi.data import session_cache
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.loading import LoadedLog
+from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.runner import make_config, run
 
@@ -271,11 +275,80 @@ def pickle_in(folder: Path) -> None:
     (folder / "about.json").write_text(json.dumps(about))
 
 
+def change(folder: Path, name: str, values: object) -> None:
+    """An array of the store, with the hash that it then has."""
+    array = np.load(folder / f"{name}.npy")
+    np.save(folder / f"{name}.npy", np.asarray(values(array)))
+    rehash(folder, f"{name}.npy")
+
+
+def rehash(folder: Path, name: str) -> None:
+    about = json.loads((folder / "about.json").read_text())
+    about["files"][name] = session_cache.content_hash(folder / name)
+    (folder / "about.json").write_text(json.dumps(about))
+
+
+def setting(place: int, value: float):
+    def changed(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        array[place] = value
+        return array
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("offsets", setting(-1, 10**9), "offsets that do not rise from 0 to"),
+        ("offsets", setting(3, 10**9), "offsets that do not rise"),
+        ("offsets", setting(3, 0), "offsets that do not rise"),
+        ("offsets", setting(0, -1), "offsets that do not rise"),
+        ("offsets", lambda a: a[:-1], "tokens of 119 sessions"),
+        ("offsets", lambda a: a.astype(np.float64), "offsets is float64"),
+        ("events", setting(5, 200), "kind 200 of 2 kinds of event"),
+        ("items", setting(0, 0), "an item that is none of 1 to"),
+        ("items", setting(0, 26), "an item that is none of 1 to 25"),
+        ("items", lambda a: a[:-1], "rewards of"),
+        ("items", lambda a: a[None], "items is int32 in 2 dimensions"),
+        ("rewards", setting(7, np.nan), "a reward or a time that is not finite"),
+        ("rewards", lambda a: a[:0], "0 rewards of"),
+        ("timestamps", setting(1, 0), "times that fall within a session"),
+        ("timestamps", setting(1, np.inf), "not finite"),
+        ("user_of_session", setting(0, 1000), "a session's token that is none of 1 to 120"),
+        ("user_of_session", setting(0, -1), "a session's token that is none of"),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_not_believed(log, made, caplog, name, values, said):
+    plain = dataset(session_cache_dir="none")
+    dataset()
+    (folder,) = stores()
+    change(folder, name, values)
+    assert_the_same(plain, dataset())
+    assert len(made) == 3
+    assert re.search(f"does not belong together: .*{said}", caplog.text)
+
+
 def replace_by_a_file(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
     folder.write_text("mine")
+
+
+def truncate_tokens(folder: Path) -> None:
+    (folder / "tokens-1.arrow").write_bytes((folder / "tokens-1.arrow").read_bytes()[:-40])
+    rehash(folder, "tokens-1.arrow")
+
+
+def retype_tokens(folder: Path) -> None:
+    session_cache._write_tokens(folder / "tokens-1.arrow", Tokens(pa.array([1, 2])))
+    rehash(folder, "tokens-1.arrow")
+
+
+def lose_padding(folder: Path) -> None:
+    session_cache._write_tokens(folder / "tokens-1.arrow", Tokens(["x"] * 26))
+    rehash(folder, "tokens-1.arrow")
 
 
 def empty(folder: Path) -> None:
@@ -294,6 +367,9 @@ def empty(folder: Path) -> None:
         (exchange, "made from other data or with other settings"),
         (pickle_in, "cannot be read"),
         (replace_by_a_file, "cannot be read"),
+        (truncate_tokens, "cannot be read"),
+        (retype_tokens, "tokens-1.arrow is not a column of text"),
+        (lose_padding, r"tokens of items that do not begin with \[PAD\]"),
         (empty, "cannot be read .*about.json"),
     ],
 )
@@ -346,6 +422,7 @@ LOAD = """
 import sys, time
 from pathlib import Path
 from recbole_lpi.data.loading import LoadedLog
+from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host.checkpoints import data_hash
 from recbole_lpi.host.runner import make_config
@@ -399,13 +476,19 @@ def test_a_log_that_changes_while_it_is_read_is_not_kept(log, monkeypatch, caplo
     assert_the_same(overtaken_data, dataset())
 
 
-def test_what_a_killed_run_left_half_is_removed(log):
+def test_what_killed_runs_left_half_is_removed_and_what_is_being_written_is_not(log):
     dataset()
     (folder,) = stores()
+    shutil.copytree(folder, CACHE / f".{'0' * 32}.part")  # of other data
+    shutil.copytree(folder, CACHE / f".{'1' * 32}.part")
     half = folder.rename(CACHE / f".{folder.name}.part")
     (half / "items.npy").write_text("half")
-    dataset()
-    assert stores() == [folder]
+    (CACHE / ".mine").mkdir()
+    with FileLock(CACHE / f"{'1' * 32}.lock"):
+        dataset()
+    assert stores() == [CACHE / ".mine", CACHE / f".{'1' * 32}.part", folder]
+    dataset()  # where the store is found, too
+    assert stores() == [CACHE / ".mine", folder]
 
 
 def test_every_byte_of_a_file_is_in_its_hash(tmp_path, monkeypatch):
