@@ -85,12 +85,16 @@ def compare(
         Path | None, typer.Option(help="Draw purchases against clicks: a .png, .svg or .pdf")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the table there")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A policy to test against every other, by its name")
+    ] = None,
 ) -> None:
     """Finished runs in one table, purchases beside clicks, seeds of one policy pooled."""
     with one_line_errors():
         from recbole_lpi.experiments.command import compare_runs
 
-        compare_runs(runs, format_, metrics.split(","), topk.split(","), figure, output)
+        words = metrics.split(","), topk.split(",")
+        compare_runs(runs, format_, *words, figure, output, against)
 
 
 @app.command(context_settings=EXTRA, cls=Once)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
-from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.experiments.comparison import Comparison, compare, differences
 from recbole_lpi.files import write_text
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
@@ -31,11 +31,13 @@ def compare_runs(
     topk: Sequence[str],
     figure: Path | None,
     output: Path | None,
+    against: str | None = None,
 ) -> None:
     """Print the table of ``runs``, or write it to ``output``; draw the trade-off in ``figure``.
 
-    Runs that did not finish are left out, and named. SettingError for runs that cannot be compared,
-    and for what there is no metric or format of.
+    The policy ``against`` is tested against every other one, in a table of its own; CSV is that
+    table alone. Runs that did not finish are left out, and named. SettingError for runs that cannot
+    be compared, and for what there is no metric, format or policy of.
     """
     cuts = cut_offs(topk)
     names = full_names(metrics, cuts)
@@ -55,12 +57,17 @@ def compare_runs(
             runs, list(dict.fromkeys([*names, *figures.trade_off_metrics(cuts[-1])]))
         )
         figures.write(figures.trade_off(comparison, cuts[-1]), figure)
+    shown = [comparison]
+    if against is not None:
+        tests = differences(comparison, against)
+        shown = [tests] if format_ == "csv" else [comparison, tests]
     if output is not None:
-        write_text(output, as_text(comparison, names, format_))
+        write_text(output, "\n".join(as_text(one, names, format_) for one in shown))
     elif format_ == "rich":
-        terminal.show(comparison, names, Console())
+        for one in shown:
+            terminal.show(one, names, Console())
     else:
-        sys.stdout.write(as_text(comparison, names, format_))
+        sys.stdout.write("\n".join(as_text(one, names, format_) for one in shown))
     for path in (figure, output):
         if path is not None:
             _say(f"wrote {path}")

@@ -7,7 +7,7 @@ Errors and tests take both the sessions of the test part and the seeds of a poli
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import polars as pl
 from recbole_lpi.evaluation.events import read_events
 from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
 from recbole_lpi.evaluation.scores import PolicyScore, session_score
-from recbole_lpi.evaluation.significance import PairedDifference, against_all
+from recbole_lpi.evaluation.significance import PairedDifference, against_all, holm, paired
 from recbole_lpi.experiments.grouping import (
     LoggingPolicies,
     Measured,
@@ -69,6 +69,7 @@ class ComparedPolicy:
         cells: by full name of a metric; divergences only where they were measured.
         name: what the caller calls it; empty: its model and what sets it apart.
         draws: whether another seed makes another policy of it.
+        scores: by full name of a metric, what tests are made of.
     """
 
     model: str
@@ -77,6 +78,7 @@ class ComparedPolicy:
     cells: dict[str, Cell]
     name: str = ""
     draws: bool = True
+    scores: dict[str, PolicyScore] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def of_one_seed(self) -> bool:
@@ -96,12 +98,14 @@ class Comparison:
     Attributes:
         events: how many of the test part there are, by kind (``purchase``, ``click``) and name.
         logging_policies: by name, the labels of the policies whose divergence is from it.
+        notes: what else is to be said of the numbers.
     """
 
     dataset: str
     events: dict[str, dict[str, int]]
     policies: tuple[ComparedPolicy, ...]
     logging_policies: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
 
     @property
     def over(self) -> str:
@@ -141,7 +145,8 @@ def compare(
         found.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
     groups = grouped(found)
     policies, measured_against = [], dict[str, tuple[str, ...]]()
-    for group, cells in zip(groups, _cells(groups, metrics), strict=True):
+    pooled = _pooled(groups, metrics)
+    for group, cells, own in zip(groups, _cells(pooled, metrics), pooled, strict=True):
         apart = set_apart(group, groups)
         if "logging_policy" in apart:
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
@@ -149,7 +154,7 @@ def compare(
         folder, model = group[0].run.folder.path, group[0].run.model
         draws = model not in FLOORS and folder not in drawless
         own_name = (called or {}).get(folder, "")
-        policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws))
+        policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws, own))
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = one_line(log_mus.name(mu))
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
@@ -162,6 +167,36 @@ def compare(
     return Comparison(dataset, events, tuple(policies), measured_against)
 
 
+def differences(comparison: Comparison, against: str) -> Comparison:
+    """One policy minus each other one, with the tests of that, instead of the policies.
+
+    ``against`` is the policy's label, or its model where there is one of it; else SettingError.
+    Stars are of p-values adjusted for the number of other policies.
+    """
+    named = [p for p in comparison.policies if against == p.label]
+    named = named or [p for p in comparison.policies if against == p.model]
+    if len(named) != 1 or len(comparison.policies) < 2:
+        labels = ", ".join(f"'{policy.label}'" for policy in comparison.policies)
+        raise SettingError(f"--against={against}: give one of several policies, of {labels}")
+    (own,) = named
+    others = [policy for policy in comparison.policies if policy is not own]
+    cells: list[dict[str, Cell]] = [{} for _ in others]
+    for metric, score in own.scores.items():
+        rows = [n for n, other in enumerate(others) if metric in other.scores and score.count]
+        tests = [paired(others[n].scores[metric], score) for n in rows]
+        for n, test, p in zip(rows, tests, holm([test.p for test in tests]), strict=True):
+            adjusted = replace(test, p=p)
+            cells[n][metric] = Cell(
+                test.difference, test.stderr, None, score.count, against_others=adjusted
+            )
+    told = (
+        f"{own.label} minus each other policy; * p < .05, ** p < .01, *** p < .001 (paired t-tests "
+        f"over {comparison.over}, p adjusted for the number of rows by Holm's method)."
+    )
+    policies = tuple(replace(p, cells=found) for p, found in zip(others, cells, strict=True))
+    return replace(comparison, policies=policies, logging_policies={}, notes=(told,))
+
+
 def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
     try:
         return pl.read_parquet(run.folder.events, columns=columns)
@@ -169,15 +204,27 @@ def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
         raise SettingError(f"{run.folder.events} is not the event table of a run") from None
 
 
-def _cells(groups: Sequence[list[Measured]], metrics: Sequence[str]) -> list[dict[str, Cell]]:
-    """Cells by metric for each group."""
-    found: list[dict[str, Cell]] = [{} for _ in groups]
-    for metric in metrics:
-        scores = {
-            number: PolicyScore.of([one.scores[metric] for one in group])
-            for number, group in enumerate(groups)
+def _pooled(
+    groups: Sequence[list[Measured]], metrics: Sequence[str]
+) -> list[dict[str, PolicyScore]]:
+    """Scores by metric for each group, its seeds together."""
+    return [
+        {
+            metric: PolicyScore.of([one.scores[metric] for one in group])
+            for metric in metrics
             if metric in group[0].scores
         }
+        for group in groups
+    ]
+
+
+def _cells(
+    pooled: Sequence[dict[str, PolicyScore]], metrics: Sequence[str]
+) -> list[dict[str, Cell]]:
+    """Cells by metric for each policy."""
+    found: list[dict[str, Cell]] = [{} for _ in pooled]
+    for metric in metrics:
+        scores = {number: own[metric] for number, own in enumerate(pooled) if metric in own}
         ranked = sorted(
             (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
         )

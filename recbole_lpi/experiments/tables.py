@@ -44,6 +44,7 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
             "Bold: the best. It differs from every other policy at * p < .05, ** p < .01, *** p < "
             f".001 (paired t-tests over {comparison.over}, the largest p)."
         )
+    lines += comparison.notes
     lines += one_seed_line([policy.label for policy in comparison.policies if policy.of_one_seed])
     if SMALLER_IS_BETTER.intersection(metrics) and comparison.logging_policies:
         lines.append("Divergence is from the logging policy, in nats; neither more nor less wins.")

@@ -134,7 +134,8 @@ def _made(
         )
     policy = LoggingPolicy(config, train)
     load_weights(policy, state["state_dict"], path)
-    return policy.requires_grad_(False).eval()
+    policy.requires_grad_(False).eval()
+    return policy
 
 
 def _own_config(config: Any, train: PolicyDataset) -> Any:

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from typer.testing import CliRunner
 
-from recbole_lpi.experiments.comparison import compare
+from recbole_lpi.cli import app
+from recbole_lpi.evaluation.significance import holm, paired, stars
+from recbole_lpi.experiments.comparison import compare, differences
 from recbole_lpi.settings import SettingError
 
 HITS = ["purchase_hit@5", "click_hit@5"]
@@ -272,3 +275,50 @@ def test_one_run_counts_once(made):
         compare(["a", "b"], HITS)
     with pytest.raises(SettingError, match="no run is given"):
         compare([], HITS)
+
+
+def three_policies(made):
+    rng = np.random.default_rng(1)
+    for name, model, hit in (("a", "LPIRL", 0.6), ("b", "SQN", 0.4), ("c", "SAC", 0.35)):
+        for seed in (1, 2):
+            ranks = np.where(rng.random(400) < hit, 1, 9)
+            made(f"{name}{seed}", ranks, model, seed=seed, split_seed=1)
+    return compare([f"{name}{seed}" for name in "abc" for seed in (1, 2)], HITS)
+
+
+def test_a_policy_is_tested_against_every_other(made):
+    comparison = three_policies(made)
+    own, *others = comparison.policies
+    found = differences(comparison, "LPIRL")
+    assert [policy.label for policy in found.policies] == ["SQN", "SAC"]
+    for metric in HITS:
+        tests = [paired(other.scores[metric], own.scores[metric]) for other in others]
+        adjusted = holm([test.p for test in tests])
+        for policy, other, test, p in zip(found.policies, others, tests, adjusted, strict=True):
+            cell = policy.cells[metric]
+            assert cell.mean == own.cells[metric].mean - other.cells[metric].mean == test.difference
+            assert cell.stderr == test.stderr and cell.against_others.p == p >= test.p
+            assert cell.stars == stars(p) == "***" and not cell.best
+    turned = differences(comparison, "SQN").policies[0].cells[HITS[0]]
+    assert turned.mean == -found.policies[0].cells[HITS[0]].mean
+    for name in ("LPI", "Nobody"):
+        with pytest.raises(SettingError, match=r"--against=.*of 'LPIRL', 'SQN', 'SAC'"):
+            differences(comparison, name)
+
+
+def test_the_tests_are_a_table_of_their_own_in_every_format(made):
+    three_policies(made)
+    runs = [f"{name}{seed}" for name in "abc" for seed in (1, 2)]
+    for format_ in ("rich", "markdown", "latex", "csv"):
+        given = ["compare", *runs, "--topk=5", "--metrics=hit", f"--format={format_}"]
+        plain = CliRunner().invoke(app, given)
+        tested = CliRunner().invoke(app, [*given, "--against=SQN"])
+        assert tested.exit_code == 0, tested.output
+        if format_ == "csv":
+            assert "SQN" not in tested.stdout and "LPIRL,2,hit@5,-0." in tested.stdout
+        else:
+            said = " ".join(tested.stdout.replace("\\_", "_").split())
+            assert tested.stdout.startswith(plain.stdout)
+            assert "SQN minus each other policy" in said and "Holm's method" in said
+    done = CliRunner().invoke(app, ["compare", "a1", "b1", "--against=SAC"])
+    assert done.exit_code == 2 and "of 'LPIRL', 'SQN'" in done.stderr

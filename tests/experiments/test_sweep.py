@@ -267,3 +267,29 @@ def test_our_own_plan_has_every_policy_with_one_budget():
     assert all(len(row.tries) == 4 for row in seeded), "the same budget for each"
     assert all(isinstance(row, Row) for row in plan.rows)
     json.dumps([dict(settings) for row in plan.rows for settings in row.tries])
+
+
+def test_every_row_is_tested_against_lpirl_or_else_against_the_reference(plan, made, tmp_path):
+    given = read_plan(str(plan)), "shop", tmp_path / "runs", {}, 1
+    work = Sweep(*given, only=["LoggingPolicy", "Counted"])
+    assert report.tested_row(Sweep(*given), None) == "LPIRL"
+    assert report.tested_row(work, None) == "LoggingPolicy"
+    with pytest.raises(SettingError, match="the sweep has no row LPIRL, only LoggingPolicy, Count"):
+        report.tested_row(work, "LPIRL")
+    arguments = ["sweep", str(plan), "--dataset=shop", f"--runs={tmp_path}", "--seeds=1"]
+    arguments += ["--only=LoggingPolicy,Counted"]
+    refused = CliRunner().invoke(app, [*arguments, "--against=LPIRL"])
+    assert refused.exit_code == 2 and not made  # before anything is run
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "## LoggingPolicy against every other policy" in done.stdout
+    assert "No run of" not in done.stdout
+
+
+def test_a_model_without_epochs_has_no_best_one(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    work.work()
+    counted = work.folder(work.rows[2], {}, 1)
+    counted.write_metrics({**counted.read_metrics(), "best_epoch": -1})
+    lines = report.search_table(work).splitlines()
+    assert lines[-1].startswith("| Counted |") and lines[-1].endswith("| – |")

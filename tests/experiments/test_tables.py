@@ -127,6 +127,22 @@ def test_bold_is_the_best(comparison):
     assert bold == ["0.6500 ± 0.1094"] * 4 + ["1.0000 ± 0.0000"] * 8  # clicks are a tie
 
 
+def test_a_terminal_of_80_columns_gets_two_tables_of_all_there_is(made):
+    """Three cut-offs of each measure, and a divergence; each error below its mean."""
+    metrics = [f"{kind}_{m}@{k}" for kind in ("purchase", "click") for m in ("hit", "ndcg")
+               for k in (5, 10, 20)] + ["js_divergence"]  # fmt: skip
+    made("a", [1, 1] * 14 + [1, 99] * 6, mu=-2.0)
+    made("b", [1, 99] * 20, "LoggingPolicy")
+    found = compare(["a", "b"], metrics)
+    wide, narrow = io.StringIO(), io.StringIO()
+    terminal.show(found, metrics, Console(file=wide, width=300))
+    terminal.show(found, metrics, Console(file=narrow, width=80))
+    assert wide.getvalue().count("policy ") == 1
+    assert narrow.getvalue().count("policy ") == 2
+    numbers = re.compile(r"\d\.\d{4}")
+    assert sorted(numbers.findall(narrow.getvalue())) == sorted(numbers.findall(wide.getvalue()))
+
+
 def test_tables_break_between_purchases_and_clicks():
     widths = dict.fromkeys(METRICS, 10)
     families = [METRICS[:2], METRICS[2:4], METRICS[4:6], METRICS[6:8], METRICS[8:]]

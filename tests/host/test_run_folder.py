@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.cli import run_program
+from recbole_lpi.cli import app
 from recbole_lpi.host import runner
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.runner import run
@@ -151,11 +150,11 @@ def test_a_folder_that_is_trained_in_is_refused_to_all_others(log, monkeypatch):
     )
 
 
-def start_program(together, given):
-    sys.argv = ["run_recbole_lpi.py", *given]
+def start_program(together, folder, given):
+    os.chdir(folder)
     together.wait()
     with open(f"{os.getpid()}.txt", "w") as said, redirect_stderr(said):
-        run_program()
+        app(["run", *given])
 
 
 def test_of_two_programs_that_start_at_one_moment_one_trains(log):
@@ -164,7 +163,9 @@ def test_of_two_programs_that_start_at_one_moment_one_trains(log):
     given = [f"--{key}={value}" for key, value in {**SMALL, "epochs": 30}.items()]
     given += ["--model=LoggingPolicy", "--dataset=shop", "--run_dir=runs/a"]
     together = context.Barrier(2)
-    both = [context.Process(target=start_program, args=(together, given)) for _ in range(2)]
+    both = [
+        context.Process(target=start_program, args=(together, os.getcwd(), given)) for _ in range(2)
+    ]
     start(both, start_program)
     for process in both:
         process.join()
