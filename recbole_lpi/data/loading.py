@@ -20,7 +20,7 @@ from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.data.session_cache import Stored
 from recbole_lpi.data.settings import DataSettings, check_intervals
 from recbole_lpi.data.tokens import TokenIds
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, refused
 
 # All of RecBole's settings, besides our own, that decide what is loaded.
 OF_LOADING = (
@@ -46,7 +46,8 @@ class LoadedLog(Dataset):  # type: ignore[misc]
 
     def __init__(self, config: Any) -> None:
         self.settings = DataSettings.of(config)
-        super().__init__(config)
+        with refused(f"data set {config['dataset']} cannot be read ({config['data_path']})"):
+            super().__init__(config)
 
     # ------------------------------------------------------------------ loading
 
