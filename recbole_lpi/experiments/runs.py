@@ -12,7 +12,7 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.host.properties import defaults
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, refused
 
 # Which events there are, and which of them a run is measured on and how. RecBole's filters, with
 # what it takes an empty one for,
@@ -81,6 +81,11 @@ class FinishedRun:
 
 def load(path: str | Path) -> FinishedRun:
     """The run in a folder; SettingError if it is none, did not finish, or kept no events."""
+    with refused(f"{path} is no run that can be compared"):
+        return _load(path)
+
+
+def _load(path: str | Path) -> FinishedRun:
     folder = RunFolder(path)
     config = folder.read_config()
     if not folder.finished:

@@ -267,3 +267,16 @@ def test_our_own_plan_has_every_policy_with_one_budget():
     assert all(len(row.tries) == 4 for row in seeded), "the same budget for each"
     assert all(isinstance(row, Row) for row in plan.rows)
     json.dumps([dict(settings) for row in plan.rows for settings in row.tries])
+
+
+def test_seeds_that_would_be_tested_on_other_sessions_are_refused_before_any_run(
+    plan, made, tmp_path
+):
+    """Their table would be refused after everything was trained."""
+    plan.write_text(plan.read_text().replace("split_seed: 2020, ", ""))
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
+    with pytest.raises(SettingError, match=r"split_seed is empty.*each of the 2 seeds"):
+        work.work()
+    assert not made and not (tmp_path / "runs").exists()
+    for given, seeds in (({}, 1), ({"split": "time"}, 2), ({"split_seed": 1}, 2)):
+        Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", given, seeds).check()

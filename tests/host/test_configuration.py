@@ -387,6 +387,29 @@ def test_a_subclass_of_a_policy_is_refused_until_it_says_what_it_learns(log, mon
     assert Config(model=Mine, dataset="shop", config_dict={})["beta"] == 1.0
 
 
+def test_what_recbole_fails_on_is_told_in_one_line_and_few_frames(log):
+    """As a script meets it: RecBole's own class, and ours that reads a setting at last."""
+    for given, said in (
+        ({"repeatable": False}, "RecBole refuses the settings: ValueError: Sequential models curr"),
+        ({"topk": None}, "RecBole refuses the settings: "),
+        ({"gamma": 7}, "gamma must be in "),
+    ):
+        with pytest.raises(SettingError, match=said) as caught:
+            config(**given)
+        assert len(caught.traceback) <= 4 and caught.value.__cause__ is None
+        with pytest.raises(SettingError, match=said) as caught:
+            runner.run("LPIRL", "shop", (), given)
+        assert len(caught.traceback) <= 4
+
+
+def test_what_recbole_fails_on_for_its_own_models_is_recboles(log):
+    from recbole.config import Config
+
+    with hidden_argv(), pytest.raises(ValueError, match="train_neg_sample_args") as caught:
+        Config(model="GRU4Rec", dataset="shop", config_dict={"loss_type": "CE"})
+    assert not isinstance(caught.value, SettingError)
+
+
 def test_known_models_are_the_policies_and_recboles_sequential_ones():
     known = known_models()
     assert {"LPIRL", "LoggingPolicy", "GRU4Rec", "SASRec", "NARM"} <= set(known)
