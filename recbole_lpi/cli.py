@@ -122,7 +122,10 @@ def sweep(
     runs: Annotated[Path, typer.Option(help="Folder to keep the runs in")] = Path("runs/sweep"),
     seeds: Annotated[int, typer.Option(min=1, help="Of the best settings of each row")] = 3,
     only: Annotated[str, typer.Option(help="Rows of the plan, separated by commas")] = "",
-    against: Annotated[str, typer.Option(help="The row to test every other against")] = "LPIRL",
+    against: Annotated[
+        str | None,
+        typer.Option(help="Row to test every other against: LPIRL, or else the plan's reference"),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the report there: Markdown")] = None,
     figure: Annotated[

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def beside(path: Path) -> Path:
@@ -52,12 +55,15 @@ def write_tensors(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """NaN is null."""
-    text = json.dumps(_null_for_nan(values), indent=1, allow_nan=False)
-    write_bytes(path, text.encode())
+    """What is no finite number is null; JSON has no word for it."""
+    write_bytes(path, json.dumps(_jsonable(values), indent=1, allow_nan=False).encode())
 
 
-def _null_for_nan(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _null_for_nan(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and value != value else value
+        return {key: _jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

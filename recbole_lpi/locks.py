@@ -26,12 +26,7 @@ class Busy(SettingError):
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it.
-
-    What killed processes left beside it is removed: locks, and the ``.NAME.part`` they wrote.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_behind(path.parent)
+    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it."""
     file = path.with_name(path.name + BESIDE)
     with _held(file, f"{what}: waiting for the run that makes {path}"):
         yield

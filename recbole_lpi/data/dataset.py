@@ -162,7 +162,8 @@ class PolicyDataset(LoadedLog):
     @property
     def summary(self) -> str:
         """Size of the part, and what its metrics are over, in one line."""
-        part, every = self.part, int(np.sum(self.part.stop - self.part.start))
+        part = self._used
+        every = int(np.sum(part.stop - part.start))
         first = (
             "first events included"
             if self.settings.evaluate_first_event
@@ -172,6 +173,14 @@ class PolicyDataset(LoadedLog):
             f"{self.part_name}: {len(part)} sessions, {every} events, "
             f"{len(self)} to predict ({first})"
         )
+
+    @property
+    def _used(self) -> Part:
+        """The sessions of the part that have something to predict."""
+        part, first = self.part, not self.settings.evaluate_first_event
+        begin = np.maximum(part.start, self.sessions.offsets[part.session] + int(first))
+        used = part.stop > begin
+        return Part(part.session[used], part.start[used], part.stop[used])
 
     # ------------------------------------------------------------------ rows, as RecBole reads them
 

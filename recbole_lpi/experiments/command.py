@@ -73,7 +73,7 @@ def sweep(
     seeds: int,
     only: Sequence[str],
     given: Mapping[str, Any],
-    against: str,
+    against: str | None,
     threads: int | None,
     output: Path | None,
     figure: Path | None,
@@ -88,6 +88,7 @@ def sweep(
 
         figures.check_suffix(figure)
     work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, only)
+    against = report.tested_row(work, against)
     if train:
         _work(work, threads)
     text = report.markdown(work, against)

@@ -135,6 +135,19 @@ def tests_against(
     return "\n".join([*lines, "", ADJUSTED])
 
 
+def tested_row(sweep: Sweep, wanted: str | None) -> str:
+    """The row that every other is tested against: LPIRL, or the reference, if none is ``wanted``.
+
+    SettingError for a row that the sweep has not.
+    """
+    names = [row.name for row in sweep.rows]
+    if wanted is None:
+        return next(name for name in ("LPIRL", sweep.plan.reference, *names) if name in names)
+    if wanted not in names:
+        raise SettingError(f"--against: the sweep has no row {wanted}, only {', '.join(names)}")
+    return wanted
+
+
 def trade_off(sweep: Sweep, along: str) -> Figure:
     """The table's rows as points; the tries of ``along``, if they differ in β alone, joined."""
     from recbole_lpi.experiments import figures  # matplotlib takes a second to import
@@ -161,7 +174,8 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     means = [found["valid"].get(name, {}).get("mean") for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
     trained = f" of {found['epochs']}" if "epochs" in found else ""
-    return " | ".join([*cells, f"{found['best_epoch'] + 1}{trained}"])
+    best = f"{found['best_epoch'] + 1}{trained}" if found["best_epoch"] >= 0 else "–"
+    return " | ".join([*cells, best])
 
 
 def _tests(

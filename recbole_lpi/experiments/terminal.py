@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbole_lpi.evaluation.metrics import KINDS
-from recbole_lpi.experiments.comparison import Comparison
+from recbole_lpi.experiments.comparison import Cell, Comparison
 from recbole_lpi.experiments.tables import caption, heading, plain
 from recbole_lpi.text import visible
 
@@ -19,7 +19,10 @@ GAP = 2  # characters between columns
 
 
 def show(comparison: Comparison, metrics: Sequence[str], console: Console) -> None:
-    """Print a table, or as many below one another as the width of ``console`` asks for."""
+    """Print a table, or as many below one another as the width of ``console`` asks for.
+
+    Where one is not enough, errors stand below their means, and a table holds twice as much.
+    """
     policies = comparison.policies
     stars = max(
         (len(cell.stars) for policy in policies for cell in policy.cells.values()), default=0
@@ -29,8 +32,17 @@ def show(comparison: Comparison, metrics: Sequence[str], console: Console) -> No
     several = len({len(policy.seeds) for policy in policies}) > 1  # else the caption tells
     label = min(max(len(policy.label) for policy in policies), max(18, console.width // 4))
     left = console.width - label - several * (len("seeds") + GAP)
+    gap = GAP
+    if sum(widths.values()) > left:
+        gap = GAP - 1
+        texts = {m: _two_lines([policy.cells.get(m) for policy in policies]) for m in metrics}
+        widths = {
+            m: max(len(line) for text in [*texts[m], *heading(m)] for line in text.split("\n"))
+            + gap
+            for m in metrics
+        }
     for columns in stacked(metrics, widths, left):
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
         table.add_column("\npolicy", overflow="fold")
         if several:
             table.add_column("\nseeds", justify="right", no_wrap=True)
@@ -44,6 +56,18 @@ def show(comparison: Comparison, metrics: Sequence[str], console: Console) -> No
         console.print(table, "")
     for line in caption(comparison, metrics):
         console.print(visible(line), style="dim", markup=False, highlight=False)
+
+
+def _two_lines(cells: Sequence[Cell | None]) -> list[str]:
+    """Cells of a column, each error below its mean, with room for the stars there are."""
+    room = max((len(cell.stars) for cell in cells if cell), default=0)
+
+    def text(cell: Cell | None) -> str:
+        mean, _, error = plain(cell).partition(" ± ")
+        stars = cell.stars if cell else ""
+        return f"{mean}{stars.ljust(room)}" + (f"\n±{error}{' ' * room}" if error else "")
+
+    return [text(cell) for cell in cells]
 
 
 def stacked(metrics: Sequence[str], widths: dict[str, int], left: int) -> Iterator[list[str]]:

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.host.weights import check_kinds, load_plain, load_weights
 from recbole_lpi.settings import SettingError, brief
 
 FORMAT = "recbole_lpi"
+KINDS: dict[str, type] = {
+    "model": str, "config": dict, "catalogue": str, "data": str, "n_items": int, "epoch": int,
+    "valid_score": float, "state_dict": dict,
+}  # fmt: skip
 
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
 # those of the machine are kept for the run's own resuming, but not in a checkpoint.
@@ -107,36 +111,22 @@ def checkpoint_path(path: str | os.PathLike[str]) -> Path:
     return found
 
 
-def load_plain(path: Path) -> dict[str, Any]:
-    """Tensors and plain values by name, on the CPU. SettingError for anything else."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # whatever a hostile or broken file provokes, it is none of ours
-        state = None
-    if not isinstance(state, dict):
-        raise SettingError(
-            f"{path} is not a file of recbole_lpi: it does not load as plain tensors, "
-            "and nothing else is unpickled"
-        )
-    return state
-
-
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A checkpoint of ours, on the CPU. SettingError for anything else; nothing is unpickled."""
     found = checkpoint_path(path)
     state = load_plain(found)
     if state.get("format") != FORMAT:
         raise SettingError(f"{found} is not a recbole_lpi checkpoint")
+    check_kinds(state, KINDS, found)
     return state
 
 
 def is_ours(path: str | os.PathLike[str]) -> bool:
-    """Whether ``read_checkpoint`` would read it."""
+    """Whether it is for ``read_checkpoint`` to read, or to refuse."""
     try:
-        read_checkpoint(path)
+        return bool(load_plain(checkpoint_path(path)).get("format") == FORMAT)
     except SettingError:
         return False
-    return True
 
 
 def check_catalogue(state: Mapping[str, Any], dataset: PolicyDataset, path: object) -> None:
@@ -172,5 +162,5 @@ def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
     loaders = data_preparation(config, dataset)
     check_catalogue(state, dataset, path)
     model = make_model(config, loaders[0]._dataset)
-    model.load_state_dict(state["state_dict"])
+    load_weights(model, state["state_dict"], path)
     return (config, model, dataset, *loaders)

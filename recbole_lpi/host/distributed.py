@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -171,7 +175,10 @@ def join(device: torch.device, timeout: float) -> Ranks:
             if device.type == "cuda":
                 torch.cuda.set_device(device)
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=soon)
-        groups = [dist.new_group(backend="gloo", timeout=t) for t in (soon, PATIENCE)]
+        groups = [
+            _within(timeout, partial(dist.new_group, backend="gloo", timeout=t))
+            for t in (soon, PATIENCE)
+        ]
     _joined = Ranks(dist.get_rank(), dist.get_world_size(), *groups)
     return _joined
 
@@ -231,6 +238,26 @@ def init_recboles(values: dict[str, Any]) -> None:
     values |= {"device": torch.device("cpu"), "single_spec": False}
     if values["local_rank"]:
         values |= {"state": "error", "show_progress": False, "verbose": False}
+
+
+def _within(seconds: float, make: Callable[[], T]) -> T:
+    """What ``make`` gives; RuntimeError if it takes longer.
+
+    A group that waits patiently would also wait so for a process that died while it was made.
+    """
+    found: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(make())
+        except Exception as error:  # raised below
+            found.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return found.result(seconds)
+    except FutureTimeout:
+        raise RuntimeError("it took too long") from None
 
 
 @contextmanager

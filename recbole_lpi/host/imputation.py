@@ -30,11 +30,13 @@ from recbole_lpi.evaluation.imputation import (
 from recbole_lpi.files import write_json, write_tensors
 from recbole_lpi.host import checkpoints
 from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.locks import alone
+from recbole_lpi.host.weights import check_kinds, check_tensor, load_plain, refusing
+from recbole_lpi.locks import alone, remove_left_behind
 from recbole_lpi.nn.factorization import Ratings, sweeps
-from recbole_lpi.settings import SettingError, read
+from recbole_lpi.settings import SettingError, coerce
 
 FORMAT = "recbole_lpi imputation"
+KINDS: dict[str, type] = {"catalogue": str, "settings": dict, "items": Tensor, "report": dict}
 MODEL, REPORT, PARTIAL = "model.pth", "report.json", "candidate-{}.pth"
 INITIAL_SCALE = 0.1  # standard deviation of the items' factors before the first sweep
 
@@ -58,6 +60,7 @@ def resolve(
     scale.check(settings.imputation.missing_rating)
     folder = Path(settings.imputation_dir) / _identity(settings.imputation, train, valid)
     with alone(folder, "imputation"):
+        remove_left_behind(folder.parent)
         if not (folder / MODEL).is_file():
             _fit(folder, settings.imputation, scale, train, valid, device, show_progress)
     return _load(folder, train, scale)
@@ -68,9 +71,12 @@ def read_model(path: Path) -> dict[str, Any]:
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise SettingError(f"no imputation model at {file}")
-    state = checkpoints.load_plain(file)
+    state = load_plain(file)
     if state.get("format") != FORMAT:
         raise SettingError(f"{file} is not an imputation model of recbole_lpi")
+    check_kinds(state, KINDS, file)
+    with refusing(file):
+        json.dumps(state["report"])  # it goes into metrics.json
     return state
 
 
@@ -88,8 +94,11 @@ def _load(path: Path, train: PolicyDataset, scale: RewardScale) -> Imputation:
             f"{path} was fitted to other events or another split of {train.dataset_name}: it may "
             "have seen what this run is tested on"
         )
-    settings = read(ImputationSettings, state["settings"])
-    return Imputation(state["items"], settings, scale, state["report"])
+    with refusing(path):
+        settings = coerce("settings", state["settings"], ImputationSettings)
+        (rank,) = settings.rank
+        check_tensor(state["items"], "items", path, (train.item_num - 1, rank))
+        return Imputation(state["items"].to(settings.dtype), settings, scale, state["report"])
 
 
 def _scale(train: PolicyDataset) -> RewardScale:
@@ -195,8 +204,12 @@ def _factors(
     begun = 0
     items: Tensor
     if partial.is_file():
-        state = checkpoints.load_plain(partial)
+        state = load_plain(partial)
+        check_kinds(state, {"items": Tensor, "sweeps": int}, partial)
         items, begun = state["items"], state["sweeps"]
+        check_tensor(items, "items", partial, (ratings.columns, settings.rank[0]))
+        if items.dtype != settings.dtype or not 1 <= begun <= settings.sweeps:
+            raise SettingError(f"{partial} is of another fit ({begun} sweeps): remove it")
     else:
         generator = torch.Generator().manual_seed(settings.seed)
         shape = (ratings.columns, settings.rank[0])

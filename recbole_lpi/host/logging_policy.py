@@ -16,8 +16,10 @@ from recbole_lpi import settings
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, configuration, distributed
+from recbole_lpi.host.logs import labelled
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.host.weights import load_weights, refusing
 from recbole_lpi.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.encoders import code_hash
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
@@ -97,6 +99,14 @@ def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -
             f"{path} holds a {state['model']}, not a LoggingPolicy; train one by "
             "--model=LoggingPolicy or use --logging_policy=auto"
         )
+    with refusing(path):
+        return _made(state, path, train, valid)
+
+
+def _made(
+    state: dict[str, Any], path: str | Path, train: PolicyDataset, valid: PolicyDataset | None
+) -> LoggingPolicy:
+    """The logging policy of a checkpoint, frozen; said where it is of other data."""
     checkpoints.check_catalogue(state, train, path)
     given = state["config"]
     config = configuration.make(given["model"], given["dataset"], given, named={})
@@ -123,7 +133,7 @@ def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -
             "and no estimate of the policy that made the logs"
         )
     policy = LoggingPolicy(config, train)
-    policy.load_state_dict(state["state_dict"])
+    load_weights(policy, state["state_dict"], path)
     policy.requires_grad_(False).eval()
     return policy
 
@@ -171,8 +181,9 @@ def _train(
     model = LoggingPolicy(own, train).to(own["device"])
     begun = distributed.ranks().from_first(lambda: folder.begun)
     trainer = PolicyTrainer(own, model, folder, resume=begun)
-    trainer.fit(train, valid, show_progress=show_progress)
-    trainer.finish()
+    with labelled("logging policy: "):
+        trainer.fit(train, valid, show_progress=show_progress)
+        trainer.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 
 

@@ -25,6 +25,32 @@ class _RunLog(logging.FileHandler):
     """The file of one run."""
 
 
+def log_to_file(text: str) -> None:
+    """What is too much for a screen: into the file of the run that is at work, if there is one."""
+    root = logging.getLogger()
+    record = root.makeRecord(root.name, logging.INFO, __file__, 0, text, (), None)
+    for handler in root.handlers:
+        if isinstance(handler, _RunLog):
+            handler.handle(record)
+
+
+@contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """Every line begins with ``label``, of a run inside a run."""
+
+    def put_before(record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith(label):
+            record.msg = label + str(record.msg)
+        return True
+
+    root = logging.getLogger()
+    root.addFilter(put_before)
+    try:
+        yield
+    finally:
+        root.removeFilter(put_before)
+
+
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Append what the root logger, which RecBole uses, says to ``path``; once if nested.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -146,10 +148,21 @@ class RunFolder:
         return read_file(self._settings)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Schema 1; NaN is null.
+        """Schema 1; NaN is null, and so is what is infinite, which is said.
 
         ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``
         """
+        infinite = [
+            f"{name} ({part})"
+            for part in ("valid", "test")
+            for name, estimate in metrics.get(part, {}).items()
+            if any(isinstance(value, float) and math.isinf(value) for value in estimate.values())
+        ]
+        if infinite:
+            logging.getLogger().warning(
+                f"not finite, and null in {self.metrics.name}: {', '.join(infinite)}; look at the "
+                "rewards"
+            )
         write_json(self.metrics, {"schema": SCHEMA, **metrics})
 
     def read_metrics(self) -> dict[str, Any]:

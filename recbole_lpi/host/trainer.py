@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,14 @@ from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.files import write_tensors
 from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
 from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
-from recbole_lpi.host.logs import log_to
+from recbole_lpi.host.logs import log_to, log_to_file
 from recbole_lpi.host.memory import FreedMemory
 from recbole_lpi.host.random_states import random_states, set_random_states
+from recbole_lpi.host.resuming import check_best, read_resume_file
 from recbole_lpi.host.reward_checks import check_rewards
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
+from recbole_lpi.host.weights import load_optimizer, load_weights, refusing
 from recbole_lpi.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.models.policy import Losses, Whole
 from recbole_lpi.nn.candidates import LoggedItems
@@ -174,7 +177,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         if model_file is not None:
             state = checkpoints.read_checkpoint(model_file)
             checkpoints.check_catalogue(state, held, model_file)
-            self.model.load_state_dict(state["state_dict"])
+            load_weights(self.model, state["state_dict"], model_file)
         elif load_best_model and self._best_state is not None:
             self.model.load_state_dict(self._best_state)
         table, estimates = self._measure(held, show_progress, whole=True)
@@ -346,13 +349,21 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             self.waited += 1
             self.stopped = self.waited > self.settings.stopping_step
         if verbose:
-            took = time.time() - began
-            self.logger.info(
-                f"epoch {epoch} evaluating [time: {took:.2f}s, valid_score: {score:.6f}]"
-            )
-            values = "    ".join(f"{name} : {value:.4f}" for name, value in found.items())
-            self.logger.info(f"valid result: \n{values}")
+            took, criterion = time.time() - began, self.settings.valid_metric.lower()
+            told = [f"time: {took:.2f}s", f"{criterion}: {score:.6f}"]
+            few = [name for name in self._in_the_log if name in found and name != criterion]
+            told += [f"{name}: {found[name]:.4f}" for name in few]
+            if self.best_epoch >= 0:
+                told.append(f"best epoch: {self.best_epoch}")
+            self.logger.info(f"epoch {epoch} evaluating [{', '.join(told)}]")
+            every = ", ".join(f"{name}: {value:.4f}" for name, value in found.items())
+            log_to_file(f"epoch {epoch} validation [{every}]")
         return found
+
+    @property
+    def _in_the_log(self) -> tuple[str, ...]:
+        """Of the metrics, those that every epoch tells on the screen."""
+        return tuple(f"{kind}_ndcg@{max(self.settings.topk)}" for kind in ("purchase", "click"))
 
     @torch.no_grad()
     def _measure(
@@ -510,19 +521,22 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """Go on where the resume file ends; from the beginning if there is none yet."""
         state = self.ranks.from_first(self._resume_state)
         if state is not None:
-            self._go_on(state, train)
+            assert self.folder is not None
+            with refusing(self.folder.resume):
+                self._go_on(state, train, self.folder.resume)
         # RecBole's launcher has each process begin with other weights.
         self.ranks.copy_first(self.model.state_dict().values())
         seed = [self.settings.seed, self.next_epoch]
-        self._draws = set_random_states(state, self.ranks, self.device, seed)
+        with refusing("the run's resume.pth" if self.folder is None else self.folder.resume):
+            self._draws = set_random_states(state, self.ranks, self.device, seed)
         self.model.draws = self._draws
 
     def _resume_state(self) -> dict[str, Any] | None:
         if not self._resume or self.folder is None or not self.folder.resume.is_file():
             return None
-        return checkpoints.load_plain(self.folder.resume)
+        return read_resume_file(self.folder.resume, self.settings.epochs)
 
-    def _go_on(self, state: dict[str, Any], train: PolicyDataset) -> None:
+    def _go_on(self, state: dict[str, Any], train: PolicyDataset, path: Path) -> None:
         assert self.folder is not None
         if state.get("data") != self._data_hash(train):
             raise SettingError(
@@ -532,17 +546,19 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         for name in ("next_epoch", "waited", "stopped", "best_epoch", "best_valid_score"):
             setattr(self, name, state[name])
         self.best_valid_result = OrderedDict(state["best_valid_result"])
-        self.model.load_state_dict(state["state_dict"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if 0 <= self.best_epoch < self.next_epoch - 1:
+            kept = self.folder.model
+            best = self.ranks.from_first(lambda: checkpoints.read_checkpoint(kept))
+            check_best(best, kept, state, path)
+            load_weights(self.model, best["state_dict"], kept)
+            self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
+        load_weights(self.model, state["state_dict"], path)
+        load_optimizer(self.optimizer, state["optimizer"], path)
         self.scaler.load_state_dict(state["scaler"])
         if self.best_epoch == self.next_epoch - 1:  # killed, perhaps, before it was written
             self._keep(self.best_epoch)
             if self._writes:
                 self._write_best(train)
-        elif self.best_epoch >= 0:
-            path = self.folder.model
-            best = self.ranks.from_first(lambda: checkpoints.read_checkpoint(path))
-            self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
         self.logger.info(f"resumed after epoch {self.next_epoch - 1} of {self.folder.path}")
 
     def _write_events(self, table: EventTable, held: PolicyDataset) -> None:

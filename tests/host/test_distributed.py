@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+import torch.distributed as dist
 
-from recbole_lpi.host.distributed import join
+from recbole_lpi.host.distributed import LostProcess, join
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
@@ -92,7 +93,12 @@ def test_several_processes_are_one_to_float_tolerance(log):
         several, one = (RunFolder(f"{folder}/{name}") for folder in ("several", "one"))
         same_run(several, one, 1e-4)
         # The first alone writes; and what it writes is of the whole.
-        for number in ("valid_score", "policy loss", "mean weight", "effective fraction"):
+        for number in (
+            "reward_weighted_ndcg@20",
+            "policy loss",
+            "mean weight",
+            "effective fraction",
+        ):
             found, expected = (logged(folder, number) for folder in (several, one))
             assert found == pytest.approx(expected, abs=2e-4), (name, number)
             assert found or name == "floor"
@@ -234,3 +240,24 @@ def test_torchrun(log):
     assert done.stderr.count("epoch 0 training") == 1 and "Warning" not in done.stderr
     one = run("SQN", "shop", (), {**ALIKE, "run_dir": "one"})
     same_run(RunFolder("several"), one.folder, 1e-4)
+
+
+def die_between_the_groups(rank):
+    made = dist.new_group
+
+    def make(*given, **named):
+        if rank == 1 and len(calls) == 1:
+            os._exit(3)
+        calls.append(named)
+        return made(*given, **named)
+
+    calls: list = []
+    dist.new_group = make
+    try:
+        join(torch.device("cpu"), 5.0)
+    except LostProcess:
+        os._exit(4)
+
+
+def test_a_process_that_dies_while_they_meet_is_not_waited_for_without_end():
+    assert exit_codes(die_between_the_groups, seconds=120) == [4, 3]

@@ -175,3 +175,44 @@ def test_a_model_that_is_named_predicts_ratings_and_says_if_it_saw_others(films,
     name = "imputed_average_reward@1"
     assert 0 < less.results["test"][name].mean <= same.results["test"][name].mean / 2
     assert "it may have seen what this run is tested on" in caplog.text
+
+
+FORMS = {
+    "not finite": (lambda s: s["items"].fill_(float("inf")), "not finite"),
+    "of other items": (lambda s: s.update(items=s["items"][1:]), "is of shape"),
+    "with a report of tensors": (lambda s: s.update(report={"rmse": torch.ones(1)}), "Tensor"),
+    "without a report": (lambda s: s.pop("report"), "no 'report'"),
+    "of other settings": (lambda s: s.update(settings={"rnk": 5}), "unknown setting 'rnk'"),
+    "a list": (lambda s: s.update(items=[1.0]), "'items' is of type list"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_model_that_is_none_is_refused_before_anything_is_trained(films, form):
+    change, said = FORMS[form]
+    go()
+    state = torch.load(models()[0], weights_only=True)
+    change(state)
+    torch.save(state, "other.pth")
+    with pytest.raises(SettingError, match=r"other\.pth") as error:
+        go(folder="runs/two", imputation_model="other.pth")
+    assert said in str(error.value) and not Path("runs/two").exists()
+
+
+def test_a_fit_that_broke_off_and_is_damaged_is_refused(films, monkeypatch):
+    def broken_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(imputation, "fit_report", broken_off)
+        go()
+    (partial, *_) = Path("runs/imputation").glob("*/candidate-*.pth")
+    state = torch.load(partial, weights_only=True)
+    for change, said in (
+        ({"items": state["items"][1:]}, "is of shape"),
+        ({"sweeps": 10**9}, "remove it"),
+        ({"items": state["items"] * float("nan")}, "not finite"),
+    ):
+        torch.save({**state, **change}, partial)
+        with pytest.raises(SettingError, match=rf"{partial.name}.*{said}"):
+            run(config_dict={"resume": "runs/one"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -295,3 +297,35 @@ def files_and_bits() -> dict[str, object]:
         else:
             found[name] = None
     return found
+
+
+# ------------------------------------------------------------------ what is told
+
+
+def test_metrics_that_are_no_numbers_do_not_lose_a_run_at_its_end(tmp_path, caplog):
+    folder, inf = RunFolder(tmp_path), float("inf")
+    estimate = {"mean": inf, "stderr": float("nan"), "count": np.int64(3)}
+    report = {"edges": [0.0, inf], "rmse": np.float32("nan"), "pair": (1, -inf)}
+    folder.write_metrics({"test": {"average_reward@1": estimate}, "imputation": report})
+    found = folder.read_metrics()
+    assert found["test"]["average_reward@1"] == {"mean": None, "stderr": None, "count": 3}
+    assert found["imputation"] == {"edges": [0.0, None], "rmse": None, "pair": [1, None]}
+    assert "not finite, and null in metrics.json: average_reward@1 (test)" in caplog.text
+
+
+def test_an_epoch_is_a_line_on_the_screen_and_every_metric_of_it_in_the_file(log, caplog):
+    with caplog.at_level(logging.INFO):
+        run("LPIRL", "shop", (), {**SMALL, "run_dir": "runs/a"})
+    told = [record.getMessage() for record in caplog.records]
+    own = [line for line in told if line.startswith("epoch ")]
+    labelled = [line for line in told if line.startswith("logging policy: epoch ")]
+    (mu,) = Path("runs/logging_policy").iterdir()
+    epochs = RunFolder(mu).read_metrics()["epochs"]
+    assert (len(own), len(labelled)) == (4, 2 * epochs)
+    assert all("\n" not in line for line in told)
+    line = next(line for line in own if line.startswith("epoch 1 evaluating"))
+    assert "reward_weighted_ndcg@20: " in line and "purchase_ndcg@10: " in line
+    assert "purchase_hit@3" not in line and "best epoch: " in line
+    text = RunFolder("runs/a").log.read_text()
+    assert text.count("purchase_hit@3: ") == 2 and "logging policy: epoch" not in text
+    assert RunFolder(mu).log.read_text().count("purchase_hit@3: ") == epochs

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -475,6 +476,8 @@ def test_what_recbole_reads_of_a_file_is_read(log):
     train(load_col={"inter": columns})
     text = Path("runs/a/log.txt").read_text()
     assert "1 of 121 sessions have one event and nothing to predict: not used" in text
+    counts = re.findall(r"(?:training|validation|test): (\d+) sessions", text)
+    assert len(counts) == 3 and sum(map(int, counts)) == 120
     train(run_dir="runs/b", load_col={"inter": columns}, user_inter_num_interval="[5,inf)")
     with pytest.raises(SettingError, match="shop: no event is left after the filters"):
         train(run_dir="runs/c", load_col={"inter": columns}, user_inter_num_interval="[500,inf)")
