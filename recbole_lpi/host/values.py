@@ -13,9 +13,13 @@ from recbole_lpi.settings import SettingError
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """Plain YAML, no objects, and 1e-3 is a number as it is to RecBole."""
+    """Plain YAML, no objects; 1e-3 is a number as it is to RecBole, and a date is text."""
 
 
+SettingsLoader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 SettingsLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$"),
