@@ -85,7 +85,7 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
             "loss_on_last must be empty with training_windows: all, got 3",
         ),
         ({"metrics": ["hit", "purchase_ndgc"]}, "did you mean 'purchase_ndcg'?"),
-        ({"split": "sometimes"}, "split must be one of random, time, leave_one_out"),
+        ({"split": "sometimes"}, "split must be one of random, session_end, cutoff, leave_one_out"),
         ({"weight_normalize": 1}, "weight_normalize must be true or false, got 1"),
         ({"dataset_save_path": "x.pth"}, "dataset_save_path is not offered"),
         ({"hidden_dropout_prob": 1}, r"hidden_dropout_prob must be in \[0, 1\)"),

@@ -57,7 +57,7 @@ def train(model="LoggingPolicy", run_dir="runs/a", **given):
             "value_estimator": "q_learning",
             "clip_grad_norm": {"max_norm": 1},
         },
-        {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
+        {"evaluate_first_event": True, "loss_on_last": 3, "split": "session_end"},
         {"split": "leave_one_out", "enable_amp": True, "learner": "adamw"},
     ],
 )
