@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.cli import run_program
 from recbole_lpi.host import runner
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.runner import run
 from recbole_lpi.host.trainer import PolicyTrainer
 from recbole_lpi.locks import Busy
 from recbole_lpi.settings import SettingError
+from recbole_lpi.start import run_program
 
 from .conftest import SMALL
 from .crashes import killed_after
