@@ -1,5 +1,5 @@
 """``python -m recbole_lpi``: the command line."""
 
-from recbole_lpi.cli import program
+from recbole_lpi.start import program
 
 program()

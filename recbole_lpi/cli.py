@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from dataset_prep.once import Once
-from recbole_lpi.host.distributed import LostProcess, first_here
+from recbole_lpi.host.launched import LostProcess, first_here, refuse_several
+from recbole_lpi.host.names import models_in_words
 from recbole_lpi.host.values import parse
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import visible
 
+
+class Converters(TyperGroup):
+    """The converters, each imported when it is asked for."""
+
+    NAMES = ("retailrocket", "yoochoose", "netflix", "movielens", "csv")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(self.NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The one of that name, or None."""
+        if cmd_name not in self.NAMES:
+            return None
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        converter = importlib.import_module(f"dataset_prep.{cmd_name}")
+        alone.command(cmd_name, cls=Once)(converter.main)
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-prepare = typer.Typer(no_args_is_help=True, help="Convert a raw log to RecBole's atomic files.")
+prepare = typer.Typer(
+    cls=Converters, no_args_is_help=True, help="Convert a raw log to RecBole's atomic files."
+)
 app.add_typer(prepare, name="prepare")
 
 SWITCHES = ("overwrite", "download")
@@ -33,9 +56,7 @@ def describe() -> None:
 @app.command(context_settings=EXTRA, cls=Once)
 def run(
     context: typer.Context,
-    model: Annotated[
-        str | None, typer.Option(help="A policy: LPIRL, LoggingPolicy; or a rival")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help=models_in_words())] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set: its folder's name")] = None,
     config_files: Annotated[
         list[str] | None,
@@ -123,10 +144,9 @@ def sweep(
     """
     with one_line_errors():
         given = settings_of(context.args)
+        refuse_several("sweep")
         from recbole_lpi.experiments import command
-        from recbole_lpi.host import distributed
 
-        distributed.refuse_several("sweep")
         command.sweep(
             plan, dataset, runs, seeds, [row for row in only.split(",") if row], given,
             against, threads, output, figure, train,
@@ -150,10 +170,9 @@ def table1(
     """
     with one_line_errors():
         given = settings_of(context.args)
+        refuse_several("table1")
         from recbole_lpi.experiments import command
-        from recbole_lpi.host import distributed
 
-        distributed.refuse_several("table1")
         command.table1(dataset, output, runs, seeds, given, threads, train)
 
 
@@ -195,42 +214,22 @@ def one_line_errors() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "recbole":
             raise
-        say = "error: RecBole is not installed: pip install --no-deps recbole==1.2.1"
-        Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
+        _say("error: RecBole is not installed: pip install --no-deps recbole==1.2.1")
         raise typer.Exit(2) from None
     except (SettingError, FloatingPointError, LostProcess, OSError) as error:
-        if first_here():
-            say = f"error: {visible(error)}"
-            if isinstance(error, OSError):
-                say += ": check the path, the disk's free space and the permissions"
-            Console(stderr=True, highlight=False).print(say, markup=False, soft_wrap=True)
+        say = f"error: {error}"
+        if isinstance(error, OSError):
+            say += ": check the path, the disk's free space and the permissions"
+        _say(say)
         raise typer.Exit(1 if isinstance(error, LostProcess) else 2) from None
     except KeyboardInterrupt:
-        if first_here():
-            Console(stderr=True).print(
-                "interrupted: a run goes on with --resume=<the run folder it named first>, a sweep "
-                "when started again",
-                markup=False,
-                soft_wrap=True,
-            )
+        _say(
+            "interrupted: a run goes on with --resume=<the run folder it named first>, a sweep "
+            "when started again"
+        )
         raise typer.Exit(130) from None
 
 
-def _mount_converters() -> None:
-    from dataset_prep import csv, movielens, netflix, retailrocket, yoochoose
-
-    for converter in (retailrocket, yoochoose, netflix, movielens, csv):
-        prepare.command(converter.__name__.rpartition(".")[2], cls=Once)(converter.main)
-
-
-_mount_converters()
-
-
-def program() -> None:
-    """``recbole-lpi``."""
-    app(prog_name="recbole-lpi")
-
-
-def run_program() -> None:
-    """``run_recbole_lpi.py``: the command ``run`` without its name."""
-    app(["run", *sys.argv[1:]], prog_name="run_recbole_lpi.py")
+def _say(line: str) -> None:
+    if first_here():
+        typer.echo(visible(line), err=True)

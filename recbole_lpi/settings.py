@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
+from functools import wraps
 from typing import (
     Annotated,
     Any,
@@ -23,6 +26,7 @@ from typing import (
 from recbole_lpi.text import visible
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SettingError(ValueError):
@@ -33,6 +37,35 @@ class SettingError(ValueError):
 
     def __init__(self, message: object) -> None:
         super().__init__(visible(message))
+
+
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """What RecBole, torch, numpy, pandas or polars raise in it, as a SettingError of ``what``.
+
+    For work that fails on what was given. Errors of the system, which name their file, stay.
+    """
+    try:
+        yield
+    except (SettingError, OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        logging.getLogger().debug(what, exc_info=error)
+        said = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise SettingError(f"{what}: {type(error).__name__}: {said.strip()}") from None
+
+
+def brief(function: F) -> F:
+    """``function`` whose SettingError comes without the frames that led to it."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except SettingError as error:
+            raise error.with_traceback(None) from None
+
+    return call  # type: ignore[return-value]
 
 
 class Config(Protocol):

@@ -68,7 +68,7 @@ def configuration(settings: Settings, log: Log, folder: Path) -> dict[str, Any]:
     """Settings of the run; the split by time is that of the log, whose parts stand in order."""
     number = log.frame.group_by("part").agg(pl.col("session").n_unique()).sort("part")["session"]
     return {
-        "data_path": str(folder), "seed": settings.seed, "split": "time",
+        "data_path": str(folder), "seed": settings.seed, "split": "session_end",
         "split_ratio": [None, int(number[1]), int(number[2])],
         "USER_ID_FIELD": "session_id",
         "load_col": {"inter": ["session_id", "item_id", "timestamp", "event", "reward"]},

@@ -8,6 +8,7 @@ import pandas as pd
 from recbole_lpi.data.atomic import Atomic
 from recbole_lpi.data.rewards import EVENTS, events_of_rewards, rewards_of_ratings
 from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.data.times import check_units
 from recbole_lpi.settings import SettingError, suggest
 
 LARGEST = float(np.finfo(np.float32).max)  # rewards, and all numbers but times, become float32
@@ -101,6 +102,7 @@ def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
     for column in (s.TIME_FIELD, s.reward_column):
         if column in loaded.frame:
             check_finite(loaded.frame, column, path)
+    check_units(loaded.frame[s.TIME_FIELD].to_numpy(), s.TIME_FIELD, path)
     for column, kind in loaded.kinds.items():
         if kind == "float" and column != s.TIME_FIELD:
             values = loaded.frame[column].to_numpy()

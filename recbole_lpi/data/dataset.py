@@ -15,10 +15,12 @@ from recbole.utils import FeatureSource, FeatureType
 from recbole_lpi.data import sequences
 from recbole_lpi.data.loading import LoadedLog
 from recbole_lpi.data.sequences import Batch, Part, Sessions, Windows
-from recbole_lpi.data.split import NAMES, split_sessions
+from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
+from recbole_lpi.data.times import describe_held_out, describe_times
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 
+MANY = 0.1  # of the training events, that are not trained on
 OF_A_PART = (
     "windows", "training_windows", "places", "_target_count", "_returns", "max_reward",
 )  # fmt: skip
@@ -46,15 +48,37 @@ class PolicyDataset(LoadedLog):
         )
         try:
             seed = s.seed if s.split_seed is None else s.split_seed
-            parts = split_sessions(self.sessions, s.split, s.split_ratio, seed)
+            at = None if s.split_at is None else read_cuts(s.split_at)
+            parts = split_sessions(self.sessions, s.split, s.split_ratio, seed, at)
         except ValueError as error:
             raise SettingError(f"{self.dataset_name}: {error}") from None
+        for name, part in zip(NAMES[1:], parts[1:], strict=True):
+            self.logger.info(describe_held_out(name, self.sessions, parts[0], part))
         with warnings.catch_warnings():  # RecBole hands torch the read-only arrays of pandas 3
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self._change_feat_format()
-        return [self._of(name, part) for name, part in zip(NAMES, parts, strict=True)]
+        found = [self._of(name, part) for name, part in zip(NAMES, parts, strict=True)]
+        found[0]._warn_of_left_out()
+        return found
+
+    def _warn_of_left_out(self) -> None:
+        """Of a training part: that events of long sessions are not trained on, if many are."""
+        s, every, trained = self.settings, len(self), len(self.trained_places)
+        if every - trained > MANY * every:
+            cure = (
+                f"loss_on_last: {s.loss_on_last} leaves them out, and an empty one fewer"
+                if s.loss_on_last is not None
+                else "training_windows: all trains on every one, or a greater MAX_ITEM_LIST_LENGTH "
+                f"({s.max_length}) on more"
+            )
+            self.logger.warning(
+                f"{every - trained} of {every} training events ({1 - trained / every:.0%}) are not "
+                f"trained on: of a long session its last events are. {cure}"
+            )
 
     def _report(self, sessions: Sessions) -> None:
+        for line in describe_times(sessions):
+            self.logger.info(line)
         single = int((sessions.lengths == 1).sum())
         if single and not self.settings.evaluate_first_event:
             self.logger.warning(
@@ -169,9 +193,12 @@ class PolicyDataset(LoadedLog):
             if self.settings.evaluate_first_event
             else ("without first events, which have no history")
         )
+        trained = (
+            f", {len(self.trained_places)} of them trained on" if self.part_name == NAMES[0] else ""
+        )
         return (
             f"{self.part_name}: {len(part)} sessions, {every} events, "
-            f"{len(self)} to predict ({first})"
+            f"{len(self)} to predict{trained} ({first})"
         )
 
     @property

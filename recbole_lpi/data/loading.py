@@ -15,7 +15,7 @@ from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.data.session_cache import Stored
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.tokens import TokenIds
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, refused
 
 # All of RecBole's settings, besides our own, that decide what is loaded.
 OF_LOADING = (
@@ -42,7 +42,8 @@ class LoadedLog(ReadLog):
     def __init__(self, config: Any) -> None:
         self.settings = DataSettings.of(config)
         self._notes: list[str] = []  # what was derived and left out, a line each
-        super().__init__(config)
+        with refused(f"data set {config['dataset']} cannot be read ({config['data_path']})"):
+            super().__init__(config)
 
     # ------------------------------------------------------------------ loading
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from recbole_lpi import settings
 from recbole_lpi.data.eval_args import EvalArgs
-from recbole_lpi.data.split import SPLITS
+from recbole_lpi.data.split import SPLITS, read_cuts
 from recbole_lpi.settings import Config, SettingError
 
+NO_HOLDOUT = (
+    "session_end, which orders sessions by their last event and is no holdout in time, or cutoff, "
+    "which holds out what is after a time"
+)
 INTERVAL = re.compile(r"[\[(]([^,]+),([^,]+)[\])]")
 
 
@@ -24,9 +29,12 @@ class DataSettings:
             event is ``liked`` or ``rated`` as its reward reaches 1 or does not.
         rating_to_reward: reward of each rating; a rating between two keys takes the lower one's.
         purchase_events, click_events: the kinds that count as purchases and as clicks.
-        split: ``random``, ``time`` or ``leave_one_out``; None reads RecBole's ``eval_args``.
-        split_ratio: shares of training, validation and test sessions; or, after a null, how many
-            sessions validate and test, of which the others train.
+        split: ``random``, ``session_end``, ``cutoff`` or ``leave_one_out``; None reads RecBole's
+            ``eval_args``.
+        split_ratio: shares of training, validation and test sessions, or of ``cutoff`` events; or,
+            after a null, how many sessions validate and test, of which the others train.
+        split_at: when training and when validation end, of ``cutoff``: two dates, times of the log
+            or shares of its events; None: by ``split_ratio``.
         max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
         training_windows: ``last``: one window per session, its most recent events; ``all``: as many
@@ -49,6 +57,7 @@ class DataSettings:
     click_events: tuple[str, ...] = ("click", "rated")
     split: str = "random"
     split_ratio: tuple[float | None, float, float] = (0.8, 0.1, 0.1)
+    split_at: tuple[Any, ...] | None = None
     max_length: int = 20
     loss_on_last: int | None = None
     training_windows: str = "last"
@@ -59,6 +68,7 @@ class DataSettings:
     session_cache_dir: str = "runs/sessions"
 
     def __post_init__(self) -> None:
+        _require(self.split != "time", "split", self.split, NO_HOLDOUT)
         _require(self.split in SPLITS, "split", self.split, f"one of {', '.join(SPLITS)}")
         training, *held_out = self.split_ratio
         if training is None:
@@ -67,6 +77,7 @@ class DataSettings:
             sound = min(training, *held_out) > 0 and not training < 1 < max(held_out)
         rule = "three shares > 0, or ~ and whole numbers of validation and test sessions"
         _require(sound, "split_ratio", list(self.split_ratio), rule)
+        self._check_cutoff()
         _require(self.max_length > 0, "MAX_ITEM_LIST_LENGTH", self.max_length, "> 0")
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
@@ -79,6 +90,18 @@ class DataSettings:
         _require(seed is None or seed >= 0, "split_seed", seed, ">= 0")
         both = set(self.purchase_events) & set(self.click_events)
         _require(not both, "purchase_events and click_events", sorted(both), "different kinds")
+
+    def _check_cutoff(self) -> None:
+        cutoff, at = self.split == "cutoff", self.split_at
+        _require(at is None or cutoff, "split_at", at, "empty, or split be cutoff")
+        if at is not None:
+            try:
+                read_cuts(at)
+            except ValueError as error:
+                _require(False, "split_at", list(at), f"two dates or times, rising ({error})")
+        elif cutoff:
+            rule = "shares, or split_at be set: cutoff takes no numbers of sessions"
+            _require(self.split_ratio[0] is not None, "split_ratio", list(self.split_ratio), rule)
 
     @property
     def reward_column(self) -> str:
@@ -133,7 +156,7 @@ class _WithSplit:
             return "leave_one_out" if key == "split" else None
         if key == "split_ratio":
             return args.split.RS
-        return "time" if args.order == "TO" else "random"
+        return "session_end" if args.order == "TO" else "random"
 
 
 def _require(ok: bool, name: str, value: object, rule: str) -> None:

@@ -82,8 +82,8 @@ def trade_off(comparison: Comparison, k: int) -> Figure:
         axes.set_xlabel(f"click nDCG@{k}")
         axes.set_ylabel(f"purchase nDCG@{k}")
         axes.set_title(
-            f"{text.figure(comparison.dataset)}, test part; "
-            f"bars: a standard error over {comparison.over}"
+            f"{text.figure(comparison.dataset)}, test part\n"
+            f"bars: one standard error over {comparison.over}"
         )
         axes.grid(alpha=0.3)
         figure.legend(loc="outside lower center", frameon=False, ncols=columns)

@@ -12,7 +12,7 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.host.properties import defaults
 from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, refused
 
 # Which events there are, and which of them a run is measured on and how. RecBole's filters, with
 # what it takes an empty one for,
@@ -24,6 +24,7 @@ FILTERS = {
 MEASURED = (
     "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD", "reward_field", "event_field",
     "rating_to_reward", "purchase_events", "click_events", "evaluate_first_event", "split",
+    "split_at",
 )  # fmt: skip
 HASHES = {
     "data": "the data themselves or their split", "imputation": "what imputes their rewards",
@@ -81,6 +82,11 @@ class FinishedRun:
 
 def load(path: str | Path) -> FinishedRun:
     """The run in a folder; SettingError if it is none, did not finish, or kept no events."""
+    with refused(f"{path} is no run that can be compared"):
+        return _load(path)
+
+
+def _load(path: str | Path) -> FinishedRun:
     folder = RunFolder(path)
     config = folder.read_config()
     if not folder.finished:
@@ -103,7 +109,7 @@ def load(path: str | Path) -> FinishedRun:
     protocol |= {"reward_field": data.reward_column, "event_field": data.event_column}
     if data.reward_column in ((config.get("load_col") or {}).get("inter") or ()):
         del protocol["rating_to_reward"]  # read only where the log has no rewards
-    if data.split != "leave_one_out":
+    if data.split != "leave_one_out" and data.split_at is None:
         protocol["split_ratio"] = data.split_ratio
     if data.split == "random":
         protocol["split_seed"] = data.seed if data.split_seed is None else data.split_seed

@@ -7,13 +7,15 @@ started twice, the two processes share the work.
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import checkpoints, stored
-from recbole_lpi.host.properties import properties_folder
+from recbole_lpi.host.names import properties_folder
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
@@ -181,8 +183,19 @@ class Sweep:
                     made = checkpoints.plain_config(make_config(row.model, self.dataset, (), given))
                 except SettingError as error:
                     raise SettingError(f"row {row.name}, {dict(settings)}: {error}") from None
+                self._refuse_other_splits(row, made)
                 for seed in range(1, self.seeds_of(row) + 1):
                     self._refuse_other(self.folder(row, settings, seed), made, given)
+
+    def _refuse_other_splits(self, row: Row, made: Settings) -> None:
+        """SettingError if the seeds of a row would not be tested on the same sessions."""
+        data = DataSettings.of(defaultdict(lambda: None, made))
+        if self.seeds_of(row) > 1 and data.split == "random" and data.split_seed is None:
+            raise SettingError(
+                f"row {row.name}: split_seed is empty, so the random split would be another for "
+                f"each of the {self.seeds_of(row)} seeds, and they could not stand in one table: "
+                "give one to all, such as --split_seed=2020"
+            )
 
     def _refuse_other(self, folder: RunFolder, made: Settings, given: Settings) -> None:
         """SettingError if the run in ``folder`` was given something else."""

@@ -106,8 +106,8 @@ def curve(comparison: Comparison) -> Figure:
             axes.grid(alpha=0.3)
         axes.set_xlabel("β")
         figure.axes[0].set_title(
-            f"{text.figure(comparison.dataset)}, test part; "
-            f"bars: a standard error over {comparison.over}"
+            f"{text.figure(comparison.dataset)}, test part\n"
+            f"bars: one standard error over {comparison.over}"
         )
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(),

@@ -14,7 +14,7 @@ import numpy as np
 from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.weights import check_kinds, load_plain, load_weights
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, brief
 
 FORMAT = "recbole_lpi"
 KINDS: dict[str, type] = {
@@ -139,6 +139,7 @@ def check_catalogue(state: Mapping[str, Any], dataset: PolicyDataset, path: obje
         )
 
 
+@brief
 def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
     """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours.
 

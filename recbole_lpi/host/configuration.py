@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host import distributed, recbole_settings
 from recbole_lpi.host.acceleration import AccelerationSettings
+from recbole_lpi.host.names import recbole_folder, recboles_models
 from recbole_lpi.host.properties import (
     defaults,
     file_beside,
@@ -30,7 +31,7 @@ from recbole_lpi.models import FLOORS, PolicyRecommender, encoders
 from recbole_lpi.models.encoders import make_encoder, unread_settings
 from recbole_lpi.models.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
-from recbole_lpi.settings import SettingError, suggest
+from recbole_lpi.settings import SettingError, brief, refused, suggest
 
 # Of RecBole's programs and its distributed runs; no property file names them.
 OF_PROGRAMS = {
@@ -72,6 +73,19 @@ def amend(config_class: Any) -> None:
     load_internal = config_class._load_internal_config_dict
     set_defaults = config_class._set_default_parameters
     init_device = config_class._init_device
+    init = config_class.__init__
+
+    @brief
+    @wraps(init)
+    def checked_init(config: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(config, *args, **kwargs)
+        except (LookupError, TypeError, ValueError, AttributeError, AssertionError,
+                NotImplementedError) as error:  # fmt: skip
+            if not _is_ours(config, getattr(config, "model", "")):
+                raise
+            with refused("RecBole refuses the settings"):
+                raise error
 
     def load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -119,6 +133,7 @@ def amend(config_class: Any) -> None:
     config_class._load_internal_config_dict = load_internal_config_dict
     config_class._set_default_parameters = set_default_parameters
     config_class._init_device = init_own_device
+    config_class.__init__ = checked_init
     config_class._reads_policies = True
 
 
@@ -351,7 +366,7 @@ def _say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any
 def known_settings() -> frozenset[str]:
     """Settings that RecBole itself knows, for any of its models and programs."""
     keys = set(OF_PROGRAMS) | _arguments()
-    for file in (_recbole() / "properties").rglob("*.yaml"):
+    for file in (recbole_folder() / "properties").rglob("*.yaml"):
         if file.name != "url.yaml":
             keys |= set(read_file(file))
     return frozenset(keys)
@@ -368,13 +383,4 @@ def _arguments() -> frozenset[str]:
 
 def known_models() -> list[str]:
     """The policies, the floors, then RecBole's sequential models."""
-    folder = _recbole() / "model" / "sequential_recommender"
-    modules = {file.stem for file in folder.glob("*.py")}
-    named = (file.stem for file in (_recbole() / "properties" / "model").glob("*.yaml"))
-    return [*OBJECTIVES, *FLOORS, *sorted(name for name in named if name.lower() in modules)]
-
-
-def _recbole() -> Path:
-    import recbole
-
-    return Path(recbole.__file__).parent
+    return [*OBJECTIVES, *FLOORS, *recboles_models()]

@@ -24,21 +24,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from recbole_lpi.host.launched import LostProcess as LostProcess
+from recbole_lpi.host.launched import launched as launched
 from recbole_lpi.settings import SettingError
 
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=30)  # while the first process makes what all need; its end ends the wait
-
-
-class LostProcess(RuntimeError):
-    """Another process of the run ended, or did not answer in time."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "another process of this run ended, or did not answer within collective_timeout: see "
-            "what it said, then start all of them again with --resume=<the run's folder>"
-        )
 
 
 @dataclass(frozen=True)
@@ -162,16 +154,6 @@ ALONE = Ranks()
 _joined = ALONE
 
 
-def launched() -> bool:
-    """Whether torchrun, or what sets the same variables, started several processes."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
-def first_here() -> bool:
-    """Whether this process is the first of its machine, or alone."""
-    return not launched() or int(os.environ.get("LOCAL_RANK", "0")) == 0
-
-
 def ranks() -> Ranks:
     """The processes that ``join`` found."""
     return _joined if dist.is_available() and dist.is_initialized() else ALONE
@@ -205,15 +187,6 @@ def leave() -> None:
     """Part from the other processes, when all is done."""
     if launched() and dist.is_initialized():
         dist.destroy_process_group()
-
-
-def refuse_several(command: str) -> None:
-    """SettingError where several processes were launched for what is done by one."""
-    if launched():
-        raise SettingError(
-            f"{command} shares its runs, not a run: start it as often as there are devices, each "
-            "with a gpu_id, rather than by torchrun"
-        )
 
 
 def default_gpus() -> str | None:

@@ -6,20 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import recbole_lpi
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.host.acceleration import AccelerationSettings
+from recbole_lpi.host.names import properties_folder as properties_folder
 from recbole_lpi.host.training import RunSettings, TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
 from recbole_lpi.objectives import OBJECTIVES
-
-
-def properties_folder() -> Path:
-    """The folder of ``policy.yaml``, a file per policy, and ``dataset/``."""
-    package = Path(recbole_lpi.__file__).parent
-    installed = package / "properties"
-    return installed if installed.is_dir() else package.parent / "properties"
 
 
 def property_files(model: str, dataset: str) -> list[Path]:

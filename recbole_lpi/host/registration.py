@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-
-from recbole_lpi.host import compatibility
-from recbole_lpi.objectives import OBJECTIVES
+from typing import Any
 
 MODELS_OF_RECBOLE = "recbole.model.sequential_recommender"
 
@@ -30,12 +28,21 @@ def register() -> None:
             amend(sys.modules[name])
 
 
+def _policies() -> list[str]:
+    """Their names. Asked for late: torch takes seconds to import."""
+    return list(importlib.import_module("recbole_lpi.objectives").OBJECTIVES)
+
+
+def _compatibility() -> Any:
+    return importlib.import_module("recbole_lpi.host.compatibility")
+
+
 class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, module = name.rpartition(".")
-        if package == MODELS_OF_RECBOLE and module in {model.lower() for model in OBJECTIVES}:
+        if package == MODELS_OF_RECBOLE and module in map(str.lower, _policies()):
             return ModuleSpec(name, _Models())
         if name in AMENDMENTS:
             return _amended(PathFinder.find_spec(name, path, target), AMENDMENTS[name])
@@ -55,7 +62,7 @@ def _amended(spec: ModuleSpec | None, amend: Callable[[ModuleType], None]) -> Mo
     execute = spec.loader.exec_module
 
     def execute_and_amend(module: ModuleType) -> None:
-        with compatibility.stand_in_for_ray():
+        with _compatibility().stand_in_for_ray():
             execute(module)
         amend(module)
 
@@ -64,7 +71,7 @@ def _amended(spec: ModuleSpec | None, amend: Callable[[ModuleType], None]) -> Mo
 
 
 def _numpy(module: ModuleType) -> None:
-    compatibility.restore_numpy_aliases()
+    _compatibility().restore_numpy_aliases()
 
 
 def _settings(module: ModuleType) -> None:
@@ -83,7 +90,7 @@ def _offer(module: ModuleType, suffix: str, home: str, name: str) -> None:
     """Let ``module.<Policy><suffix>`` be the class ``name`` of ours."""
 
     def of_policy(attribute: str) -> object:
-        if attribute.endswith(suffix) and attribute[: -len(suffix)] in OBJECTIVES:
+        if attribute.endswith(suffix) and attribute[: -len(suffix)] in _policies():
             return getattr(importlib.import_module(home), name)
         raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
 
@@ -99,7 +106,10 @@ def _collector(module: ModuleType) -> None:
 
 
 def _loading(module: ModuleType) -> None:
-    """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole."""
+    """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole.
+
+    And processes that ``run`` spawns import this package before RecBole.
+    """
     recboles = module.load_data_and_model
 
     def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
@@ -109,6 +119,9 @@ def _loading(module: ModuleType) -> None:
         return tuple(recboles(model_file))
 
     load_data_and_model.__doc__ = recboles.__doc__
+    module.__dict__["recboles_run_recboles"] = module.run_recboles
+    spawned = importlib.import_module("recbole_lpi.host.spawned")
+    module.__dict__["run_recboles"] = spawned.run_recboles
     module.__dict__["load_data_and_model"] = load_data_and_model
     package = sys.modules.get("recbole.quick_start")
     if package is not None and hasattr(package, "load_data_and_model"):

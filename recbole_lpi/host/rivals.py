@@ -6,23 +6,9 @@ import logging
 from typing import Any
 
 from recbole_lpi.data.dataset import PolicyDataset
+from recbole_lpi.host.names import NEEDS_MORE as NEEDS_MORE
 from recbole_lpi.models import FLOORS, MODELS
 
-_FEATURES = "reads features of items beside their ids"
-_GRAPH = "reads embeddings of a knowledge graph"
-_ONE_ITEM = "scores one item at a time from features of users and items, not the whole catalogue"
-# Sequential models of RecBole that a log of sessions cannot give what they need.
-NEEDS_MORE = {
-    "DIEN": _ONE_ITEM,
-    "DIN": _ONE_ITEM,
-    "FDSA": _FEATURES,
-    "FEARec": "looks up other stored prefixes of the training data, and none is stored",
-    "GRU4RecF": _FEATURES,
-    "GRU4RecKG": _GRAPH,
-    "KSR": _GRAPH,
-    "S3Rec": "is pretrained on attributes of items",
-    "SASRecF": _FEATURES,
-}
 # Models whose scores are probabilities already, not logits.
 GIVE_PROBABILITIES = {"GRU4RecCPR", "RepeatNet", "SASRecCPR"}
 # Models with an embedding per user, which here is a session.

@@ -15,13 +15,14 @@ from recbole_lpi.host import checkpoints, configuration, distributed, imputation
 from recbole_lpi.host.configuration import known_models
 from recbole_lpi.host.download import ARCHIVES, download
 from recbole_lpi.host.logs import Plain, log_to
-from recbole_lpi.host.rivals import NEEDS_MORE, make_model
+from recbole_lpi.host.names import NEEDS_MORE
+from recbole_lpi.host.rivals import make_model
 from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.training import TrainingSettings
 from recbole_lpi.host.values import read_file
 from recbole_lpi.models import FLOORS
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.settings import SettingError, suggest
+from recbole_lpi.settings import SettingError, brief, refused, suggest
 
 
 class DatasetMissing(SettingError):
@@ -92,6 +93,7 @@ class Run:
         return f"{self.model} on {self.dataset}: {found} ({self.folder.path})"
 
 
+@brief
 def run(
     model: str | None = None,
     dataset: str | None = None,
@@ -243,7 +245,8 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     for part in parts:
         logger.info(part.summary)
     init_seed(config["seed"], config["reproducibility"])
-    model = make_model(config, train)
+    with refused(f"{config['model']} cannot be made with these settings"):
+        model = make_model(config, train)
     trainer_class = PolicyTrainer if config["model"] in OBJECTIVES else RowTrainer
     trainer = trainer_class(config, model, folder, resume)
     show = bool(config["show_progress"]) and distributed.ranks().first

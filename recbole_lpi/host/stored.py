@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.host.checkpoints import OF_THE_CALL, OF_THE_MACHINE
-from recbole_lpi.host.properties import properties_folder
+from recbole_lpi.host.names import properties_folder
 from recbole_lpi.host.values import read_file
 from recbole_lpi.settings import SettingError
 

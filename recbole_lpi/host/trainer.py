@@ -26,6 +26,7 @@ from recbole_lpi.data.sequences import Windows, logged_targets, training_batches
 from recbole_lpi.evaluation.events import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
+from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.files import write_tensors
 from recbole_lpi.host import checkpoints, distributed, imputation, logging_policy
 from recbole_lpi.host.acceleration import AccelerationSettings, compile_encoder
@@ -184,6 +185,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
             self.events = table
+            warning = None if table is None else nearly_constant(table)
+            if warning is not None and any(True for _ in self.model.parameters()):
+                self.logger.warning(warning)
             if table is not None and self._saved:
                 self._write_events(table, held)
             self.finish()

@@ -15,7 +15,7 @@ MOST_VALUES = 100_000  # of a file of settings: aliases of aliases make billions
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """Plain YAML, no objects, no key twice; 1e-3 is a number, None is null, as to RecBole."""
+    """Plain YAML without objects, keys given twice and dates; 1e-3 is a number, None is null."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """As YAML's, whose last of two equal keys would win."""
@@ -29,6 +29,10 @@ class SettingsLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+SettingsLoader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 SettingsLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$"),

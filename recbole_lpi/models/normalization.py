@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -48,9 +46,3 @@ class MeanWeightSize(nn.Module):
             self.so_far.copy_(so_far)
         total = torch.where(self.before[1] > 0, self.before, so_far)
         return (total[0] / total[1]).clamp_min(TINY).to(size)
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Files written before there were such means begin without any."""
-        for name, value in self.named_buffers():
-            state.setdefault(prefix + name, torch.zeros_like(value))
-        super()._load_from_state_dict(state, prefix, *rest)

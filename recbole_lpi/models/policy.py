@@ -264,7 +264,9 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 
     def _last_state(self, interaction: Any) -> Tensor:
-        item_seq, length = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        item_seq, length = most_recent(
+            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN], self.max_seq_length
+        )
         if self.opens_sessions:
             item_seq, length = self._opened(item_seq, length)
         state = self.forward(item_seq)
@@ -276,3 +278,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         start = torch.full_like(item_seq[:, :1], self.n_items)
         moved = torch.cat([start, item_seq[:, :-1]], 1)
         return torch.where(short[:, None], moved, item_seq), length + short.long()
+
+
+def most_recent(item_seq: Tensor, length: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """The last ``limit`` items of each list of ``item_seq`` [B, L], padded on the right."""
+    if item_seq.shape[1] <= limit:
+        return item_seq, length
+    first = (length - limit).clamp_min(0)
+    place = first[:, None] + torch.arange(limit, device=item_seq.device)
+    return item_seq.gather(1, place), length.clamp_max(limit)

@@ -1,6 +1,7 @@
-"""Parts share no session, and are what they are called."""
+"""Parts share no event, and are what they are called."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from recbole_lpi.data.sequences import flat_sessions
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.split import split_sessions
-from recbole_lpi.host.values import parse
+from recbole_lpi.host.values import parse, read_file
 from recbole_lpi.settings import SettingError
 
 
@@ -18,7 +19,7 @@ def store(lengths):
     return flat_sessions(session, session + 1, time, 0 * time, 0 * session, ("click",))
 
 
-@pytest.mark.parametrize("how", ["random", "time"])
+@pytest.mark.parametrize("how", ["random", "session_end"])
 def test_numbers_of_sessions_after_a_null(how):
     sessions = store([3] * 100)
     parts = split_sessions(sessions, how, (None, 7, 4), seed=1)
@@ -58,7 +59,7 @@ def test_mixtures_are_refused(wrong):
         settings(split_ratio=wrong)
 
 
-@pytest.mark.parametrize("how", ["random", "time"])
+@pytest.mark.parametrize("how", ["random", "session_end"])
 def test_every_session_is_in_one_part_by_the_ratios(how):
     sessions = store([3] * 100)
     parts = split_sessions(sessions, how, (0.8, 0.1, 0.1), seed=1)
@@ -78,9 +79,116 @@ def test_random_split_follows_the_seed():
 def test_split_by_time_tests_the_latest_sessions():
     sessions = store([3] * 100)
     last = sessions.timestamps[sessions.offsets[1:] - 1]
-    training, validation, test = split_sessions(sessions, "time", (0.8, 0.1, 0.1), seed=1)
+    training, validation, test = split_sessions(sessions, "session_end", (0.8, 0.1, 0.1), seed=1)
     assert last[training.session].max() < last[validation.session].min()
     assert last[validation.session].max() < last[test.session].min()
+
+
+CUT = 1_600_000_000.0
+DAY = 86_400.0
+
+
+def long_sessions():
+    """Four of six events, one a day, each begun a day after the one before; and a late one."""
+    session = np.repeat(np.arange(5), [6, 6, 6, 6, 2])
+    day = np.concatenate([np.arange(6) + s for s in range(4)] + [[8, 9]])
+    return flat_sessions(session, session + 1, CUT + DAY * day, 0 * day, 0 * session, ("click",))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        ("2020-09-18T12:26:40", "2020-09-20 12:26:40+00:00"),
+        ("2020-09-18", "2020-09-20T00:00:00Z"),
+        (CUT + 5 * DAY, CUT + 6.5 * DAY),
+        (17 / 26, 21 / 26),
+    ],
+)
+def test_cutoff_is_a_holdout_in_time(at):
+    sessions = long_sessions()
+    parts = split_sessions(sessions, "cutoff", (0.8, 0.1, 0.1), 1, at)
+    every = np.zeros(len(sessions.items), int)
+    spans = []
+    for part in parts:
+        place = np.concatenate(
+            [np.arange(*ends) for ends in zip(part.start, part.stop, strict=True)]
+        )
+        every[place] += 1
+        spans.append((sessions.timestamps[place].min(), sessions.timestamps[place].max()))
+        assert (part.start < part.stop).all()
+        assert (part.start >= sessions.offsets[part.session]).all()
+        assert (part.stop <= sessions.offsets[part.session + 1]).all()
+    assert (every == 1).all()  # each event in one part, whichever sessions go on
+    (_, trained), (validated, until), (tested, _) = spans
+    assert trained < validated <= until < tested
+    training, validation, test = parts
+    assert training.session.tolist() == [0, 1, 2, 3]
+    assert set(validation.session) <= set(training.session)  # what they read is history
+    assert test.session[-1] == 4 and test.start[-1] == sessions.offsets[4]
+
+
+def test_cutoff_by_the_shares_of_split_ratio():
+    parts = split_sessions(long_sessions(), "cutoff", (17, 4, 5), 1)
+    same = split_sessions(long_sessions(), "cutoff", (8, 1, 1), 1, (17 / 26, 21 / 26))
+    for part, other in zip(parts, same, strict=True):
+        for mine, theirs in zip(vars(part).values(), vars(other).values(), strict=True):
+            assert np.array_equal(mine, theirs)
+
+
+def test_dates_are_of_the_logs_unit_and_refused_where_it_has_none():
+    seconds = long_sessions()
+    at = ("2020-09-18", "2020-09-20")
+    expected = split_sessions(seconds, "cutoff", (8, 1, 1), 1, at)
+    milliseconds = replace(seconds, timestamps=seconds.timestamps * 1000)
+    found = split_sessions(milliseconds, "cutoff", (8, 1, 1), 1, at)
+    assert all(np.array_equal(a.stop, b.stop) for a, b in zip(expected, found, strict=True))
+    ordinal = replace(seconds, timestamps=np.arange(26.0))
+    with pytest.raises(
+        ValueError, match=r"are dates, and the times of the log, 0 to 25, are no Unix"
+    ):
+        split_sessions(ordinal, "cutoff", (8, 1, 1), 1, at)
+
+
+def test_a_cutoff_that_leaves_a_part_empty_is_named():
+    with pytest.raises(
+        ValueError, match=r"the test part .* split cutoff \[2020-09-18, 2030-01-01\]"
+    ):
+        split_sessions(long_sessions(), "cutoff", (8, 1, 1), 1, ("2020-09-18", "2030-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"split": "time"}, "split must be session_end, .* is no holdout in time, or cutoff"),
+        ({"split_at": [0.8, 0.9]}, "split_at must be empty, or split be cutoff"),
+        ({"split": "cutoff", "split_at": [0.9, 0.8]}, "split_at must be two dates .*later"),
+        (
+            {"split": "cutoff", "split_at": ["2020-01-02", "2020-01-01"]},
+            "split_at must be two dates",
+        ),
+        ({"split": "cutoff", "split_at": ["2020-01-01"]}, "split_at must be two dates"),
+        ({"split": "cutoff", "split_at": "2020-01-01"}, "split_at must be two dates"),
+        ({"split": "cutoff", "split_at": ["2020-01-01", 5]}, "split_at must be two dates"),
+        ({"split": "cutoff", "split_at": ["soon", "later"]}, "split_at must be two dates .*soon"),
+        ({"split": "cutoff", "split_at": [True, 5]}, "split_at must be two dates"),
+        (
+            {"split": "cutoff", "split_ratio": [None, 5, 5]},
+            "split_ratio must be shares, or split_at",
+        ),
+    ],
+)
+def test_cuts_that_cut_nothing_are_refused(given, said):
+    with pytest.raises(SettingError, match=said):
+        settings(**given)
+
+
+def test_dates_are_read_from_yaml_and_the_command_line(tmp_path):
+    file = tmp_path / "shop.yaml"
+    file.write_text("split: cutoff\nsplit_at: [2020-01-01, 2020-02-01 10:00:00]\n")
+    assert settings(**read_file(file)).split_at == ("2020-01-01", "2020-02-01 10:00:00")
+    at = parse("[2020-01-01, 2020-02-01]")
+    assert settings(split="cutoff", split_at=at).split_at == ("2020-01-01", "2020-02-01")
+    assert settings(eval_args={"order": "TO"}).split == "session_end"
 
 
 def test_leave_one_out_as_recbole_counts_it():
@@ -94,7 +202,7 @@ def test_leave_one_out_as_recbole_counts_it():
     assert test.start.tolist() == [ends[2] - 1, ends[3] - 1, ends[4] - 1]
 
 
-@pytest.mark.parametrize("how", ["random", "time", "leave_one_out"])
+@pytest.mark.parametrize("how", ["random", "session_end", "leave_one_out"])
 def test_an_empty_part_is_named(how):
     with pytest.raises(ValueError, match=r"the (validation|test) part has nothing to predict"):
         split_sessions(store([2, 3, 2]), how, (0.8, 0.1, 0.1), seed=1)

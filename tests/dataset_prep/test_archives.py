@@ -60,6 +60,7 @@ def sevenzipped(members: dict[str, bytes]) -> bytes:
         zipped({"log.csv.gz": gzip.compress(TEXT)}),
         zipped({"log.tar": tarred({"log.csv": TEXT})}),
     ],
+    ids=["gz", "bz2", "xz", "tar", "tar.gz", "tar.bz2", "tar.xz", "zip", "gz in zip", "tar in zip"],
 )
 def test_what_is_packed_is_read(tmp_path: Path, packed: bytes) -> None:
     convert(tmp_path, packed)

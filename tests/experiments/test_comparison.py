@@ -177,12 +177,15 @@ def test_the_logging_policy_is_known_by_what_it_says_and_not_by_its_path(made):
         ({"evaluate_first_event": True}, "evaluate_first_event is False and True"),
         ({"purchase_events": ["buy"]}, r"purchase_events is \['purchase'\] and \['buy'\]"),
         ({"rating_to_reward": {0: 1}}, "rating_to_reward is"),
-        ({"split": "time"}, "split is random and time"),
+        ({"split": "session_end"}, "split is random and session_end"),
         ({"split_ratio": [0.7, 0.2, 0.1]}, r"split_ratio is \[0.8, 0.1, 0.1\] and \[0.7"),
         ({"split_seed": 7}, "split_seed is 2020 and 7. Compare"),
         ({"split_seed": None, "seed": 3}, "split_seed is 2020 and 3 .*give every seed one --split"),
         ({"data": "beef"}, "the data themselves or their split .hash cafe and beef"),
-        ({"split": "time", "dataset": "market"}, "dataset is .*; split is random and time"),
+        (
+            {"split": "session_end", "dataset": "market"},
+            "dataset is .*; split is random and session_end",
+        ),
     ],
 )
 def test_other_data_split_or_protocol_is_refused(made, other, said):
@@ -221,7 +224,7 @@ def test_what_a_rating_is_worth_counts_where_the_log_has_no_rewards(made):
 
 def test_a_split_by_time_does_not_follow_the_seed(made):
     for seed in (1, 2):
-        made(f"r{seed}", [1, 1], split="time", split_seed=None, seed=seed)
+        made(f"r{seed}", [1, 1], split="session_end", split_seed=None, seed=seed)
     assert compare(["r1", "r2"], HITS).policies[0].seeds == (1, 2)
 
 

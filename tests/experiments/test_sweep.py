@@ -293,3 +293,16 @@ def test_a_model_without_epochs_has_no_best_one(plan, made, tmp_path):
     counted.write_metrics({**counted.read_metrics(), "best_epoch": -1})
     lines = report.search_table(work).splitlines()
     assert lines[-1].startswith("| Counted |") and lines[-1].endswith("| – |")
+
+
+def test_seeds_that_would_be_tested_on_other_sessions_are_refused_before_any_run(
+    plan, made, tmp_path
+):
+    """Their table would be refused after everything was trained."""
+    plan.write_text(plan.read_text().replace("split_seed: 2020, ", ""))
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=2)
+    with pytest.raises(SettingError, match=r"split_seed is empty.*each of the 2 seeds"):
+        work.work()
+    assert not made and not (tmp_path / "runs").exists()
+    for given, seeds in (({}, 1), ({"split": "time"}, 2), ({"split_seed": 1}, 2)):
+        Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", given, seeds).check()

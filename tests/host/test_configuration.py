@@ -85,7 +85,7 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
             "loss_on_last must be empty with training_windows: all, got 3",
         ),
         ({"metrics": ["hit", "purchase_ndgc"]}, "did you mean 'purchase_ndcg'?"),
-        ({"split": "sometimes"}, "split must be one of random, time, leave_one_out"),
+        ({"split": "sometimes"}, "split must be one of random, session_end, cutoff, leave_one_out"),
         ({"weight_normalize": 1}, "weight_normalize must be true or false, got 1"),
         ({"dataset_save_path": "x.pth"}, "dataset_save_path is not offered"),
         ({"hidden_dropout_prob": 1}, r"hidden_dropout_prob must be in \[0, 1\)"),
@@ -385,6 +385,29 @@ def test_a_subclass_of_a_policy_is_refused_until_it_says_what_it_learns(log, mon
     monkeypatch.setitem(OBJECTIVES, "Mine", OBJECTIVES["LPIRL"])
     monkeypatch.setitem(MODELS, "Mine", Mine)
     assert Config(model=Mine, dataset="shop", config_dict={})["beta"] == 1.0
+
+
+def test_what_recbole_fails_on_is_told_in_one_line_and_few_frames(log):
+    """As a script meets it: RecBole's own class, and ours that reads a setting at last."""
+    for given, said in (
+        ({"repeatable": False}, "RecBole refuses the settings: ValueError: Sequential models curr"),
+        ({"topk": None}, "RecBole refuses the settings: "),
+        ({"gamma": 7}, "gamma must be in "),
+    ):
+        with pytest.raises(SettingError, match=said) as caught:
+            config(**given)
+        assert len(caught.traceback) <= 4 and caught.value.__cause__ is None
+        with pytest.raises(SettingError, match=said) as caught:
+            runner.run("LPIRL", "shop", (), given)
+        assert len(caught.traceback) <= 4
+
+
+def test_what_recbole_fails_on_for_its_own_models_is_recboles(log):
+    from recbole.config import Config
+
+    with hidden_argv(), pytest.raises(ValueError, match="train_neg_sample_args") as caught:
+        Config(model="GRU4Rec", dataset="shop", config_dict={"loss_type": "CE"})
+    assert not isinstance(caught.value, SettingError)
 
 
 def test_known_models_are_the_policies_and_recboles_sequential_ones():

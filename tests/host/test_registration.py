@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from recbole_lpi.cli import app
 from recbole_lpi.host import registration
 from recbole_lpi.models import MODELS
 
 from .conftest import SMALL, small, write_log
+
+HEAVY = {"recbole", "torch", "polars", "pandas", "numpy", "matplotlib"}
 
 
 def python(code: str) -> None:
@@ -23,8 +28,51 @@ def python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_importing_ours_imports_neither_recbole_nor_pandas():
-    python("import sys, recbole_lpi; assert not {'recbole', 'pandas'} & set(sys.modules)")
+def test_importing_ours_imports_nothing_that_takes_long():
+    python(f"import sys, recbole_lpi; assert not {HEAVY} & set(sys.modules)")
+
+
+@pytest.mark.parametrize("command", ["", "run", "compare", "sweep", "table1", "prepare"])
+def test_help_is_there_at_once(command):
+    """RecBole, torch and polars take seconds to import, and none is needed for words."""
+    heavy = HEAVY - ({"polars", "numpy", "pandas"} if command == "prepare" else set())
+    arguments = [word for word in (command, "--help") if word]
+    python(
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        f"done = CliRunner().invoke(app, {arguments})\n"
+        "assert done.exit_code == 0 and 'Usage: ' in done.output, done.output\n"
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+
+
+def test_help_names_every_model_that_runs():
+    from recbole_lpi.host.configuration import known_models
+    from recbole_lpi.host.names import NEEDS_MORE, models_in_words, own_models
+    from recbole_lpi.models import FLOORS
+
+    assert set(own_models()) == {*MODELS, *FLOORS}
+    shown = CliRunner().invoke(app, ["run", "--help"], terminal_width=500).output
+    assert models_in_words() in " ".join(shown.split())
+    for model in known_models():
+        named = model in re.findall(r"\w+", models_in_words())
+        assert named == (model not in NEEDS_MORE), model
+
+
+@pytest.mark.parametrize("program", ["run_program", "program"])
+def test_an_interrupt_while_modules_are_imported_is_one_line(program):
+    done = subprocess.run(
+        [sys.executable, "-c", f"""
+import sys
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == 'recbole_lpi.cli':
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatient())
+from recbole_lpi.start import {program}
+{program}()"""],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_the_learning_core_does_not_import_recbole():
@@ -241,3 +289,19 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     table = event_table(model, test.dataset, 64, torch.device("cpu"))
     # RecBole's loader gives rows in the order of the windows; the table in that of the store.
     np.testing.assert_array_equal(table.rank, np.array(ranks)[np.argsort(test.dataset.places)])
+
+
+def test_recboles_launcher_from_a_script_whose_imports_are_guarded(log):
+    """Its processes are new interpreters, in which nobody has imported this package."""
+    Path("mine.py").write_text(
+        f"""
+if __name__ == "__main__":
+    import recbole_lpi
+    from recbole.quick_start import run
+    given = dict({SMALL!r}, epochs=1, run_dir="runs/a", state="ERROR")
+    run("LoggingPolicy", "shop", nproc=2, config_dict=given, ip="127.0.0.1", port="29531")
+"""
+    )
+    done = subprocess.run([sys.executable, "mine.py"], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert Path("runs/a/metrics.json").is_file()

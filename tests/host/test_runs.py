@@ -57,7 +57,7 @@ def train(model="LoggingPolicy", run_dir="runs/a", **given):
             "value_estimator": "q_learning",
             "clip_grad_norm": {"max_norm": 1},
         },
-        {"evaluate_first_event": True, "loss_on_last": 3, "split": "time"},
+        {"evaluate_first_event": True, "loss_on_last": 3, "split": "session_end"},
         {"split": "leave_one_out", "enable_amp": True, "learner": "adamw"},
     ],
 )
@@ -264,6 +264,23 @@ def test_an_option_given_twice_is_read_twice_or_refused(log):
     ):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 2 and "is given twice" in done.stderr, command
+
+
+def test_what_a_library_fails_on_names_the_data_or_the_model(log, monkeypatch):
+    def broken(*_):
+        raise KeyError("no such\nthing")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PolicyDataset, "_data_processing", broken)
+        with pytest.raises(
+            SettingError, match=r"data set shop cannot be read \(.*\): KeyError: 'no"
+        ):
+            train(session_cache_dir="none")
+    with pytest.raises(
+        SettingError, match="GRU4Rec cannot be made with these settings: TypeError: "
+    ):
+        train("GRU4Rec", num_layers="x")
+    assert not Path("runs/a").exists()
 
 
 def test_names_are_shown_as_they_are_and_do_nothing(log, capfd):

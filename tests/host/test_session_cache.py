@@ -205,7 +205,7 @@ def test_recboles_own_model_runs_on_what_was_found(log):
 def test_what_misses_and_what_does_not(log, made):
     dataset()
     for given in (
-        {}, {"seed": 7}, {"split": "time"}, {"gamma": 0.9}, {"MAX_ITEM_LIST_LENGTH": 3},
+        {}, {"seed": 7}, {"split": "session_end"}, {"gamma": 0.9}, {"MAX_ITEM_LIST_LENGTH": 3},
         {"loss_on_last": 2}, {"purchase_events": ["click"], "click_events": ["purchase"]},
     ):  # fmt: skip
         dataset(**given)

@@ -506,6 +506,21 @@ def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
         torch.testing.assert_close(got[1:], policy.policy_table.outputs(state))
 
 
+@pytest.mark.parametrize("first_event", [False, True])
+def test_a_longer_list_is_ranked_after_by_its_most_recent_items(first_event):
+    policy = make(LPIRL, evaluate_first_event=first_event).eval()
+    assert policy.max_seq_length == 5
+    rows = {
+        "item_id_list": torch.tensor([[5, 1, 4, 2, 3, 1, 2], [3, 2, 1, 5, 4, 0, 0],
+                                      [4, 1, 0, 0, 0, 0, 0]]),
+        "item_length": torch.tensor([7, 5, 2]),
+    }  # fmt: skip
+    states = [[4, 2, 3, 1, 2], [3, 2, 1, 5, 4], [N_ITEMS, 4, 1] if first_event else [4, 1]]
+    for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
+        state = policy.forward(torch.tensor([items]))[0, -1]
+        torch.testing.assert_close(got[1:], policy.policy_table.outputs(state))
+
+
 def test_untied_rows_score_the_items_and_the_embedding_is_only_read():
     policy = make(LPIRL, tie_weights=False).eval()
     rows = {

@@ -1,0 +1,117 @@
+"""The times of a log: their unit, how they are written, and what their order rests on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+
+from recbole_lpi.data.sequences import Part, Sessions
+from recbole_lpi.settings import SettingError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Unix seconds of the years that a log may be of: in another unit they are a thousand times as many.
+EARLIEST, LATEST = (
+    (datetime(year, 1, 1, tzinfo=timezone.utc) - EPOCH).total_seconds() for year in (1980, 2100)
+)
+UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+
+
+def unit_of(time: float) -> int | None:
+    """How many of it are a second, where ``time`` is a Unix time of 1980 to 2100 in any unit."""
+    return next((unit for unit in UNITS if EARLIEST * unit <= time < LATEST * unit), None)
+
+
+def check_units(times: np.ndarray, column: str, path: str) -> None:
+    """SettingError if some of a file's times are seconds and some milliseconds, say: by line."""
+    largest = unit_of(float(times.max()))
+    for unit in UNITS:
+        if largest is None or unit >= largest:
+            return
+        other = np.flatnonzero((times >= EARLIEST * unit) & (times < LATEST * unit))
+        if len(other):
+            raise SettingError(
+                f"{path}, line {other[0] + 2}: {column} is {times[other[0]]:.12g}, in Unix "
+                f"{UNITS[unit]} ({len(other)} rows), and in line {int(times.argmax()) + 2} "
+                f"{times.max():.12g}, in {UNITS[largest]}: write all of them in one unit"
+            )
+
+
+def written(time: float, unit: int | None) -> str:
+    """As a date and time of UTC, or where there is no unit as the number."""
+    if unit is None:
+        return f"{time:.12g}"
+    return (EPOCH + timedelta(seconds=round(time / unit))).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def read_date(text: str) -> float:
+    """Unix seconds of an ISO 8601 date or time, of UTC unless it says otherwise; ValueError."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def describe_times(sessions: Sessions) -> list[str]:
+    """A line on the range of the times, and one on what they leave undecided, if anything."""
+    times, every = sessions.timestamps, len(sessions.timestamps)
+    lowest, highest = float(times.min()), float(times.max())
+    unit = unit_of(highest)
+    if unit is None:
+        lines = [
+            f"times: {lowest:.12g} to {highest:.12g}, no Unix times of 1980 to 2100: they order "
+            "events, and nothing else is read from them"
+        ]
+    else:
+        before = int((times < EARLIEST * unit).sum())
+        rest = f", but for {before} that are earlier than 1980" if before else ""
+        first = written(float(times[times >= EARLIEST * unit].min()) if before else lowest, unit)
+        lines = [f"times: {first} to {written(highest, unit)} UTC (Unix {UNITS[unit]}){rest}"]
+    tied, repeated = _ties(sessions)
+    if tied:
+        lines.append(
+            f"{tied} of {every} events share their time with another of their session, and keep "
+            f"the order of the file; {repeated} rows repeat another in all that is read"
+        )
+    return lines
+
+
+def _ties(sessions: Sessions) -> tuple[int, int]:
+    """Events whose time another of their session has, and those that repeat another altogether."""
+    times = sessions.timestamps
+    same = times[1:] == times[:-1]
+    same[sessions.offsets[1:-1] - 1] = False
+    begins = np.append(True, ~same)
+    tied = np.flatnonzero(~begins | np.append(same, False))
+    if not len(tied):
+        return 0, 0
+    columns = (
+        sessions.rewards[tied], sessions.events[tied], sessions.items[tied],
+        np.cumsum(begins[tied]),
+    )  # fmt: skip
+    order = np.lexsort(columns)
+    equal = np.ones(len(tied) - 1, bool)
+    for column in columns:
+        equal &= column[order[1:]] == column[order[:-1]]
+    return len(tied), int(equal.sum())
+
+
+def describe_held_out(name: str, sessions: Sessions, training: Part, held: Part) -> str:
+    """How far a part lies after training in time, and how much of it training has not seen."""
+    seen = np.zeros(int(sessions.items.max()) + 1, bool)
+    seen[sessions.items[_events_of(training, sessions)]] = True
+    last = float(sessions.timestamps[training.stop - 1].max())
+    place = _events_of(held, sessions)
+    times, unit = sessions.timestamps[place], unit_of(float(sessions.timestamps.max()))
+    unseen = int((~seen[sessions.items[place]]).sum())
+    return (
+        f"{name}: events of {written(float(times.min()), unit)} to "
+        f"{written(float(times.max()), unit)}, {(times < last).mean():.0%} of them before the last "
+        f"of training; {unseen} of {len(times)} are of items that training has not"
+    )
+
+
+def _events_of(part: Part, sessions: Sessions) -> np.ndarray:
+    """Which events of the store are in a part, bool [E]."""
+    edges = np.zeros(len(sessions.items) + 1, np.int8)
+    edges[part.start] += 1
+    edges[part.stop] -= 1
+    return np.cumsum(edges[:-1], dtype=np.int8).astype(bool)
