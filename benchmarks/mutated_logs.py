@@ -139,16 +139,20 @@ def _form(rows: list[list[str]], draw: Draw) -> bytes:
     )
     content = written.encode(encoding, errors="replace")
     packers: list[Callable[[bytes], bytes]] = [
-        bytes, bytes, gzip.compress, bz2.compress, lzma.compress, _zipped,
+        bytes, bytes, _gzipped, bz2.compress, lzma.compress, _zipped,
     ]  # fmt: skip
     content = draw.choice(packers)(content)
     return content[: draw.randrange(len(content))] if draw.random() < 0.3 else content
 
 
+def _gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
 def _zipped(content: bytes) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("log.csv", content)
+        archive.writestr(zipfile.ZipInfo("log.csv"), content, zipfile.ZIP_DEFLATED)
     return held.getvalue()
 
 
@@ -184,7 +188,7 @@ def plain(content: bytes) -> list[Event]:
     else:
         separator = max(",\t;|", key=first.count)
     lines = csv.reader(io.StringIO(whole, newline=""), delimiter=separator)
-    header, *rows = [row for row in lines if row and row != [""]]
+    header, *rows = [row for row in lines if "".join(row).strip()]
     names = [name.strip() for name in header]
     assert all(names.count(name) == 1 for name in NAMES[:4]), names
     assert all(len(row) == len(names) for row in rows)
