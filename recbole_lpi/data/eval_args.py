@@ -21,7 +21,7 @@ class Split:
 
     EXAMPLE: ClassVar[str] = "{RS: [0.8, 0.1, 0.1]} or {LS: valid_and_test}"
 
-    RS: tuple[float, float, float] | None = None
+    RS: tuple[float | None, float, float] | None = None
     LS: Literal["valid_and_test"] | None = None
 
     def __post_init__(self) -> None:

@@ -78,7 +78,9 @@ class LoadedLog(ReadLog):
 
     def _loaded(self) -> Stored:
         """Everything read, filtered and numbered by RecBole's steps; events sorted."""
-        self._read()
+        self._load_data(self.dataset_name, self.dataset_path)
+        self._init_alias()
+        self._data_processing()
         s, frame = self.settings, self.inter_feat
         self._inter = None  # the frame is given up as soon as it is sorted
         names = tuple(self.field2id_token[s.event_column][1:])

@@ -18,11 +18,6 @@ from recbole_lpi.data.settings import DataSettings, check_intervals
 from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.settings import SettingError
 
-# Settings of RecBole that decide what it loads, and may be what it cannot.
-DECIDE = (
-    "load_col", "unload_col", "seq_separator", "seq_len", "threshold", "val_interval",
-    "alias_of_user_id", "alias_of_item_id", "preload_weight",
-)  # fmt: skip
 BY_DEFAULT = {"user_id", "item_id"}  # what RecBole's own load_col names, there or not
 
 
@@ -36,48 +31,20 @@ class ReadLog(Dataset):  # type: ignore[misc]
     inter_feat: Any
     _notes: list[str]
 
-    def _read(self) -> None:
-        """RecBole's steps, whose errors are of the files or of settings and are said as such."""
-        try:
-            self._load_data(self.dataset_name, self.dataset_path)
-            self._init_alias()
-            self._data_processing()
-        except SettingError:
-            raise
-        except (
-            ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OSError,
-        ) as error:  # fmt: skip
-            raise SettingError(
-                f"{self.dataset_name}: RecBole cannot load these files by these settings (see "
-                f"{', '.join(DECIDE)}): {type(error).__name__}: {error}"
-            ) from error
-
-    def _init_alias(self) -> None:
-        """RecBole's, of columns that are there."""
-        for name in ("alias_of_user_id", "alias_of_item_id"):
-            check_names(
-                set(self.config[name] or ()),
-                dict.fromkeys(self.token_like_fields, "token"),
-                f"{self.dataset_name} as it is loaded (load_col)",
-                name,
-            )
-        super()._init_alias()
-
     def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
         """RecBole's reader, replaced for the interaction file: read by polars, errors by line."""
         if source != FeatureSource.INTERACTION:
             self._check_features(filepath, source)
             return super()._load_feat(filepath, source)
-        wanted, unwanted = self._columns_to_load(source)
+        wanted, unwanted = self._get_load_and_unload_col(source)
         s = self.settings  # load_col may leave out what a policy cannot do without
         needed = {s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.reward_column, s.event_column}
-        for setting, names in (("unload_col", unwanted), ("threshold", self.config["threshold"])):
-            left_out = needed & set(names or ())
-            if left_out:
-                raise SettingError(
-                    f"{setting} must leave {', '.join(sorted(left_out))} alone: every model needs "
-                    "it here"
-                )
+        left_out = needed & set(unwanted or ())
+        if left_out:
+            raise SettingError(
+                f"unload_col must leave {', '.join(sorted(left_out))} alone: every model needs it "
+                "here"
+            )
         if s.rating_to_reward:
             needed.add(s.RATING_FIELD)
         loaded = read_atomic(
@@ -100,7 +67,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
 
     def _check_features(self, filepath: str, source: Any) -> None:
         """SettingError for a file of users or items, say, that RecBole would read wrongly."""
-        wanted, unwanted = self._columns_to_load(source)
+        wanted, unwanted = self._get_load_and_unload_col(source)
         if wanted != set():  # else it is not read
             every = read_header(filepath, self.config["field_separator"])
             named = set(wanted or ()) | set(unwanted or ())
@@ -111,17 +78,6 @@ class ReadLog(Dataset):  # type: ignore[misc]
                         f"{filepath} begins with a byte order mark, which RecBole takes for a part "
                         "of the first column's name: save it as UTF-8 without one"
                     )
-
-    def _columns_to_load(self, source: Any) -> tuple[set[str] | None, set[str] | None]:
-        """RecBole's: ``load_col`` and ``unload_col`` of a file, of which one alone may be given."""
-        try:
-            wanted, unwanted = self._get_load_and_unload_col(source)
-        except ValueError:
-            raise SettingError(
-                "unload_col leaves columns out of all that a file has, and load_col names those to "
-                "read: give load_col=~ to use unload_col"
-            ) from None
-        return wanted, unwanted
 
     def _data_filtering(self) -> None:
         """RecBole's; what it leaves out is told."""
@@ -158,8 +114,6 @@ class ReadLog(Dataset):  # type: ignore[misc]
         keep, frame = self.config["rm_dup_inter"], self.inter_feat
         if keep is None:
             return
-        if keep not in ("first", "last"):
-            raise SettingError(f"rm_dup_inter must be first, last or empty, got {keep!r}")
         frame = frame.sort_values(self.time_field, kind="stable")
         again = frame.duplicated([self.uid_field, self.iid_field], keep=keep)
         self.inter_feat = frame[~again]

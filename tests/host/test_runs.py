@@ -260,7 +260,7 @@ def test_an_option_given_twice_is_read_twice_or_refused(log):
         ["compare", "runs/a", "--topk=3", "--topk=5"],
         ["sweep", "lpirl", "--dataset=shop", "--no-train", "--train"],
         ["table1", "--dataset=shop", "--output=a", "--seeds=1", "--seeds=2"],
-        ["prepare", "csv", "--input=a.csv", "--input=b.csv"],
+        ["prepare", "csv", "--output=a", "--output=b"],
     ):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 2 and "is given twice" in done.stderr, command
@@ -697,7 +697,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_line(log):
     Path("file").write_text("")
     for setting in ("run_dir", "logging_policy_dir"):
         told = refused(LPIRL, f"--{setting}=file/runs")
-        assert "Not a directory: 'file" in told and "check the path" in told
+        assert re.search("Not a directory: '.*file", told) and "check the path" in told
     assert not list(Path("runs/shop").glob("*"))
 
 

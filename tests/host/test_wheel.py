@@ -21,7 +21,9 @@ def test_a_wheel_converts_a_log_and_trains_on_it(tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(built).extractall(site)
     rows = [
-        f"{s},{(s + k) % 9},{k},{'buy' if k == 3 else 'view'}" for s in range(60) for k in range(4)
+        f"{s},{(s + k) % 9},{1_600_000_000 + k},{'buy' if k == 3 else 'view'}"
+        for s in range(60)
+        for k in range(4)
     ]
     (tmp_path / "log.csv").write_text("\n".join(["user,item,when,what", *rows]))
 
