@@ -148,9 +148,10 @@ def staged(output: Path, overwrite: bool) -> Iterator[Path]:
             yield space / output.name
             check_output(output, overwrite)  # another may have been quicker
             move(output, space / output.name, space / scratch.REPLACED)
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{output} was not written: {error}: check the disk's free space and the permissions"
+            f"{output} was not written: {reason}: check the disk's free space and the permissions"
         ) from error
 
 

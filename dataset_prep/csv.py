@@ -322,7 +322,7 @@ def main(
     command.report(summary, output)
     for name in summary.settings["rewards"]:
         if name not in summary.raw_events:
-            held = ", ".join(summary.raw_events)
+            held = command.printable(", ".join(summary.raw_events))
             typer.echo(
                 f"note: --reward names {name!r}, and no event is; there are {held}", err=True
             )

@@ -25,7 +25,7 @@ def header(source: Source, separator: str, line: int = 0, quotes: bool = True) -
     """The fields of a line, which counts from 0: as a rule the first, which holds the names."""
     with source.rows.open("rb") as file, reading(source.place(line)):
         found = next(islice(file, line, None), b"")[:LONGEST_HEADER]
-        text = found.decode("utf-8-sig").rstrip("\r\n")
+        text = found.decode("utf-8-sig").rstrip("\r\n").replace("\r", " ")
         if quotes:
             names = next(csv.reader([text], delimiter=separator), [])
         else:

@@ -24,6 +24,7 @@ UNITS: Mapping[str, str] = {
     "ns": "Unix nanoseconds", "date": "dates such as 20260105 or 202601051230",
 }  # fmt: skip
 DAY = 86_400
+ISO = r"^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d+)?( ?[+-]\d\d(:?\d\d)?)?)?)?$"
 COMPACT = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by digits
 
 
@@ -133,6 +134,7 @@ def iso_seconds(text: pl.Expr) -> pl.Expr:
     """Unix seconds from ISO 8601 dates and times, UTC where no offset is given; null elsewhere."""
     clean = text.str.strip_chars().str.replace(" ?UTC$|Z$", "+00:00")
     clean = clean.str.replace("T", " ", literal=True)
+    clean = pl.when(clean.str.contains(ISO)).then(clean)  # polars takes 12:7 for a time, too
     formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
     naive = [clean.str.to_datetime(f, strict=False, time_unit="us") for f in formats]
     zoned = clean.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us")

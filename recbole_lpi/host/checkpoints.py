@@ -154,6 +154,7 @@ def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
 
     state = read_checkpoint(path)
     kept = stored.again(state["config"], given, path)
+    runner.check_model(kept.get("model"))
     config = configuration.make(kept["model"], kept["dataset"], kept, given)
     runner.check_data(config)
     init_seed(config["seed"], config["reproducibility"])

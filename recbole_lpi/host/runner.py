@@ -160,7 +160,7 @@ def make_config(
     settings = {key: value for file in files for key, value in read_file(file).items()}
     settings |= given
     if settings.get("resume"):
-        raise SettingError("resume is for the command line: --resume=FOLDER, and nothing else")
+        raise SettingError("resume is for the command line: --resume=FOLDER")
     wanted = model or settings.get("model")
     check_model(wanted)
     if not (dataset or settings.get("dataset")):

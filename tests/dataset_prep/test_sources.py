@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from dataset_prep import atomic, retailrocket, yoochoose
@@ -150,15 +151,16 @@ def test_overwrite_replaces_nothing_but_data_sets(tmp_path: Path) -> None:
         retailrocket.convert(events, events, overwrite=True)
 
 
+@pytest.mark.parametrize("kind", [OSError, pl.exceptions.ComputeError])
 def test_a_failure_leaves_the_old_data_set_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     events, output = tmp_path / "events.csv", tmp_path / "rr"
     events.write_text(EVENTS)
     retailrocket.convert(events, output)
 
     def fail(summary: atomic.Summary) -> str:
-        raise OSError("no space left on device")
+        raise kind("no space\nleft on device")
 
     monkeypatch.setattr(atomic, "properties", fail)  # called when the .inter file is written
     for folder in (output, tmp_path / "new"):

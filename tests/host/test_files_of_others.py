@@ -155,6 +155,14 @@ def test_a_checkpoint_names_a_data_set_not_a_path(log, outside, use, dataset):
         use(file)
 
 
+@pytest.mark.parametrize("model", ["S3Rec", "../evil", "evil"])
+def test_a_checkpoint_names_a_model_that_runs(log, model):
+    """S3Rec would load another file, which its settings name."""
+    file = changed(train().folder.model, model=model, pre_model_path="bomb.pth")
+    with pytest.raises(SettingError, match=r"cannot run on sessions alone|unknown model"):
+        loaded(file)
+
+
 @pytest.mark.parametrize("name", ["run_dir", "overwrite", "resume", "download", "device"])
 def test_a_checkpoint_has_no_settings_of_a_call(log, name):
     file = changed(train().folder.model, **{name: "runs/a"})
