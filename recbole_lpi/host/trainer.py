@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -524,14 +524,13 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     def _restore(self, train: PolicyDataset) -> None:
         """Go on where the resume file ends; from the beginning if there is none yet."""
         state = self.ranks.from_first(self._resume_state)
-        if state is not None:
-            assert self.folder is not None
-            with refusing(self.folder.resume):
-                self._go_on(state, train, self.folder.resume)
-        # RecBole's launcher has each process begin with other weights.
-        self.ranks.copy_first(self.model.state_dict().values())
-        seed = [self.settings.seed, self.next_epoch]
-        with refusing("the run's resume.pth" if self.folder is None else self.folder.resume):
+        path = self.folder.resume if state is not None and self.folder is not None else None
+        with nullcontext() if path is None else refusing(path):
+            if state is not None and path is not None:
+                self._go_on(state, train, path)
+            # RecBole's launcher has each process begin with other weights.
+            self.ranks.copy_first(self.model.state_dict().values())
+            seed = [self.settings.seed, self.next_epoch]
             self._draws = set_random_states(state, self.ranks, self.device, seed)
         self.model.draws = self._draws
 
