@@ -312,7 +312,7 @@ def test_a_file_of_something_else(tmp_path, content):
         ("eval_args: {order: TO, order: RO}\n", "a.yaml, line 1: order is given twice"),
         ("rating_to_reward:\n  3: 0\n  4: 1\n  3: 1\n", "a.yaml, line 4: 3 is given twice"),
         ("a: " + "[" * 9999, "a.yaml is not plain YAML: it is nested too deep"),
-        ("a: 2014-99-99\n", "a.yaml is not plain YAML: "),
+        ("a: 0b_\n", "a.yaml is not plain YAML: invalid literal for int"),
         ("1: x\n", "a.yaml: 1 is no name of a setting"),
         ("a: &x [*x]\n", "a.yaml is not plain YAML: it has more than 100,000 values, or holds it"),
         (
