@@ -304,5 +304,5 @@ def test_seeds_that_would_be_tested_on_other_sessions_are_refused_before_any_run
     with pytest.raises(SettingError, match=r"split_seed is empty.*each of the 2 seeds"):
         work.work()
     assert not made and not (tmp_path / "runs").exists()
-    for given, seeds in (({}, 1), ({"split": "time"}, 2), ({"split_seed": 1}, 2)):
+    for given, seeds in (({}, 1), ({"split": "session_end"}, 2), ({"split_seed": 1}, 2)):
         Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", given, seeds).check()

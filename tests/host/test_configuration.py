@@ -31,7 +31,7 @@ def test_the_stronger_setting_wins(log, tmp_path):
     assert config()["inner_size"] == defaults["inner_size"]
     assert config("LoggingPolicy")["logging_policy"] == "none" != defaults["logging_policy"]
     beside = log.with_suffix(".yaml")
-    beside.write_text(beside.read_text() + "split_seed: 3\nloss_on_last: 7\nsplit: time\n")
+    beside.write_text(beside.read_text() + "split_seed: 3\nloss_on_last: 7\nsplit: session_end\n")
     (tmp_path / "mine.yaml").write_text("loss_on_last: 6\nsplit: random\n")
     found = config(files=[str(tmp_path / "mine.yaml")], split="leave_one_out")
     names = ("split_seed", "loss_on_last", "split")
