@@ -84,7 +84,7 @@ def _loaded(text: str) -> Any:
         raise
     except RecursionError:
         raise yaml.YAMLError("it is nested too deep") from None
-    except (ValueError, OverflowError) as error:  # such as the date 2014-99-99
+    except (ValueError, OverflowError) as error:  # such as 0b_, which YAML takes for a number
         raise yaml.YAMLError(str(error)) from None
     left, count = [value], 0
     while left:

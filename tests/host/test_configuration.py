@@ -31,7 +31,7 @@ def test_the_stronger_setting_wins(log, tmp_path):
     assert config()["inner_size"] == defaults["inner_size"]
     assert config("LoggingPolicy")["logging_policy"] == "none" != defaults["logging_policy"]
     beside = log.with_suffix(".yaml")
-    beside.write_text(beside.read_text() + "split_seed: 3\nloss_on_last: 7\nsplit: time\n")
+    beside.write_text(beside.read_text() + "split_seed: 3\nloss_on_last: 7\nsplit: session_end\n")
     (tmp_path / "mine.yaml").write_text("loss_on_last: 6\nsplit: random\n")
     found = config(files=[str(tmp_path / "mine.yaml")], split="leave_one_out")
     names = ("split_seed", "loss_on_last", "split")
@@ -312,6 +312,7 @@ def test_a_file_of_something_else(tmp_path, content):
         ("eval_args: {order: TO, order: RO}\n", "a.yaml, line 1: order is given twice"),
         ("rating_to_reward:\n  3: 0\n  4: 1\n  3: 1\n", "a.yaml, line 4: 3 is given twice"),
         ("a: " + "[" * 9999, "a.yaml is not plain YAML: it is nested too deep"),
+        ("a: 0b_\n", "a.yaml is not plain YAML: invalid literal for int"),
         ("1: x\n", "a.yaml: 1 is no name of a setting"),
         ("a: &x [*x]\n", "a.yaml is not plain YAML: it has more than 100,000 values, or holds it"),
         (
