@@ -10,7 +10,12 @@ import pytest
 
 from recbole_lpi.data.sequences import Part, flat_sessions
 from recbole_lpi.data.times import (
-    check_units, describe_held_out, describe_times, read_date, unit_of, written,
+    check_units,
+    describe_held_out,
+    describe_times,
+    read_date,
+    unit_of,
+    written,
 )  # fmt: skip
 from recbole_lpi.settings import SettingError
 
