@@ -486,7 +486,7 @@ def test_what_killed_runs_left_half_is_removed_and_what_is_being_written_is_not(
     (CACHE / ".mine").mkdir()
     with FileLock(CACHE / f"{'1' * 32}.lock"):
         dataset()
-    assert stores() == [CACHE / ".mine", CACHE / f".{'1' * 32}.part", folder]
+    assert stores() == [CACHE / f".{'1' * 32}.part", CACHE / ".mine", folder]
     dataset()  # where the store is found, too
     assert stores() == [CACHE / ".mine", folder]
 
