@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -20,12 +22,10 @@ def with_rewards(
     """The frame with a reward and a kind of event in each row, and a line for what was derived.
 
     Raises:
-        SettingError: a column that a setting names is not there or of another type, or a value in
-            it is missing, infinite or beyond float32; with the line and all columns of the file.
+        SettingError: there is nothing to derive rewards from, or a value that everything rests on
+            is missing, infinite or beyond float32; with the line.
     """
     s, frame, notes = settings, loaded.frame, []
-    _check_named(loaded, s, path)
-    _check_types(loaded, s, path)
     _check_values(loaded, s, path)
     if s.reward_column not in frame:
         if not s.rating_to_reward or s.RATING_FIELD not in frame:
@@ -56,7 +56,29 @@ def with_rewards(
     return frame, notes
 
 
-def check_names(names: set[str], every: dict[str, str], path: str, setting: str) -> None:
+def check_header(every: Mapping[str, str], s: DataSettings, path: str) -> None:
+    """SettingError for a column that a setting names and that is not there, or of another type.
+
+    ``every`` has the types of all columns of the file ``path``, which the error lists.
+    """
+    named = {name: getattr(s, name) for name in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD")}
+    named |= {"reward_field": s.reward_field, "event_field": s.event_field}
+    if s.RATING_FIELD != DataSettings.RATING_FIELD:  # which RecBole's own settings name
+        named["RATING_FIELD"] = s.RATING_FIELD
+    for setting, column in named.items():
+        if column is not None:
+            check_names({column}, every, path, setting)
+    wanted = dict.fromkeys((s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.event_column), "token")
+    wanted |= dict.fromkeys((s.TIME_FIELD, s.reward_column, s.RATING_FIELD), "float")
+    for column, kind in wanted.items():
+        if every.get(column, kind) != kind:
+            raise SettingError(
+                f"{path}: column '{column}' must be declared {column}:{kind} in the first line, "
+                f"not {column}:{every[column]}"
+            )
+
+
+def check_names(names: set[str], every: Mapping[str, str], path: str, setting: str) -> None:
     """SettingError for the first of ``names``, given by a setting, that is no column of a file."""
     for name in sorted(names - set(every)):
         near = suggest(name, every)
@@ -75,27 +97,6 @@ def check_finite(frame: pd.DataFrame, column: str, path: str) -> None:
             f"{path}, line {bad[0] + 2}: {column} is {values.iloc[bad[0]]} "
             f"({_rows(len(bad))}); correct or remove them"
         )
-
-
-def _check_named(loaded: Atomic, s: DataSettings, path: str) -> None:
-    named = {name: getattr(s, name) for name in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD")}
-    named |= {"reward_field": s.reward_field, "event_field": s.event_field}
-    if s.RATING_FIELD != DataSettings.RATING_FIELD:  # which RecBole's own settings name
-        named["RATING_FIELD"] = s.RATING_FIELD
-    for setting, column in named.items():
-        if column is not None:
-            check_names({column}, loaded.every, path, setting)
-
-
-def _check_types(loaded: Atomic, s: DataSettings, path: str) -> None:
-    wanted = dict.fromkeys((s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.event_column), "token")
-    wanted |= dict.fromkeys((s.TIME_FIELD, s.reward_column, s.RATING_FIELD), "float")
-    for column, kind in wanted.items():
-        if loaded.kinds.get(column, kind) != kind:
-            raise SettingError(
-                f"{path}: column '{column}' must be declared {column}:{kind} in the first line, "
-                f"not {column}:{loaded.kinds[column]}"
-            )
 
 
 def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:

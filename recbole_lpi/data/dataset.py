@@ -63,7 +63,7 @@ class PolicyDataset(LoadedLog):
 
     def _warn_of_left_out(self) -> None:
         """Of a training part: that events of long sessions are not trained on, if many are."""
-        s, every, trained = self.settings, len(self), len(self.trained_places)
+        s, every, trained = self.settings, len(self), int(self.training_windows.targets.sum())
         if every - trained > MANY * every:
             cure = (
                 f"loss_on_last: {s.loss_on_last} leaves them out, and an empty one fewer"
@@ -193,9 +193,9 @@ class PolicyDataset(LoadedLog):
             if self.settings.evaluate_first_event
             else ("without first events, which have no history")
         )
-        trained = (
-            f", {len(self.trained_places)} of them trained on" if self.part_name == NAMES[0] else ""
-        )
+        trained = ""
+        if self.part_name == NAMES[0]:
+            trained = f", {self.training_windows.targets.sum()} of them trained on"
         return (
             f"{self.part_name}: {len(part)} sessions, {every} events, "
             f"{len(self)} to predict{trained} ({first})"

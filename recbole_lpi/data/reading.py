@@ -11,7 +11,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_lpi.data.atomic import read_atomic, read_header
-from recbole_lpi.data.columns import check_names, with_rewards
+from recbole_lpi.data.columns import check_header, check_names, with_rewards
 from recbole_lpi.data.file_kinds import MARK
 from recbole_lpi.data.filters import rows_within
 from recbole_lpi.data.settings import DataSettings, check_intervals
@@ -47,9 +47,11 @@ class ReadLog(Dataset):  # type: ignore[misc]
             )
         if s.rating_to_reward:
             needed.add(s.RATING_FIELD)
+        separator = self.config["field_separator"]
+        check_header(read_header(filepath, separator), s, filepath)
         loaded = read_atomic(
             filepath,
-            separator=self.config["field_separator"],
+            separator=separator,
             wanted=None if wanted is None else set(wanted) | needed,
             unwanted=set(unwanted or ()),
         )

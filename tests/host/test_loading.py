@@ -131,9 +131,7 @@ def test_a_byte_order_mark_before_any_column():
     ],
 )  # fmt: skip
 def test_a_column_of_the_wrong_type_is_told_which_it_must_be(column, declared, must):
-    rows = [tuple("1" if name == column else value for name, value in zip(KINDS, row, strict=True))
-            for row in ROWS]  # fmt: skip
-    write(rows, **{column: declared})
+    write(**{column: declared})
     said = f"column '{column}' must be declared {column}:{must} in the first line, not {column}:"
     with pytest.raises(SettingError, match=said):
         load()
