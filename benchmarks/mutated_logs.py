@@ -27,6 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from dataset_prep import csv as any_log
@@ -244,7 +245,7 @@ def outcome(content: bytes, folder: Path) -> str:
         if not named or "\n" in str(error):
             return f"WRONG: the error names no file, or has two lines: {error}"
         return "refused"
-    except BaseException:
+    except (Exception, pl.exceptions.PanicException):
         return "WRONG: " + traceback.format_exc(limit=-3)
     with (shop / "shop.inter").open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file, delimiter="\t")
