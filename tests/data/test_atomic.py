@@ -57,7 +57,7 @@ def test_errors_name_the_line_of_the_file(tmp_path, piece):
     ("content", "said"),
     [
         (
-            gzip.compress(HEADER.encode()),
+            gzip.compress(HEADER.encode(), mtime=0),
             r"is a gzip file, not text in UTF-8: unpack it \(gunzip\)",
         ),
         (bz2.compress(HEADER.encode()), "is a bzip2 file, .*bunzip2"),
