@@ -106,7 +106,8 @@ def test_beside_data_there_are_settings_of_the_data_alone(log, outside, line):
 def test_settings_of_the_data_are_read_beside_them(log):
     beside = log.with_suffix(".yaml")
     mine = "purchase_events: [buy]\nclick_events: [look]\nsplit: session_end\n"
-    beside.write_text(beside.read_text() + mine + "MAX_ITEM_LIST_LENGTH: 3\nitem_inter_num_interval: '[2,inf)'\n")
+    mine += "MAX_ITEM_LIST_LENGTH: 3\nitem_inter_num_interval: '[2,inf)'\n"
+    beside.write_text(beside.read_text() + mine)
     from recbole_lpi.host.runner import make_config
 
     found = make_config("LPIRL", "shop", (), {})
