@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,3 +56,8 @@ def stand_in_for_ray() -> Iterator[None]:
         yield
     finally:
         del sys.modules["ray"], sys.modules["ray.tune"]
+
+
+def ensure_dir(dir_path: str) -> None:
+    """RecBole's, for processes that start together: theirs fails if another makes it first."""
+    os.makedirs(dir_path, exist_ok=True)

@@ -74,6 +74,10 @@ def _numpy(module: ModuleType) -> None:
     _compatibility().restore_numpy_aliases()
 
 
+def _folders(module: ModuleType) -> None:
+    module.__dict__["ensure_dir"] = _compatibility().ensure_dir
+
+
 def _settings(module: ModuleType) -> None:
     importlib.import_module("recbole_lpi.host.configuration").amend(module.Config)
 
@@ -130,6 +134,7 @@ def _loading(module: ModuleType) -> None:
 
 AMENDMENTS: dict[str, Callable[[ModuleType], None]] = {
     "recbole": _numpy,
+    "recbole.utils.utils": _folders,
     "recbole.config.configurator": _settings,
     "recbole.data.dataset": _data_set,
     "recbole.trainer": _trainer,

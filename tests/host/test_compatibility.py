@@ -55,3 +55,12 @@ def test_a_ray_that_does_not_import_counts_as_none(tmp_path):
         "assert recbole.quick_start.quick_start.tune.report() is None",
         str(tmp_path),
     )
+
+
+def test_a_folder_that_another_process_just_made_is_no_error(tmp_path, monkeypatch):
+    from recbole.utils.logger import ensure_dir
+
+    monkeypatch.setattr("os.path.exists", lambda path: False)  # as a moment ago
+    ensure_dir(str(tmp_path))
+    ensure_dir(str(tmp_path / "log"))
+    assert (tmp_path / "log").is_dir()
