@@ -3,8 +3,8 @@
     python benchmarks/q_learning.py --dataset=yoochoose-1pct --data_path=dataset
 
 Trains one policy for a few epochs at its shipped settings, or those given as NAME=VALUE, and prints
-after each epoch: the TD loss of training over the variance of what it regresses on, rewards at γ 0
-and returns otherwise (above 1 a constant would do better); and on the validation part, R² of
+after each epoch: the TD loss of training over the variance of rewards at γ 0, of returns otherwise
+(without a bootstrap, above 1 a constant would do better); and on the validation part, R² of
 Q(x, a) for the discounted return, the area under the ROC curve of Q(x, a) for an event being a
 purchase, the correlation of the two heads' advantages Q(x, a) − E_π[Q] where there are two, and the
 mean nDCG@20 of purchases and clicks.

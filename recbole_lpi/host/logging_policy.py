@@ -46,7 +46,10 @@ def resolve(
     """
     if setting == "none":
         return None
-    with torch.random.fork_rng():  # none, named, found or trained: the run itself draws the same
+    own_gpu = [config["device"]] if torch.device(config["device"]).type == "cuda" else []
+    with torch.random.fork_rng(
+        own_gpu
+    ):  # none, named, found or trained: the run itself draws the same
         if setting != "auto":
             return _load(setting, train, valid)
         root = Path(config["logging_policy_dir"] or "runs/logging_policy")
@@ -122,7 +125,12 @@ def _made(
             f"{path} was trained on other events or another split of {train.dataset_name}: it may "
             "have seen what this run is tested on"
         )
-    elif valid is not None and state.get("validation", "") != checkpoints.part_hash(valid):
+    elif valid is not None and "validation" not in state:
+        logging.getLogger().warning(
+            f"{path} does not say which sessions of {train.dataset_name} it was validated on, for "
+            "it is of an earlier version: they may be some that this run is tested on"
+        )
+    elif valid is not None and state["validation"] not in (None, checkpoints.part_hash(valid)):
         logging.getLogger().warning(
             f"{path} was validated on other sessions of {train.dataset_name}: its epoch may have "
             "been picked by what this run is tested on"

@@ -5,7 +5,7 @@ apart. Most of a return is of the state, and a head that had to learn it once fo
 learn it from the few events of each. The second part is divided by D, the width of the states. A
 step of Adam moves every weight by about its learning rate η, and the states, which a layer norm
 made, have units of about size 1, so that a sum over D of them moves by D·η: at D = 64 and η = 0.003
-by 0.2, as much as the reward of a click. Divided by D it moves by η, whatever D is (the output
+by 0.2, as much as the reward of a click. Divided by D it moves by some η, whatever D is (the output
 multiplier of μP, Yang et al. 2021, "Tensor Programs V").
 """
 
@@ -62,7 +62,7 @@ class BilinearQHead(nn.Module):
         n_items: A; it has nothing of its own for each of them.
         hidden_size: D, the width of states and rows.
         std, sparse: as of ``TableQHead``, and make no difference: M and u begin at 0, so that two
-            heads begin alike, and nothing here is a table of items.
+            heads begin with the same advantages, and nothing here is a table of items.
     """
 
     def __init__(

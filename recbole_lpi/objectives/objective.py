@@ -65,6 +65,8 @@ class Objective:
         read = {*self.reads, *READS[self.learns]}
         if settings.advantage_estimator != "gae":
             read.discard("gae_lambda")
+        if "q" not in self.heads(settings):
+            read.discard("q_head")
         if self.weight is not weights.uniform:
             read |= set(OF_WEIGHT)
         return {field.name for field in fields(ObjectiveSettings)} - read
