@@ -144,7 +144,8 @@ def run(
 def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     """RecBole's Config of the run that has the settings ``kept``; some can be given again."""
     if folder.finished:
-        raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
+        with folder.exclusive():  # which removes the lock of a run that was killed at its very end
+            raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
     stored.refuse_links(folder.path)
     settings = stored.again(kept, given, folder.config)
     if distributed.launched() and "gpu_id" not in given:
