@@ -47,9 +47,7 @@ def resolve(
     if setting == "none":
         return None
     own_gpu = [config["device"]] if torch.device(config["device"]).type == "cuda" else []
-    with torch.random.fork_rng(
-        own_gpu
-    ):  # none, named, found or trained: the run itself draws the same
+    with torch.random.fork_rng(own_gpu):  # so that the run itself draws the same, whichever it is
         if setting != "auto":
             return _load(setting, train, valid)
         root = Path(config["logging_policy_dir"] or "runs/logging_policy")

@@ -314,6 +314,15 @@ def test_metrics_that_are_no_numbers_do_not_lose_a_run_at_its_end(tmp_path, capl
     assert "not finite, and null in metrics.json: average_reward@1 (test)" in caplog.text
 
 
+def test_resuming_a_finished_run_removes_the_lock_that_a_kill_at_its_end_left(log):
+    run("LoggingPolicy", "shop", (), {**SMALL, "run_dir": "runs/a"})
+    lock = Path("runs/a/.lock")
+    lock.touch()
+    with pytest.raises(SettingError, match="holds a finished run: there is nothing to resume"):
+        run(config_dict={"resume": "runs/a"})
+    assert not lock.exists() and RunFolder("runs/a").finished
+
+
 def test_an_epoch_is_a_line_on_the_screen_and_every_metric_of_it_in_the_file(log, caplog):
     with caplog.at_level(logging.INFO):
         run("LPIRL", "shop", (), {**SMALL, "run_dir": "runs/a"})

@@ -420,6 +420,12 @@ def test_the_td_loss_is_shipped_with_the_weight_of_the_authors_code(name):
     assert read_file(properties_folder() / f"{name}.yaml")["gamma"] == 0.5
 
 
+def test_the_form_of_q_is_read_where_there_is_a_q_alone():
+    objective = OBJECTIVES["LPIRL"]
+    assert "q_head" in objective.unread(ObjectiveSettings(advantage_estimator="td_residual"))
+    assert "q_head" not in objective.unread(ObjectiveSettings(advantage_estimator="analytic"))
+
+
 def test_a_value_head_subtracts_itself_and_may_say_so():
     check_against_loops("LPIRL", {"advantage_baseline": "value"}, 0)
 
