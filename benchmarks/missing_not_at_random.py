@@ -19,7 +19,7 @@ import torch
 import typer
 from matplotlib.figure import Figure
 
-from recbole_lpi.data.sequences import Part, Sessions
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.evaluation.imputation import (
     Imputation,
     ImputationSettings,

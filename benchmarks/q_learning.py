@@ -21,7 +21,8 @@ import typer
 from scipy.stats import rankdata
 from torch import Tensor
 
-from recbole_lpi.data.sequences import Batch, evaluation_batches, training_batches
+from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.windows import evaluation_batches, training_batches
 from recbole_lpi.evaluation.event_table import event_table
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
 from recbole_lpi.plugin.baselines import make_model

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recbole_lpi.data.consistency import contradiction
-from recbole_lpi.data.sequences import Sessions
+from recbole_lpi.data.sessions import Sessions
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.files import write_json
 from recbole_lpi.locks import alone, remove_left_behind

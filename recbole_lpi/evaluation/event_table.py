@@ -12,8 +12,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.data.prefetch import made_ahead
-from recbole_lpi.data.sequences import Batch, Windows, evaluation_batches, target_places
+from recbole_lpi.data.windows import Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.files import replacing
 from recbole_lpi.nn.catalogue import Table

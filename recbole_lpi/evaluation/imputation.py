@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.sequences import Part, Sessions, ranges
+from recbole_lpi.data.sessions import Part, Sessions, ranges
 from recbole_lpi.nn.factorization import Ratings, Weighting, half_step
 from recbole_lpi.settings import SettingError
 

@@ -12,8 +12,9 @@ import torch
 from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_lpi.data import sequences
-from recbole_lpi.data.sequences import Batch, Part, Sessions, Windows
+from recbole_lpi.data.batches import prefixes
+from recbole_lpi.data.session_data import Reading, SessionData
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
 from recbole_lpi.data.times import describe_held_out, describe_times
 from recbole_lpi.plugin.loading import LoadedLog
@@ -22,20 +23,37 @@ from recbole_lpi.text import one_line
 
 MANY = 0.1  # of the training events, that are not trained on
 OF_A_PART = (
-    "windows", "training_windows", "places", "_target_count", "_returns", "max_reward",
+    "windows", "training_windows", "places", "_target_count", "returns", "max_reward",
 )  # fmt: skip
 
 
-class PolicyDataset(LoadedLog):
-    """Sessions of logged actions with rewards.
+class PolicyDataset(SessionData, LoadedLog):
+    """Sessions of logged actions with rewards, which RecBole reads as one of its data sets.
 
     After ``build`` each part also is a sequential RecBole data set, one row per target event:
     ``part[index]`` gives user, item, the items before it, and its event and reward. The policies
     read ``batch`` instead: whole sessions.
     """
 
-    part: Part
-    part_name: str
+    part_name = ""  # until it is split
+
+    def __init__(self, config: Any) -> None:
+        LoadedLog.__init__(self, config)
+        offsets = self.sessions.offsets
+        self.part = Part(np.arange(len(self.sessions)), offsets[:-1], offsets[1:])
+
+    @property
+    def item_num(self) -> int:
+        """The number of ids of items, A + 1: the items and padding."""
+        return int(self.num(self.iid_field))
+
+    @property
+    def reading(self) -> Reading:
+        """How the settings have sessions read."""
+        s = self.settings
+        return Reading(
+            s.max_length, s.gamma, s.loss_on_last, s.evaluate_first_event, s.training_windows
+        )
 
     # ------------------------------------------------------------------ parts
 
@@ -106,82 +124,10 @@ class PolicyDataset(LoadedLog):
         chosen.part_name, chosen.part, chosen._inter = name, part, None
         return chosen
 
-    @cached_property
-    def windows(self) -> Windows:
-        """Windows that cover every target once, with the most recent inputs of each."""
-        s = self.settings
-        return sequences.evaluation_windows(
-            self.sessions, self._part, s.max_length, s.evaluate_first_event
-        )
-
-    @cached_property
-    def training_windows(self) -> Windows:
-        """One window per session, with the loss on its last events; or windows of all events."""
-        s = self.settings
-        if s.training_windows == "all":
-            return sequences.covering_training_windows(
-                self.sessions, self._part, s.max_length, s.evaluate_first_event
-            )
-        return sequences.training_windows(
-            self.sessions, self._part, s.max_length, s.loss_on_last, s.evaluate_first_event
-        )
-
-    def share(self, rank: int, size: int) -> PolicyDataset:
-        """This part with every ``size``-th of its windows alone; rows stay those of the whole."""
-        shared = copy.copy(self)
-        shared.places = self.places
-        shared.windows = self.windows.take(np.arange(rank, len(self.windows), size))
-        return shared
-
-    @property
-    def _part(self) -> Part:
-        """All of the sessions, before they are split."""
-        if hasattr(self, "part"):
-            return self.part
-        offsets = self.sessions.offsets
-        return Part(np.arange(len(self.sessions)), offsets[:-1], offsets[1:])
-
-    @cached_property
-    def places(self) -> np.ndarray:
-        """Target events, as places in the flat store."""
-        return sequences.target_places(self.windows)
-
-    @cached_property
-    def _returns(self) -> np.ndarray:
-        return sequences.returns_to_go(self.sessions, self._part, self.settings.gamma)
-
-    @property
-    def trained_places(self) -> np.ndarray:
-        """Events that carry loss in training, as places in the flat store."""
-        return sequences.target_places(self.training_windows)
-
-    @cached_property
-    def max_reward(self) -> float:
-        """The largest reward of the events that carry loss in training, max r of section 3.1."""
-        rewards = self.sessions.rewards[self.trained_places]
-        return float(rewards.max()) if len(rewards) else 0.0
-
-    @property
-    def item_counts(self) -> np.ndarray:
-        """How many events that carry loss in training are of each item, int64 [A]."""
-        return np.bincount(self.sessions.items[self.trained_places], minlength=self.item_num)[1:]
-
     @property
     def item_list(self) -> str:
         """RecBole's name of the column of items before an event."""
         return f"{self.settings.ITEM_ID_FIELD}{self.config['LIST_SUFFIX']}"
-
-    @property
-    def start_token(self) -> int:
-        """What opens a session where its first event is predicted: the row after the items."""
-        return int(self.item_num)
-
-    def batch(self, windows: Windows, sample_weight: np.ndarray | None = None) -> Batch:
-        """Windows of this part, collated; ``sample_weight`` as ``collate`` takes it."""
-        return sequences.collate(
-            self.sessions, windows, self.settings.gamma, self._returns, self.start_token,
-            sample_weight,
-        )  # fmt: skip
 
     @property
     def summary(self) -> str:
@@ -212,7 +158,7 @@ class PolicyDataset(LoadedLog):
     # ------------------------------------------------------------------ rows, as RecBole reads them
 
     def _events(self) -> Any:
-        return self._rows(self.places) if hasattr(self, "part") else super()._events()
+        return self._rows(self.places) if self.part_name else super()._events()
 
     def _rows(self, places: np.ndarray) -> Interaction:
         s, store = self.settings, self.sessions
@@ -229,12 +175,12 @@ class PolicyDataset(LoadedLog):
 
     @property
     def _event_places(self) -> np.ndarray | slice:
-        return self.places if hasattr(self, "part") else super()._event_places
+        return self.places if self.part_name else super()._event_places
 
     @property
     def _events_of_sessions(self) -> np.ndarray:
         first = self.settings.evaluate_first_event
-        if hasattr(self, "part"):
+        if self.part_name:
             return self.part.targets(self.sessions, first)
         return super()._events_of_sessions
 
@@ -242,7 +188,7 @@ class PolicyDataset(LoadedLog):
         """Rows of target events with the items before each: what RecBole's own models read."""
         places = np.atleast_1d(self.places[np.asarray(index)])
         rows = self._rows(places)
-        items, lengths = sequences.prefixes(self.sessions, places, self.settings.max_length)
+        items, lengths = prefixes(self.sessions, places, self.settings.max_length)
         rows[self.item_list] = items
         rows[self.config["ITEM_LIST_LENGTH_FIELD"]] = lengths
         return self.join(rows) if join else rows
@@ -253,4 +199,4 @@ class PolicyDataset(LoadedLog):
     @cached_property
     def _target_count(self) -> int:
         """Of events, without their places, which are a number each."""
-        return int(self._part.targets(self.sessions, self.settings.evaluate_first_event).sum())
+        return int(self.part.targets(self.sessions, self.settings.evaluate_first_event).sum())

@@ -12,7 +12,7 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_lpi import settings
-from recbole_lpi.data.sequences import Part, Sessions, ranges
+from recbole_lpi.data.sessions import Part, Sessions, ranges
 from recbole_lpi.policy.session_knn import Neighbours, NeighbourSettings
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from recbole_lpi.data.sequences import ranges
+from recbole_lpi.data.sessions import ranges
 from recbole_lpi.evaluation.imputation import (
     Imputation,
     ImputationSettings,

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_lpi.data import sequences
-from recbole_lpi.data import session_store as session_cache
-from recbole_lpi.data.sequences import Sessions
 from recbole_lpi.data.session_store import Stored
+from recbole_lpi.data.sessions import Sessions, flat_sessions, session_order
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.tokens import TokenIds
 from recbole_lpi.plugin.reading import ReadLog
@@ -56,7 +54,7 @@ class LoadedLog(ReadLog):
         if folder == "none" or any(self.config[name] for name in NOT_KEPT):
             stored = self._loaded()
         else:
-            stored = session_cache.found_or_made(Path(folder), self._made_from, self._loaded)
+            stored = session_store.found_or_made(Path(folder), self._made_from, self._loaded)
             self._restore(stored)
         self.sessions, self.user_of_session = stored.sessions, stored.user_of_session
         self._columns, self._inter = stored.columns, None
@@ -75,7 +73,7 @@ class LoadedLog(ReadLog):
         given |= {name: getattr(s, name) for name in ("reward_field", "event_field")}
         given["rating_to_reward"] = sorted(s.rating_to_reward.items())
         there = {suffix: path for suffix, path in files.items() if path.is_file()}
-        return session_cache.sources(there, given)
+        return session_store.sources(there, given)
 
     def _loaded(self) -> Stored:
         """Everything read, filtered and numbered by RecBole's steps; events sorted."""
@@ -92,7 +90,7 @@ class LoadedLog(ReadLog):
         there = np.bincount(user) > 0
         session = (np.cumsum(there, dtype=np.int32) - 1)[user]
         time = frame[s.TIME_FIELD].to_numpy(np.float64)
-        sessions = sequences.flat_sessions(
+        store = flat_sessions(
             session,
             frame[s.ITEM_ID_FIELD].to_numpy(),
             time,
@@ -102,9 +100,9 @@ class LoadedLog(ReadLog):
             frame[s.RATING_FIELD].to_numpy() if s.RATING_FIELD in frame else None,
         )
         others = [name for name in frame if name not in self._of_the_store]
-        order = sequences.session_order(session, time) if others else slice(None)
+        order = session_order(session, time) if others else slice(None)
         return Stored(
-            sessions=sessions,
+            sessions=store,
             user_of_session=np.flatnonzero(there).astype(np.int32),
             tokens=dict(self.field2id_token),
             columns={name: frame[name].to_numpy()[order] for name in others},

@@ -12,7 +12,7 @@ from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_lpi import settings
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems, Sampler
 from recbole_lpi.nn.catalogue import Factors, Table
 from recbole_lpi.nn.heads import Q_HEADS, PropensityHead, QHead, ValueHead

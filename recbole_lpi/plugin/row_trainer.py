@@ -13,7 +13,7 @@ from recbole.data.transform import construct_transform
 from recbole.sampler import RepeatableSampler
 from torch import Tensor
 
-from recbole_lpi.data.sequences import target_places
+from recbole_lpi.data.windows import target_places
 from recbole_lpi.evaluation.event_table import EventTable, Impute, by_rows, rank_events
 from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
 from recbole_lpi.plugin.dataset import PolicyDataset

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from recbole_lpi import settings
 from recbole_lpi.data.prefetch import made_ahead
 from recbole_lpi.data.reward_sampling import RewardSampler
-from recbole_lpi.data.sequences import Windows, logged_targets, training_batches
+from recbole_lpi.data.windows import Windows, logged_targets, training_batches
 from recbole_lpi.evaluation.event_table import EventTable, Impute, event_table, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate

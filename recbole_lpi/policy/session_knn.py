@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from recbole_lpi.data.sequences import Part, Sessions, ranges
+from recbole_lpi.data.sessions import Part, Sessions, ranges
 
 # Weight of a place by how far it is from the end, 1 at the last, and by the length of the prefix.
 DECAYS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

@@ -15,7 +15,7 @@ from benchmarks.missing_not_at_random import (
     planted,
     rewards_of_policies,
 )  # fmt: skip
-from recbole_lpi.data.sequences import Part, Sessions
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.evaluation import imputation
 from recbole_lpi.evaluation.imputation import (
     Imputation,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from recbole_lpi.data.sequences import Part, Sessions, flat_sessions
+from recbole_lpi.data.sessions import Part, Sessions, flat_sessions
 from recbole_lpi.plugin.floors import SessionPopularity, SessionPopularitySettings, popularity
 from recbole_lpi.policy.session_knn import DECAYS, Neighbours, NeighbourSettings
 

@@ -12,7 +12,7 @@ import yaml
 from torch import nn
 
 from recbole_lpi import settings
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.plugin.models import LPIRL
 from recbole_lpi.policy.backbones import BACKBONES, NextItNetArguments
 from recbole_lpi.policy.encoders import allow, code_hash, make_encoder, unread_settings

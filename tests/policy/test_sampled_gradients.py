@@ -5,15 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recbole_lpi.data.batches import collate
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
-from recbole_lpi.data.sequences import (
-    Part,
-    collate,
-    flat_sessions,
-    target_places,
-    training_batches,
-    training_windows,
-)
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from recbole_lpi.plugin.models import LPIRL, LoggingPolicy
 from tests.support.tiny import batch, gradients, make
 

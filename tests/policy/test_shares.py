@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.plugin.models import MODELS
 from recbole_lpi.plugin.policy_recommender import Whole

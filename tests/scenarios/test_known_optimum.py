@@ -7,7 +7,7 @@ nothing stands between an objective and its optimum but the optimiser.
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.catalogue import Table, plain_pass
 from recbole_lpi.nn.heads import QValues
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights

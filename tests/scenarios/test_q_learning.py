@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Part, collate, flat_sessions, training_windows
+from recbole_lpi.data.batches import collate
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import training_windows
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.heads import BilinearQHead, TableQHead
 from recbole_lpi.plugin.models import LPIRL

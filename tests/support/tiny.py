@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.plugin.properties import properties_folder
 from recbole_lpi.yaml_values import read_file

@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 
-from recbole_lpi.data.sequences import (
-    Part,
-    collate,
+from recbole_lpi.data.batches import collate, prefixes, returns_to_go
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import (
     covering_training_windows,
     evaluation_batches,
     evaluation_windows,
-    flat_sessions,
-    prefixes,
-    returns_to_go,
     target_places,
     training_batches,
     training_windows,
