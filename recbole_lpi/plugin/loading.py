@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from recbole.utils import FeatureSource, FeatureType
 
+from recbole_lpi.data import session_store
 from recbole_lpi.data.session_store import Stored
 from recbole_lpi.data.sessions import Sessions, flat_sessions, session_order
 from recbole_lpi.data.settings import DataSettings

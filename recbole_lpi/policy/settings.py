@@ -1,11 +1,14 @@
-"""Settings of the network, named as RecBole names them."""
+"""Settings of a policy, named as RecBole names them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from recbole_lpi.nn.encoder import ACTIVATIONS, INITIALIZERS
+from recbole_lpi import settings
+from recbole_lpi.nn.sasrec import ACTIVATIONS, INITIALIZERS
+from recbole_lpi.objectives import ObjectiveSettings
+from recbole_lpi.settings import Config
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
@@ -120,3 +123,38 @@ class SoftmaxSettings:
     def sparse(self) -> bool:
         """Whether tables get sparse gradients."""
         return self.learner.lower() == "sparse_adam"
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """All that a policy's network is built from, besides its objective and its items.
+
+    Attributes:
+        network: the encoder and the tables of items.
+        softmax: over what the policy is normalised in training.
+        objective: the settings that its row of OBJECTIVES reads.
+        max_length: events that the encoder reads at most, >= 1.
+        evaluate_first_event: whether sessions open with a start token, so that their first event
+            can be predicted.
+    """
+
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    softmax: SoftmaxSettings = field(default_factory=SoftmaxSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    max_length: int = 50
+    evaluate_first_event: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> PolicySettings:
+        """Read the settings of a policy from a flat mapping, such as RecBole's config.
+
+        Raises:
+            SettingError: one has the wrong type, or a value that it cannot have.
+        """
+        return cls(
+            settings.read(NetworkSettings, config),
+            settings.read(SoftmaxSettings, config),
+            settings.read(ObjectiveSettings, config),
+            int(config["MAX_ITEM_LIST_LENGTH"]),
+            bool(config["evaluate_first_event"]),
+        )

@@ -77,7 +77,7 @@ from recbole_lpi.start import {program}
 def test_the_learning_core_does_not_import_recbole():
     python(
         "import sys, recbole_lpi.objectives.td, recbole_lpi.objectives.weights\n"
-        "import recbole_lpi.nn.heads, recbole_lpi.nn.encoder, recbole_lpi.nn.catalogue\n"
+        "import recbole_lpi.nn.heads, recbole_lpi.nn.sasrec, recbole_lpi.nn.catalogue\n"
         "assert not {'recbole', 'pandas', 'polars'} & set(sys.modules)"
     )
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recbole_lpi.nn.encoder import SASRec
+from recbole_lpi.nn.sasrec import SASRec
 
 
 def encoder(**changed):
