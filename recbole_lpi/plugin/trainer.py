@@ -43,7 +43,7 @@ from recbole_lpi.training.random_states import random_states, set_random_states
 from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.reward_checks import check_rewards
 from recbole_lpi.training.run_folder import RunFolder, claimed
-from recbole_lpi.training.run_log import log_to, log_to_file
+from recbole_lpi.training.run_log import label, log_to, log_to_file
 from recbole_lpi.training.settings import TrainingSettings
 
 Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
@@ -595,7 +595,8 @@ def part_of(data: Any) -> PolicyDataset:
 
 def _bar(batches: list[np.ndarray], name: str, shown: bool) -> tqdm[np.ndarray]:
     """A progress bar, on a terminal only."""
-    return tqdm(batches, desc=name, ncols=100, leave=False, disable=None if shown else True)
+    text, off = label.get() + name, None if shown else True
+    return tqdm(batches, desc=text, ncols=100, leave=False, disable=off)
 
 
 def _spelled(totals: dict[str, Tensor], steps: int) -> str:
