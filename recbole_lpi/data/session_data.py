@@ -10,6 +10,7 @@ import numpy as np
 
 from recbole_lpi.data.batches import Batch, collate, returns_to_go
 from recbole_lpi.data.sessions import Part, Sessions
+from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.data.windows import (
     Windows,
     covering_training_windows,
@@ -58,6 +59,8 @@ class SessionData:
         reading: how the sessions are read.
         part_name: ``training``, ``validation`` or ``test``.
         dataset_name: what the log is called, for messages.
+        item_tokens: the name of each item by its id, that of padding first; None: their numbers.
+        session_tokens: the name of each session [S]; None: their numbers.
     """
 
     sessions: Sessions
@@ -73,17 +76,30 @@ class SessionData:
         reading: Reading | None = None,
         part_name: str = "training",
         dataset_name: str = "log",
+        item_tokens: Tokens | None = None,
+        session_tokens: Tokens | None = None,
     ) -> None:
         every = Part(np.arange(len(sessions)), sessions.offsets[:-1], sessions.offsets[1:])
         self.sessions, self.part = sessions, every if part is None else part
         self._item_num = int(sessions.items.max()) + 1 if item_num is None else item_num
         self._reading = reading or Reading()
         self.part_name, self.dataset_name = part_name, dataset_name
+        self._item_tokens, self._session_tokens = item_tokens, session_tokens
 
     @property
     def item_num(self) -> int:
         """The number of ids of items, A + 1: the items and padding."""
         return self._item_num
+
+    @property
+    def item_tokens(self) -> Tokens:
+        """The name of each item by its id, that of padding first."""
+        return self._item_tokens or Tokens([PADDING, *map(str, range(1, self.item_num))])
+
+    @property
+    def session_tokens(self) -> Tokens:
+        """The name of each session, [S]."""
+        return self._session_tokens or Tokens(map(str, range(len(self.sessions))))
 
     @property
     def reading(self) -> Reading:

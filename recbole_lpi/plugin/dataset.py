@@ -16,6 +16,7 @@ from recbole_lpi.data.batches import prefixes
 from recbole_lpi.data.session_data import Reading, SessionData
 from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
+from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.data.times import describe_held_out, describe_times
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.settings import SettingError
@@ -46,6 +47,17 @@ class PolicyDataset(SessionData, LoadedLog):
     def item_num(self) -> int:
         """The number of ids of items, A + 1: the items and padding."""
         return int(self.num(self.iid_field))
+
+    @property
+    def item_tokens(self) -> Tokens:
+        """The name of each item by its id, that of padding first."""
+        tokens: Tokens = self.field2id_token[self.iid_field]
+        return tokens
+
+    @property
+    def session_tokens(self) -> Tokens:
+        """The name of each session, [S]."""
+        return Tokens(self.field2id_token[self.uid_field][self.user_of_session])
 
     @property
     def reading(self) -> Reading:

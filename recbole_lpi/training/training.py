@@ -1,0 +1,281 @@
+"""Training a model on one part of a log, choosing its epoch on another, and measuring it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from recbole_lpi.data.identity import data_hash, part_hash
+from recbole_lpi.data.session_data import SessionData
+from recbole_lpi.evaluation.event_table import EventTable
+from recbole_lpi.evaluation.imputation import Imputation
+from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.variety import nearly_constant
+from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.stored_tensors import load_weights
+from recbole_lpi.settings import SettingError
+from recbole_lpi.training import distributed
+from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.learner import Learner, PolicyLearner, has_parameters
+from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.measuring import Measure, check_candidates, check_criterion
+from recbole_lpi.training.recorder import Recorder, RunDescription
+from recbole_lpi.training.reward_checks import check_rewards
+from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.selection import Selector
+from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.training.step import TrainingStep
+
+FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
+FindImputation = Callable[[SessionData, SessionData], Imputation]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a model is trained, and what it is compared with.
+
+    Attributes:
+        device: where the model is.
+        acceleration: half precision, TF32 and compilation.
+        folder: what claims and returns the folder of the run when training begins; None: nothing
+            is kept.
+        resume: go on from the last epoch in that folder.
+        logging_policy: finds the policy to compare with, given training and validation part.
+        imputation: finds what imputes rewards, given both.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    acceleration: AccelerationSettings = field(default_factory=AccelerationSettings)
+    folder: Callable[[ExitStack], RunFolder] | None = None
+    resume: bool = False
+    logging_policy: FindPolicy | None = None
+    imputation: FindImputation | None = None
+
+
+class Training:
+    """Trains a model, keeps its best epoch, and can be killed and resumed at any moment.
+
+    Several processes train as one with the same batches would: see ``training.distributed``.
+
+    Args:
+        learner: the model.
+        settings: how it is trained and measured.
+        about: what the files of the run say of it.
+        surroundings: where it is trained, and what it is compared with.
+
+    Attributes:
+        results: estimates by part, ``valid`` and ``test``, and by metric.
+        events: the event table of the test part, once it is evaluated.
+        loop: the loop, once ``fit`` has begun; None: nothing was trained.
+        recorder: what keeps the run.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        settings: TrainingSettings,
+        about: RunDescription,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self.learner, self.settings, self.about = learner, settings, about
+        self.around = surroundings or Surroundings()
+        self.ranks = distributed.join(self.around.device, settings.collective_timeout)
+        self.measure = Measure(
+            learner, settings, self.around.acceleration, self.around.device, self.ranks
+        )
+        self.results: dict[str, dict[str, Estimate]] = {}
+        self.events: EventTable | None = None
+        self.loop: TrainingLoop | None = None
+        self.recorder: Recorder | None = None
+        self._held = ExitStack()  # the folder, where it is claimed here
+        self._criterion = settings.valid_metric.lower()
+
+    def fit(
+        self,
+        train: SessionData,
+        valid: SessionData | None = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback: Callable[[int, float], None] | None = None,
+    ) -> Selector:
+        """Train to the best epoch on ``valid``; what was selected.
+
+        Args:
+            train, valid: parts of one log. Without ``valid`` every epoch is trained and the last
+                is the best.
+            verbose: whether each epoch is told in the log.
+            saved: whether anything is kept.
+            show_progress: whether bars are shown, on a terminal.
+            callback: called after each validation with the epoch and its score.
+
+        Raises:
+            SettingError: the data do not suit the settings, or the folder holds another run.
+            FloatingPointError: the loss is not finite.
+        """
+        self._check(train, valid)
+        if self.around.acceleration.compile:
+            self.learner.compile(self.around.acceleration, self.around.device)
+        self.measure.show_progress = show_progress
+        self.recorder = recorder = self._recorder(train, valid, saved)
+        with recorder.logging():
+            if valid is not None and self.settings.imputes and self.around.imputation is not None:
+                find = self.around.imputation
+                self.measure.imputation = self.ranks.from_first(lambda: find(train, valid))
+            find_mu = self.around.logging_policy
+            self.learner.compare_with(None if find_mu is None else find_mu(train, valid))
+            if self.ranks.from_first(lambda: recorder.data) != recorder.data:
+                raise SettingError(
+                    f"{train.dataset_name}: process {self.ranks.rank} read other data than the "
+                    "first; give every machine the same files"
+                )
+            self.loop = loop = self._loop(train, valid)
+            recorder.restore(loop, self.around.resume)
+            self.learner.share_draws(recorder.draws)
+            loop.run(verbose, show_progress, callback)
+            if valid is not None:
+                self.evaluate(valid)
+        return loop.selector
+
+    def evaluate(
+        self, held: SessionData, best: bool = True, file: str | None = None
+    ) -> dict[str, Estimate]:
+        """Measure the model on a part; the test part ends the folder of the run.
+
+        Args:
+            held: the part.
+            best: with the weights of the best epoch, not those of the last.
+            file: with the weights of that checkpoint instead.
+        """
+        if file is not None:
+            state = read_checkpoint(file)
+            check_catalogue(state, held, file)
+            load_weights(self.learner.module, state["state_dict"], file)
+        elif best and self.loop is not None and self.loop.selector.best_state is not None:
+            self.learner.module.load_state_dict(self.loop.selector.best_state)
+        table, estimates = self.measure(held)
+        self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
+        if held.part_name == "test":
+            self.events = table
+            warning = None if table is None else nearly_constant(table)
+            if warning is not None and has_parameters(self.learner.module):
+                logging.getLogger().warning(warning)
+            if table is not None and self.recorder is not None:
+                self.recorder.write_events(table, held)
+            self.finish()
+        return estimates
+
+    def finish(self) -> None:
+        """Write metrics.json: from here on the run counts as finished."""
+        if self.recorder is not None:
+            imputation = self.measure.imputation
+            report = None if imputation is None else imputation.report
+            self.recorder.finish(self.loop, self.results, report)
+        self._held.close()
+
+    def _check(self, train: SessionData, valid: SessionData | None) -> None:
+        """Refuse, before any work, what would be trained on nothing or chosen by nothing."""
+        if len(train.training_windows) == 0:
+            raise SettingError(f"{train.dataset_name}: no training session has two events")
+        check_rewards(self.about.model, self.learner.objective, train, valid, self._criterion)
+        if valid is not None:
+            check_criterion(self.settings, valid)
+        check_candidates(self.settings, train)
+        self.around.acceleration.warn(self.around.device)
+
+    def _recorder(self, train: SessionData, valid: SessionData | None, saved: bool) -> Recorder:
+        folder, claim = None, self.around.folder
+        if saved and claim is not None:
+            folder = self.ranks.from_first(lambda: claim(self._held))
+        return Recorder(
+            self.about,
+            folder,
+            self.ranks,
+            self.around.device,
+            train,
+            data_hash(train),
+            None if valid is None else part_hash(valid),
+        )
+
+    def _loop(self, train: SessionData, valid: SessionData | None) -> TrainingLoop:
+        s, module = self.settings, self.learner.module
+        optimizer = None
+        if has_parameters(module):
+            tables = getattr(module, "sparse_parameters", ())
+            optimizer = s.optimiser(module.parameters(), tables)
+        step = TrainingStep(
+            module, self.learner.losses, optimizer, self.around.acceleration, self.around.device,
+            self.ranks, s.clip_grad_norm, self.learner.cure,
+        )  # fmt: skip
+        selector = Selector(self._criterion, s.stopping_step)
+        selector.stopped = optimizer is None  # fitted already
+        loop = TrainingLoop(
+            module,
+            self.learner.epochs(train, s, self.around.device, self.ranks),
+            step,
+            selector,
+            None if valid is None else lambda: self.measure.scores(valid),
+            self.recorder,
+            s.epochs,
+            s.eval_step,
+            s.seed,
+            self.learner.begin_epoch,
+            lambda: not self.learner.warming_up,
+        )
+        loop.shown = [f"{kind}_ndcg@{max(s.topk)}" for kind in ("purchase", "click")]
+        return loop
+
+
+def train_policy(
+    network: PolicyNetwork,
+    train: SessionData,
+    valid: SessionData | None = None,
+    settings: TrainingSettings | None = None,
+    logging_policy: PolicyNetwork | None = None,
+    folder: RunFolder | None = None,
+    show_progress: bool = False,
+) -> Training:
+    """Train a policy, without RecBole; it ends with the weights of the best epoch.
+
+    Args:
+        network: the policy, on the device where it is to be trained.
+        train, valid: parts of one log; without ``valid`` the last epoch is the best.
+        settings: how it is trained; None: the defaults.
+        logging_policy: the policy that made the log, or an estimate, to compare with.
+        folder: keeps the run; None: nothing is kept.
+        show_progress: whether bars are shown, on a terminal.
+
+    Returns: the training, whose ``evaluate`` measures the policy on another part.
+
+    Raises:
+        SettingError: the data do not suit the settings, or the folder holds another run.
+        FloatingPointError: the loss is not finite.
+    """
+
+    def claim(held: ExitStack) -> RunFolder:
+        assert folder is not None
+        held.enter_context(folder.exclusive())
+        folder.claim(overwrite=False)
+        return folder
+
+    learner, settings = PolicyLearner(network), settings or TrainingSettings()
+    plain: Mapping[str, Any] = {"model": network.name, "dataset": train.dataset_name}
+    about = RunDescription(
+        network.name, train.dataset_name, settings.seed, plain, plain, learner.stored()
+    )
+    around = Surroundings(
+        device=network.item_embedding.weight.device,
+        folder=None if folder is None else claim,
+        logging_policy=lambda *parts: logging_policy,
+    )
+    training = Training(learner, settings, about, around)
+    training.fit(train, valid, show_progress=show_progress)
+    assert training.loop is not None and training.loop.selector.best_state is not None
+    network.load_state_dict(training.loop.selector.best_state)
+    return training
