@@ -96,7 +96,11 @@ class RunFolder:
 
         Settings are the last that is moved or removed of a run, and the first that is written. So a
         run whose settings are in one place alone is whole there, or on its way there or from there.
+        SettingError if a folder in it is a link: files would be moved and removed elsewhere.
         """
+        for folder in (self._replaced.path, self._tensorboard, self._replaced._tensorboard):
+            if folder.is_symlink():
+                raise SettingError(f"{folder} leads out of the run folder: remove that link")
         for name in self.FILES:
             beside(self.path / name).unlink(missing_ok=True)
         if self.config.is_file() != self._replaced.config.is_file():
@@ -117,14 +121,17 @@ class RunFolder:
         """Remove what a run wrote, its settings last, and the folder if it holds nothing else."""
         if not self.path.is_dir():
             return
-        tensorboard = self.path / "tensorboard"
-        for old in tensorboard.glob("events.out.*"):
+        for old in self._tensorboard.glob("events.out.*"):
             old.unlink()
-        _remove_if_empty(tensorboard)
+        _remove_if_empty(self._tensorboard)
         for name in reversed(self.FILES):
             beside(self.path / name).unlink(missing_ok=True)
             (self.path / name).unlink(missing_ok=True)
         _remove_if_empty(self.path)
+
+    @property
+    def _tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def _replaced(self) -> RunFolder:

@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import yaml
 from typer.testing import CliRunner
 
 from recbole_lpi.cli import app
-from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.host.run_folder import RunFolder, claimed
 from recbole_lpi.host.runner import run
 from recbole_lpi.settings import SettingError
 
@@ -263,6 +264,40 @@ def test_a_run_folder_leads_nowhere_else(theirs, outside, name):
     (folder / name).symlink_to(outside / ("notes.txt" if name != "tensorboard" else "."))
     code, said = resume()
     assert code == 2 and f"{name} is a link" in said
+
+
+@pytest.mark.parametrize("name", ["log.txt", "model.pth.part", "resume.pth.part"])
+def test_a_run_folder_has_nothing_written_through_a_hard_link(theirs, outside, name):
+    file = theirs().path / name
+    file.unlink(missing_ok=True)
+    os.link(outside / "notes.txt", file)
+    assert resume()[0] == 0
+    if name == "log.txt":
+        assert file.read_text().startswith("mine") and "epoch 1" in file.read_text()
+
+
+def test_the_lock_of_a_run_folder_is_no_other_file(theirs, outside):
+    os.link(outside / "notes.txt", theirs().path / ".lock")
+    code, said = resume()
+    assert code == 2 and ".lock is a link to another file, and no lock" in said
+
+
+@pytest.mark.parametrize("name", ["replaced", "tensorboard", "replaced/tensorboard"])
+def test_what_is_overwritten_is_in_the_run_folder_alone(theirs, name):
+    """Not the run to which a link in it leads."""
+    with ExitStack() as held:
+        mine = claimed("LPIRL", "shop", "mine", False, held)
+        mine.write_config({"model": "LPIRL"})
+    kept = Path("mine/events.out.1")
+    kept.touch()
+    link = theirs().path / name
+    if link.is_dir():
+        link.rename("aside")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(Path("mine").resolve())
+    with pytest.raises(SettingError, match=f"theirs/{name} leads out of the run folder"):
+        train(run_dir="theirs", overwrite=True)
+    assert kept.exists() and mine.begun
 
 
 def test_a_run_folder_has_nothing_unpickled(theirs):
