@@ -17,9 +17,14 @@ import yaml
 from recbole_lpi.files import beside, write_bytes, write_json
 from recbole_lpi.host.values import read_file
 from recbole_lpi.locks import INSIDE, exclusive
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, coerce
 
 SCHEMA = 1
+ESTIMATES = dict[str, dict[str, float | None]]
+METRICS: dict[str, Any] = {
+    "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
+    "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
+}  # fmt: skip
 
 
 class RunFolder:
@@ -175,9 +180,23 @@ class RunFolder:
     def read_metrics(self) -> dict[str, Any]:
         """What ``write_metrics`` wrote; SettingError if it is something else."""
         try:
-            return dict(json.loads(self.metrics.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            raise SettingError(f"{self.metrics} is not the JSON of a run's metrics") from None
+            found = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise SettingError(
+                f"{self.metrics} is not the JSON of a run's metrics, schema {SCHEMA}"
+            )
+        try:
+            for name, kind in METRICS.items():
+                if name in found:
+                    coerce(name, found[name], kind)
+            for part in ("valid", "test"):
+                for name, estimate in found.get(part, {}).items():
+                    coerce(f"{part}: {name}: mean", estimate.get("mean", ""), float | None)
+        except SettingError as error:
+            raise SettingError(f"{self.metrics}: {str(error)[:300]}") from None
+        return found
 
 
 def _remove_if_empty(folder: Path) -> None:
