@@ -164,6 +164,11 @@ RESUMED = {
     "random state too short": (entry("rng", torch.zeros(3, dtype=torch.uint8)), "RNG"),
     "random state of fractions": (entry("rng", torch.zeros(5056)), ""),
     "optimiser of nothing": (entry("optimizer", {}), "param_groups"),
+    "optimiser without moments": (
+        lambda s: s["optimizer"].update(state={}), "no step, exp_avg, exp_avg_sq",
+    ),
+    "optimiser without a moment": (moments(lambda s: s.pop("exp_avg")), "not step, exp_avg"),
+    "optimiser without the moments of a parameter": (moments(dict.clear), "has nothing of"),
     "optimiser of other moments": (
         moments(lambda s: s.update(exp_avg=torch.zeros(2))), "'exp_avg' is of shape [2]",
     ),
