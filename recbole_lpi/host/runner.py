@@ -13,7 +13,7 @@ from typing import Any
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.host import checkpoints, configuration, distributed, imputation, stored
 from recbole_lpi.host.configuration import known_models
-from recbole_lpi.host.download import ARCHIVES, download
+from recbole_lpi.host.download import ARCHIVES, download, forget
 from recbole_lpi.host.logs import Plain, log_to
 from recbole_lpi.host.names import NEEDS_MORE
 from recbole_lpi.host.rivals import make_model
@@ -195,7 +195,9 @@ def check_files(config: Any) -> None:
     if config["imputation_model"] not in ("auto", None):
         imputation.read_model(Path(config["imputation_model"]))
     data = _data_file(config)
-    if not data.is_file() and config["download"]:
+    if data.is_file():
+        forget(config["dataset"], data.parent)
+    elif config["download"]:
         download(config["dataset"], data.parent)
     check_data(config)
 
