@@ -143,9 +143,8 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
     TimeoutError if the server is too slow, or takes too long.
     """
     request, begun = urllib.request.Request(url), 0
-    if (
-        part.is_file() and about.is_file() and not linked(part)
-    ):  # else nothing says that it would be the same archive
+    # Without a tag nothing says that it would be the same archive.
+    if part.is_file() and about.is_file() and not linked(part):
         begun = part.stat().st_size
         tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
         request.headers = {"Range": f"bytes={begun}-", "If-range": str(tag)}

@@ -315,6 +315,13 @@ def test_a_run_folder_names_a_data_set_not_a_path(theirs, outside):
     assert code == 2 and "dataset must be the name of a folder, not a path" in said
 
 
+@pytest.mark.parametrize("model", ["S3Rec", "../evil", "evil"])
+def test_a_run_folder_names_a_model_that_runs(theirs, model):
+    theirs(model=model, pre_model_path="bomb.pth")
+    code, said = resume()
+    assert code == 2 and ("cannot run on sessions alone" in said or "unknown model" in said)
+
+
 # ---------------------------------------------------------------- a run that was moved
 
 
