@@ -143,11 +143,10 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
     TimeoutError if the server is too slow, or takes too long.
     """
     request, begun = urllib.request.Request(url), 0
-    # Without a tag nothing says that it would be the same archive.
-    if part.is_file() and about.is_file() and not linked(part):
+    tag = _tag(about)
+    if tag and part.is_file() and not linked(part):
         begun = part.stat().st_size
-        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
-        request.headers = {"Range": f"bytes={begun}-", "If-range": str(tag)}
+        request.headers = {"Range": f"bytes={begun}-", "If-range": tag}
     blocks: queue.Queue[Any] = queue.Queue(maxsize=64)
     threading.Thread(target=_receive, args=(request, blocks), daemon=True).start()
     clock = _Clock()
@@ -177,6 +176,15 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
             file.write(block)
             bar.update(len(block))
     return total
+
+
+def _tag(about: Path) -> str | None:
+    """What the server called the archive of which a part has arrived; None: it may be another."""
+    try:
+        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return tag if isinstance(tag, str) and tag.isascii() and tag.isprintable() else None
 
 
 def _receive(request: urllib.request.Request, blocks: queue.Queue[Any]) -> None:
