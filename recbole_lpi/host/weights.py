@@ -132,7 +132,7 @@ def load_optimizer(
             if stepped and names and not part.state:
                 raise SettingError(f"{path}: its optimiser has no {', '.join(names)}")
             for parameter, values in part.state.items():
-                if list(values) != names:
+                if not values.keys() >= set(names):
                     raise SettingError(
                         f"{path}: its optimiser has {', '.join(map(str, values)) or 'nothing'} of "
                         f"a parameter, not {', '.join(names)}"

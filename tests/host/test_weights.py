@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.host.checkpoints import load_data_and_model
 from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.host.runner import run
-from recbole_lpi.host.weights import load_weights
+from recbole_lpi.host.training import LEARNERS, SPARSE, TrainingSettings
+from recbole_lpi.host.weights import load_optimizer, load_weights
 from recbole_lpi.settings import SettingError
 
 from .conftest import SMALL, broken_off_after, write_log
@@ -215,3 +217,23 @@ def test_a_mask_in_an_encoder_may_be_infinite():
     layer.mask[0] = float("nan")
     with pytest.raises(SettingError, match="'mask' holds numbers that are not finite"):
         load_weights(layer, layer.state_dict(), "here")
+
+
+@pytest.mark.parametrize("learner", [*LEARNERS, SPARSE])
+def test_an_optimiser_has_kept_what_it_keeps(learner):
+    """SGD keeps nothing; where a scaler may have skipped every step, nobody does."""
+    table, rest = torch.nn.Parameter(torch.zeros(3, 2)), torch.nn.Parameter(torch.zeros(2))
+    sparse = learner == SPARSE
+
+    def made():
+        return TrainingSettings(learner=learner).optimiser([table, rest], [table] if sparse else [])
+
+    done, gradient = made(), torch.ones(3, 2)
+    table.grad, rest.grad = gradient.to_sparse() if sparse else gradient, torch.ones(2)
+    done.step()
+    load_optimizer(made(), done.state_dict(), "here")
+    for part in getattr(done, "parts", (done,)):
+        part.state.clear()
+    load_optimizer(made(), done.state_dict(), "here", stepped=False)
+    with nullcontext() if learner == "sgd" else pytest.raises(SettingError, match="has no step"):
+        load_optimizer(made(), done.state_dict(), "here")
