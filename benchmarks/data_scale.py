@@ -104,8 +104,8 @@ STAGES: dict[str, Stage] = {
 
 def _dataset(work: Path) -> Callable[[], Any]:
     """What makes the data set; everything is imported, and the settings are read."""
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.runner import make_config
 
     given = {"data_path": str(work / "dataset"), "session_cache_dir": str(work / "sessions")}
     config = make_config("LPIRL", work.parent.name, (), given)

@@ -27,8 +27,8 @@ import torch
 import typer
 
 from benchmarks.peak import added_memory
-from recbole_lpi.host.memory import keep_freed_memory
 from recbole_lpi.nn.tiling import parts, tiling
+from recbole_lpi.training.memory import keep_freed_memory
 
 SIZES = (17_834, 70_852)
 LENGTH = 6  # events of a session, about RetailRocket's
@@ -55,10 +55,10 @@ def evaluation(side: str, log: str, batch_size: int) -> tuple[int, Callable[[], 
     from recbole.data.dataloader import FullSortEvalDataLoader
     from recbole.trainer import Trainer
 
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host import configuration
-    from recbole_lpi.host.rivals import make_model
-    from recbole_lpi.host.trainer import PolicyTrainer
+    from recbole_lpi.plugin import configuration
+    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.trainer import PolicyTrainer
 
     model_name = "LoggingPolicy" if side == "ours" else "SASRec"
     given = {**GIVEN, "eval_batch_size": batch_size, "logging_policy": "none"}

@@ -86,8 +86,8 @@ def peak(work: Path, estimator: str, learner: str) -> Measures:
 
 
 def whole_run(work: Path, fraction: float) -> Measures:
-    from recbole_lpi.host.memory import keep_freed_memory
-    from recbole_lpi.host.runner import run
+    from recbole_lpi.plugin.runner import run
+    from recbole_lpi.training.memory import keep_freed_memory
 
     keep_freed_memory()
     began = time.perf_counter()

@@ -19,10 +19,10 @@ import torch
 import typer
 from torch.profiler import ProfilerActivity, profile
 
-from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sequences import training_batches
-from recbole_lpi.host.runner import make_config
 from recbole_lpi.nn.encoder import SASRec
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.runner import make_config
 
 POSITIONS, UNITS, HEADS, LAYERS = 200, 200, 8, 2
 

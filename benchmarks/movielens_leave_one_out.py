@@ -28,8 +28,8 @@ import torch
 import typer
 
 import recbole_lpi  # noqa: F401  (lets RecBole run on today's numpy, without ray)
-from recbole_lpi.host.configuration import hidden_argv
-from recbole_lpi.host.memory import keep_freed_memory
+from recbole_lpi.plugin.configuration import hidden_argv
+from recbole_lpi.training.memory import keep_freed_memory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 # Architecture, dropout, data, early stopping and measure of both: RecBole's defaults of SASRec.

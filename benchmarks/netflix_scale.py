@@ -82,8 +82,8 @@ def load(work: Path) -> Measures:
 
 
 def impute(work: Path) -> Measures:
-    from recbole_lpi.host import imputation
-    from recbole_lpi.host.training import TrainingSettings
+    from recbole_lpi.plugin import imputation_model as imputation
+    from recbole_lpi.training.settings import TrainingSettings
 
     train, valid, _ = _parts(work)
     settings = TrainingSettings.of(train.config)
@@ -94,8 +94,8 @@ def impute(work: Path) -> Measures:
 
 
 def epoch(work: Path) -> Measures:
-    from recbole_lpi.host.rivals import make_model
-    from recbole_lpi.host.trainer import PolicyTrainer
+    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.trainer import PolicyTrainer
 
     train, _, _ = _parts(work)
     model = make_model(train.config, train)
@@ -112,9 +112,9 @@ STAGES: dict[str, Stage] = {
 
 
 def _parts(work: Path) -> Any:
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host.memory import keep_freed_memory
-    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.runner import make_config
+    from recbole_lpi.training.memory import keep_freed_memory
 
     keep_freed_memory()
     held = max(2, round(0.042 * int((work / "users").read_text())))  # 20,000 of 472,987

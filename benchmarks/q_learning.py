@@ -21,16 +21,16 @@ import typer
 from scipy.stats import rankdata
 from torch import Tensor
 
-from recbole_lpi.data.dataset import PolicyDataset
 from recbole_lpi.data.sequences import Batch, evaluation_batches, training_batches
-from recbole_lpi.evaluation.events import event_table
+from recbole_lpi.evaluation.event_table import event_table
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
-from recbole_lpi.host.memory import keep_freed_memory
-from recbole_lpi.host.rivals import make_model
-from recbole_lpi.host.runner import make_config
-from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.host.values import parse
-from recbole_lpi.models import PolicyRecommender
+from recbole_lpi.plugin.baselines import make_model
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.models import PolicyRecommender
+from recbole_lpi.plugin.runner import make_config
+from recbole_lpi.training.memory import keep_freed_memory
+from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.yaml_values import parse
 
 NDCG = ("purchase_ndcg@20", "click_ndcg@20")
 

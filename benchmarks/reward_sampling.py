@@ -18,13 +18,13 @@ import numpy as np
 import torch
 import typer
 
-from recbole_lpi.data.dataset import PolicyDataset
-from recbole_lpi.data.sampling import RewardSampler, SamplingSettings
-from recbole_lpi.host import checkpoints
-from recbole_lpi.host.memory import keep_freed_memory
-from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.host.runner import make_config, run
-from recbole_lpi.models import LoggingPolicy
+from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
+from recbole_lpi.plugin import checkpoints
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.models import LoggingPolicy
+from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.training.memory import keep_freed_memory
+from recbole_lpi.training.run_folder import RunFolder
 
 FRACTION = 0.1
 METRICS = ("purchase_ndcg@20", "click_ndcg@20", "js_divergence")

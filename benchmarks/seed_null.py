@@ -29,15 +29,15 @@ import typer
 import yaml
 from scipy import stats
 
-from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.event_table import read_events
 from recbole_lpi.evaluation.scores import PolicyScore, SessionScore, session_score
 from recbole_lpi.evaluation.significance import paired
 from recbole_lpi.experiments.grouping import Measured, grouped
 from recbole_lpi.experiments.runs import load_comparable
-from recbole_lpi.host.memory import keep_freed_memory
-from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.host.runner import run
+from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.memory import keep_freed_memory
+from recbole_lpi.training.run_folder import RunFolder
 
 METRICS = ("purchase_ndcg@20", "click_ndcg@20")
 LEVELS = (0.05, 0.001)

@@ -26,9 +26,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.peak import added_memory
-from recbole_lpi.host.memory import keep_freed_memory
-from recbole_lpi.models import estimation
-from recbole_lpi.models.estimation import Events, Heads
 from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
     PolicyLoss,
@@ -38,6 +35,9 @@ from recbole_lpi.nn.catalogue import (
 )
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
+from recbole_lpi.policy import losses as estimation
+from recbole_lpi.policy.losses import Events, Heads
+from recbole_lpi.training.memory import keep_freed_memory
 
 MODELS = ("LoggingPolicy", "LPIRL")
 SIZES = ((17_834, 1_200), (17_834, 5_120), (70_852, 1_200), (70_852, 5_120))

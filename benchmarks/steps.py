@@ -12,9 +12,9 @@ import torch
 
 def training_part(given: Mapping[str, Any]) -> Any:
     """Of the log ``catalogue``."""
-    from recbole_lpi.data.dataset import PolicyDataset
-    from recbole_lpi.host.memory import keep_freed_memory
-    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.runner import make_config
+    from recbole_lpi.training.memory import keep_freed_memory
 
     keep_freed_memory()
     return PolicyDataset(make_config("LPIRL", "catalogue", (), given)).build()[0]
@@ -22,9 +22,9 @@ def training_part(given: Mapping[str, Any]) -> Any:
 
 def trainer(model: str, train: Any, given: Mapping[str, Any]) -> Any:
     """Of a policy on the log, which has been read once."""
-    from recbole_lpi.host.rivals import make_model
-    from recbole_lpi.host.runner import make_config
-    from recbole_lpi.host.trainer import PolicyTrainer
+    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.runner import make_config
+    from recbole_lpi.plugin.trainer import PolicyTrainer
 
     config = make_config(model, "catalogue", (), given)
     torch.manual_seed(0)

@@ -44,7 +44,7 @@ from benchmarks.peers.protocol import (  # noqa: E402
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 OF_ONE_RUN = ("data", "seed", "budget")
-# glibc keeps what a step frees for the next one: recbole_lpi.host.memory, for every peer alike.
+# glibc keeps what a step frees for the next one: recbole_lpi.training.memory, for every peer alike.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 
@@ -95,9 +95,9 @@ PEERS = {
 
 def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], to: Path) -> None:
     """Sessions of the package's own split, items numbered as they first appear in training."""
-    from recbole_lpi.data.dataset import PolicyDataset
     from recbole_lpi.data.sequences import ranges
-    from recbole_lpi.host.runner import make_config
+    from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.runner import make_config
 
     where = {"data_path": data_path} if data_path else {}
     config = make_config("LoggingPolicy", dataset, (), {**where, **given})

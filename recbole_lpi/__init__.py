@@ -4,7 +4,7 @@ Importing this package is all it takes: RecBole then knows the policies by name,
 set, trainer, metrics and default settings. RecBole itself is not imported until somebody does.
 """
 
-from recbole_lpi.host.registration import register
+from recbole_lpi.plugin.registration import register
 
 __version__ = "0.1.0"
 

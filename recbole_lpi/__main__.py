@@ -1,5 +1,5 @@
 """``python -m recbole_lpi``: the command line."""
 
-from recbole_lpi.start import program
+from recbole_lpi.cli.start import program
 
 program()

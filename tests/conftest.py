@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.support.logs import log as log  # a fixture
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # read by torch, which is not imported yet
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 import recbole_lpi  # noqa: F401  (lets RecBole run on today's numpy, without ray)
 from benchmarks.peers.protocol import Log, Recorder, Settings
-from recbole_lpi.data.dataset import PolicyDataset
-from recbole_lpi.host.runner import make_config
-from recbole_lpi.host.trainer import PolicyTrainer
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.runner import make_config
+from recbole_lpi.plugin.trainer import PolicyTrainer
 
 NAME = "peers"
 
@@ -85,7 +85,7 @@ def main(run: Path) -> None:
     """Train and record the run of this folder."""
     from recbole.utils import init_seed
 
-    from recbole_lpi.host.rivals import make_model
+    from recbole_lpi.plugin.baselines import make_model
 
     recorder = Recorder(run)
     settings = recorder.settings

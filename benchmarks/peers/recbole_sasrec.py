@@ -18,7 +18,7 @@ import torch
 import recbole_lpi  # noqa: F401  (lets RecBole run on today's numpy, without ray)
 from benchmarks.peers.ours import NAME, check_items, score_of, write_inter
 from benchmarks.peers.protocol import Recorder, Settings
-from recbole_lpi.host.configuration import hidden_argv
+from recbole_lpi.plugin.configuration import hidden_argv
 
 
 class _Enough(Exception):

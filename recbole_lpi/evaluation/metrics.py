@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_lpi.evaluation.events import EventTable
+from recbole_lpi.evaluation.event_table import EventTable
 
 PURCHASE_WEIGHT, CLICK_WEIGHT = 1.0, 0.2  # the paper's rewards, and its validation criterion
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_lpi.evaluation.events import EventTable
+from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.metrics import KINDS, Kinds, influence_of, stderr_of_sum
 
 

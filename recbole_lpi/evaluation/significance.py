@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from recbole_lpi.evaluation.events import EventTable
+from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.evaluation.scores import PolicyScore, session_score, variance
 

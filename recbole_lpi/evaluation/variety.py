@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recbole_lpi.evaluation.events import EventTable
+from recbole_lpi.evaluation.event_table import EventTable
 
 FEW = 0.05  # of as many as the log has
 

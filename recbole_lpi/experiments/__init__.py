@@ -1,4 +1,4 @@
 """Experiments: finished runs side by side, and sweeps that make them.
 
-Tables and figures read event tables; only a sweep starts runs, and it leaves training to the host.
+Tables and figures read event tables; only a sweep starts runs, and training is left to the plug-in.
 """

@@ -14,9 +14,9 @@ from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare, differences
 from recbole_lpi.files import write_text
-from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import visible
+from recbole_lpi.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from recbole_lpi.experiments.sweep import Sweep
@@ -146,7 +146,7 @@ def _say(line: str) -> None:
 def _work(sweep: Sweep, threads: int | None) -> None:
     import torch
 
-    from recbole_lpi.host.memory import keep_freed_memory
+    from recbole_lpi.training.memory import keep_freed_memory
 
     keep_freed_memory()
     if threads:

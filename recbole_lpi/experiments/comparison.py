@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.event_table import read_events
 from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
 from recbole_lpi.evaluation.scores import PolicyScore, session_score
 from recbole_lpi.evaluation.significance import PairedDifference, against_all, holm, paired
@@ -25,7 +25,7 @@ from recbole_lpi.experiments.grouping import (
     set_apart,
 )
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
-from recbole_lpi.models import FLOORS
+from recbole_lpi.plugin.models import FLOORS
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 

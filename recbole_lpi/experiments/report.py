@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.evaluation.event_table import read_events
 from recbole_lpi.evaluation.scores import PolicyScore, session_score
 from recbole_lpi.evaluation.significance import holm, paired, stars
 from recbole_lpi.experiments import tables

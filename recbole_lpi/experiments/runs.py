@@ -10,9 +10,9 @@ from typing import Any
 
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Kinds
-from recbole_lpi.host.properties import defaults
-from recbole_lpi.host.run_folder import RunFolder
+from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.settings import SettingError, refused
+from recbole_lpi.training.run_folder import RunFolder
 
 # Which events there are, and which of them a run is measured on and how. RecBole's filters, with
 # what it takes an empty one for,

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host import checkpoints, stored
-from recbole_lpi.host.names import properties_folder
-from recbole_lpi.host.run_folder import RunFolder
-from recbole_lpi.host.training import TrainingSettings
-from recbole_lpi.host.values import read_file
 from recbole_lpi.locks import Busy
+from recbole_lpi.plugin import checkpoints
+from recbole_lpi.plugin import stored_settings as stored
+from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import visible
+from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.yaml_values import read_file
 
 Settings = Mapping[str, Any]
 OF_ONE_RUN = frozenset({"seed", "logging_policy", "run_dir", "resume", "overwrite"})
@@ -179,7 +180,7 @@ class Sweep:
 
     def check(self) -> None:
         """SettingError for a try that cannot be run, or a folder made with other settings."""
-        from recbole_lpi.host.runner import make_config
+        from recbole_lpi.plugin.runner import make_config
 
         for row in self.rows:
             for settings in row.tries:
@@ -253,7 +254,7 @@ class Sweep:
             return False
 
     def _run(self, row: Row, settings: Settings, seed: int, folder: RunFolder) -> None:
-        from recbole_lpi.host.runner import run
+        from recbole_lpi.plugin.runner import run
 
         try:
             given = {**self.given, **row.fixed, **settings, "seed": seed}

@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks import seed_null
 from recbole_lpi.evaluation.scores import SessionScore
-from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.settings import SettingError
-from tests.experiments.conftest import make_run
+from recbole_lpi.training.run_folder import RunFolder
+from tests.support.finished_runs import make_run
 
 GIVEN = {"split_seed": 2020}
 

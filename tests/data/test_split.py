@@ -9,8 +9,8 @@ import pytest
 from recbole_lpi.data.sequences import flat_sessions
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.split import split_sessions
-from recbole_lpi.host.values import parse, read_file
 from recbole_lpi.settings import SettingError
+from recbole_lpi.yaml_values import parse, read_file
 
 
 def store(lengths):

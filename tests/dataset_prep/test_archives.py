@@ -14,7 +14,7 @@ import pytest
 
 from dataset_prep import csv as any_log
 from dataset_prep.sources import InputError
-from tests.dataset_prep.shop import COLUMNS, HEADER, REWARDS, convert, events
+from tests.support.shop import COLUMNS, HEADER, REWARDS, convert, events
 
 TEXT = (HEADER + "ann,A,1600000000,view\nann,B,1600000005,buy\n").encode()
 

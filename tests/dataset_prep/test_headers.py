@@ -6,7 +6,7 @@ import pytest
 
 from dataset_prep.csv import Columns, Format
 from dataset_prep.sources import InputError
-from tests.dataset_prep.shop import COLUMNS, HEADER, REWARDS, convert, events
+from tests.support.shop import COLUMNS, HEADER, REWARDS, convert, events
 
 ROWS = "ann,A,1600000000,view\nann,B,1600000005,buy\n"
 NAMES = ("user", "product", "when", "what")

@@ -15,10 +15,10 @@ import yaml
 from dataset_prep import movielens, ratings
 from dataset_prep.ratings import Preparation
 from dataset_prep.sources import InputError
-from recbole_lpi.data.atomic import read_atomic
-from recbole_lpi.data.rewards import events_of_rewards, rewards_of_ratings
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.host.values import read_file
+from recbole_lpi.plugin.atomic_files import read_atomic
+from recbole_lpi.plugin.rewards import events_of_rewards, rewards_of_ratings
+from recbole_lpi.yaml_values import read_file
 
 # User 7 has five ratings, two at one time; 9 has five; 8 has four.
 ROWS = """\

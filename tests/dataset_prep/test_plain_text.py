@@ -8,7 +8,7 @@ import pytest
 from dataset_prep import plain_text
 from dataset_prep.csv import Columns, Format, Rewards
 from dataset_prep.sources import InputError
-from tests.dataset_prep.shop import COLUMNS, HEADER, REWARDS, convert, events
+from tests.support.shop import COLUMNS, HEADER, REWARDS, convert, events
 
 TEXT = HEADER + "ann,Ä鯨,1600000000,view\nann,B,1600000005,buy\n"
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dataset_prep import tokens
 from dataset_prep.csv import Columns, Format, Rewards
 from dataset_prep.sources import InputError
-from tests.dataset_prep.shop import convert, events
+from tests.support.shop import convert, events
 
 Row = tuple[str, str, int, str, float]
 SPACES = " \t\r\v\f\x85\xa0\u2003\u2028\u3000"

@@ -8,7 +8,7 @@ import pytest
 from dataset_prep import csv as any_log
 from dataset_prep.csv import Columns, Format, Rewards
 from dataset_prep.sources import InputError
-from tests.dataset_prep.shop import COLUMNS, HEADER, REWARDS, convert, events
+from tests.support.shop import COLUMNS, HEADER, REWARDS, convert, events
 
 
 def items(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from recbole_lpi.evaluation.events import EventTable, read_events
+from recbole_lpi.evaluation.event_table import EventTable, read_events
 from recbole_lpi.evaluation.metrics import Kinds, evaluate, names_at
 from recbole_lpi.evaluation.significance import paired_difference
 

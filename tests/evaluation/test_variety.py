@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recbole_lpi.evaluation.events import EventTable
+from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.variety import effective_number, nearly_constant
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from recbole_lpi.cli import app
+from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.significance import holm, paired, stars
 from recbole_lpi.experiments.comparison import compare, differences
 from recbole_lpi.settings import SettingError

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recbole_lpi.cli import app
+from recbole_lpi.cli.app import app
 from recbole_lpi.experiments import report
 from recbole_lpi.experiments.sweep import Row, Sweep, diverged, read_plan
-from recbole_lpi.host import runner
-from recbole_lpi.host.run_folder import RunFolder
 from recbole_lpi.objectives import OBJECTIVES
+from recbole_lpi.plugin import runner
 from recbole_lpi.settings import SettingError
-
-from .conftest import make_run
+from recbole_lpi.training.run_folder import RunFolder
+from tests.support.finished_runs import make_run
 
 PLAN = """
 title: every β

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from recbole_lpi.cli import app
-from recbole_lpi.evaluation.events import read_events
+from recbole_lpi.cli.app import app
+from recbole_lpi.evaluation.event_table import read_events
 from recbole_lpi.experiments import table1
 from recbole_lpi.experiments.sweep import Sweep, read_plan
-from recbole_lpi.host import runner
-from recbole_lpi.host.run_folder import RunFolder
-
-from .conftest import make_run
+from recbole_lpi.plugin import runner
+from recbole_lpi.training.run_folder import RunFolder
+from tests.support.finished_runs import make_run
 
 FIT = {
     "model": "abc", "rank": [8], "regularization": [0.1], "missing_rating": 2.0,

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from typer.testing import CliRunner
 
-from recbole_lpi.cli import app
+from recbole_lpi.cli.app import app
 from recbole_lpi.experiments import figures, tables, terminal
 from recbole_lpi.experiments.comparison import compare
 

@@ -1,0 +1,206 @@
+"""The logging policy μ̂ that a learned policy is compared with: found, trained or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from contextlib import nullcontext
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recbole_lpi import settings
+from recbole_lpi.data.settings import DataSettings
+from recbole_lpi.plugin import checkpoints, configuration
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.models import MODELS, LoggingPolicy, PolicyRecommender
+from recbole_lpi.policy.encoders import code_hash
+from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
+from recbole_lpi.policy.stored_tensors import load_weights, refusing
+from recbole_lpi.settings import SettingError
+from recbole_lpi.training import distributed
+from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.run_log import labelled
+from recbole_lpi.training.settings import TrainingSettings
+
+# Of TrainingSettings: what is measured, with what, and how; it makes no other policy.
+OF_MEASURING = frozenset(
+    ["eval_batch_size", "metrics", "topk", "logging_policy", "logging_policy_dir",
+     "divergence_candidates", "imputation", "imputation_model", "imputation_dir",
+     "collective_timeout"]
+)  # fmt: skip
+
+
+def resolve(
+    setting: str, config: Any, train: PolicyDataset, valid: PolicyDataset | None
+) -> LoggingPolicy | None:
+    """The logging policy that ``logging_policy`` names, frozen, on the CPU.
+
+    Args:
+        setting: ``none``, ``auto``, a checkpoint or a run folder.
+
+    Raises:
+        SettingError: no checkpoint there, or one of another catalogue or of shorter inputs.
+    """
+    if setting == "none":
+        return None
+    own_gpu = [config["device"]] if torch.device(config["device"]).type == "cuda" else []
+    with torch.random.fork_rng(own_gpu):  # so that the run itself draws the same, whichever it is
+        if setting != "auto":
+            return _load(setting, train, valid)
+        root = Path(config["logging_policy_dir"] or "runs/logging_policy")
+        own = _own_config(config, train)
+        folder, ranks = RunFolder(root / identity(own, train, valid)), distributed.ranks()
+        waiting = f"logging policy: waiting for the run that makes {folder.path}"
+        if not ranks.from_first(lambda: folder.at_rest):
+            with folder.exclusive(waiting) if ranks.first else nullcontext():
+                if not ranks.from_first(lambda: _recovered(folder).finished):
+                    _train(folder, own, train, valid, show_progress=bool(config["show_progress"]))
+        return _load(folder.path, train, valid)
+
+
+def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> str:
+    """Hash of what makes a logging policy what it is.
+
+    These are the events and which of them train and validate; inputs, encoder and softmax; how it
+    is trained, and by what its epoch is picked.
+    """
+    network = asdict(settings.read(NetworkSettings, config))
+    network["code"] = code_hash(network["encoder"])
+    s, how = train.settings, asdict(TrainingSettings.of(config))
+    content = {
+        "network": network,
+        "softmax": asdict(settings.read(SoftmaxSettings, config)),
+        "training": {name: value for name, value in how.items() if name not in OF_MEASURING},
+        "inputs": [s.max_length, s.loss_on_last, s.evaluate_first_event, s.training_windows],
+        "data": [
+            checkpoints.data_hash(train),
+            list(train.sessions.event_names),
+            None if valid is None else checkpoints.part_hash(valid),
+        ],
+    }
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
+    """Give ``policy`` its logging policy, on the device where it is."""
+    if mu is None and policy.needs_logging_policy:
+        raise SettingError("this policy needs a logging policy, and logging_policy is none")
+    device = next(policy.parameters()).device
+    policy.compare_with(None if mu is None else mu.to(device))
+
+
+def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> LoggingPolicy:
+    state = distributed.ranks().from_first(lambda: checkpoints.read_checkpoint(path))
+    if state["model"] != "LoggingPolicy":
+        raise SettingError(
+            f"{path} holds a {state['model']}, not a LoggingPolicy; train one by "
+            "--model=LoggingPolicy or use --logging_policy=auto"
+        )
+    with refusing(path):
+        return _made(state, path, train, valid)
+
+
+def _made(
+    state: dict[str, Any], path: str | Path, train: PolicyDataset, valid: PolicyDataset | None
+) -> LoggingPolicy:
+    """The logging policy of a checkpoint, frozen; said where it is of other data."""
+    checkpoints.check_catalogue(state, train, path)
+    given = state["config"]
+    config = configuration.make(given["model"], given["dataset"], given, named={})
+    if config["evaluate_first_event"] != train.settings.evaluate_first_event:
+        raise SettingError(f"{path} was trained with another evaluate_first_event")
+    if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:
+        raise SettingError(
+            f"{path} reads {config['MAX_ITEM_LIST_LENGTH']} events at most, this run "
+            f"{train.settings.max_length}: give both the same MAX_ITEM_LIST_LENGTH"
+        )
+    if state["data"] != checkpoints.data_hash(train):
+        logging.getLogger().warning(
+            f"{path} was trained on other events or another split of {train.dataset_name}: it may "
+            "have seen what this run is tested on"
+        )
+    elif valid is not None and "validation" not in state:
+        logging.getLogger().warning(
+            f"{path} does not say which sessions of {train.dataset_name} it was validated on, for "
+            "it is of an earlier version: they may be some that this run is tested on"
+        )
+    elif valid is not None and state["validation"] not in (None, checkpoints.part_hash(valid)):
+        logging.getLogger().warning(
+            f"{path} was validated on other sessions of {train.dataset_name}: its epoch may have "
+            "been picked by what this run is tested on"
+        )
+    if not (config["reward_sampling"] or {"correct": True}).get("correct"):
+        logging.getLogger().warning(
+            f"{path} was trained with reward_sampling, uncorrected: it is drawn towards rewards, "
+            "and no estimate of the policy that made the logs"
+        )
+    policy = LoggingPolicy(config, train)
+    load_weights(policy, state["state_dict"], path)
+    policy.requires_grad_(False).eval()
+    return policy
+
+
+def _own_config(config: Any, train: PolicyDataset) -> Any:
+    """A LoggingPolicy with its own defaults, its seed among them, for the data at hand.
+
+    A policy is compared with one of its own encoder and softmax, any other model with the default
+    one.
+    """
+    given, s = checkpoints.plain_config(config), train.settings
+    names = _shared()
+    if config["model"] in MODELS:
+        names |= _names(NetworkSettings) | _names(SoftmaxSettings)
+        if not settings.read(SoftmaxSettings, config).sparse:
+            names -= {"learner"}
+    data = {key: given[key] for key in names if key in given}
+    data |= {
+        "split_seed": s.seed if s.split_seed is None else s.split_seed,
+        "logging_policy": "none",
+        "gpu_id": config["gpu_id"],
+    }
+    return configuration.make("LoggingPolicy", config["dataset"], data)
+
+
+def _recovered(folder: RunFolder) -> RunFolder:
+    folder.recover()
+    return folder
+
+
+def _train(
+    folder: RunFolder,
+    own: Any,
+    train: PolicyDataset,
+    valid: PolicyDataset | None,
+    show_progress: bool,
+) -> None:
+    from recbole.utils import init_seed
+
+    from recbole_lpi.plugin.trainer import PolicyTrainer
+
+    logger = logging.getLogger()
+    logger.info(f"logging policy: training one for this data into {folder.path}")
+    init_seed(own["seed"], own["reproducibility"])
+    model = LoggingPolicy(own, train).to(own["device"])
+    begun = distributed.ranks().from_first(lambda: folder.begun)
+    trainer = PolicyTrainer(own, model, folder, resume=begun)
+    with labelled("logging policy: "):
+        trainer.fit(train, valid, show_progress=show_progress)
+        trainer.finish()
+    logger.info(f"logging policy: trained, {folder.path}")
+
+
+def _shared() -> set[str]:
+    """Settings that the logging policy takes over: of the data and the machine."""
+    from recbole.utils.argument_list import dataset_arguments
+
+    named = {*_names(DataSettings), *dataset_arguments, "data_path", "eval_args"}
+    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma"}
+
+
+def _names(kind: type[Any]) -> set[str]:
+    return {field.name for field in fields(kind)}

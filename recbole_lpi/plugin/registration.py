@@ -1,0 +1,144 @@
+"""How RecBole comes to know the policies.
+
+A finder on ``sys.meta_path`` answers for the modules in which RecBole looks for a model, and adds
+to a few of RecBole's modules when they are imported. So neither package imports the other before
+it is asked for something, and it does not matter which a program names first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+MODELS_OF_RECBOLE = "recbole.model.sequential_recommender"
+
+
+def register() -> None:
+    """Make RecBole know the policies; a second call changes nothing."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Finder())
+    for name, amend in AMENDMENTS.items():
+        if name in sys.modules:
+            amend(sys.modules[name])
+
+
+def _policies() -> list[str]:
+    """Their names. Asked for late: torch takes seconds to import."""
+    return list(importlib.import_module("recbole_lpi.objectives").OBJECTIVES)
+
+
+def _compatibility() -> Any:
+    return importlib.import_module("recbole_lpi.plugin.compatibility")
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, module = name.rpartition(".")
+        if package == MODELS_OF_RECBOLE and module in map(str.lower, _policies()):
+            return ModuleSpec(name, _Models())
+        if name in AMENDMENTS:
+            return _amended(PathFinder.find_spec(name, path, target), AMENDMENTS[name])
+        return None
+
+
+class _Models(Loader):
+    """A module of RecBole's models, with ours in it."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__.update(importlib.import_module("recbole_lpi.plugin.models").MODELS)
+
+
+def _amended(spec: ModuleSpec | None, amend: Callable[[ModuleType], None]) -> ModuleSpec | None:
+    if spec is None or spec.loader is None:
+        return spec
+    execute = spec.loader.exec_module
+
+    def execute_and_amend(module: ModuleType) -> None:
+        with _compatibility().stand_in_for_ray():
+            execute(module)
+        amend(module)
+
+    spec.loader.exec_module = execute_and_amend  # type: ignore[method-assign]
+    return spec
+
+
+def _numpy(module: ModuleType) -> None:
+    _compatibility().restore_numpy_aliases()
+
+
+def _folders(module: ModuleType) -> None:
+    module.__dict__["ensure_dir"] = _compatibility().ensure_dir
+
+
+def _settings(module: ModuleType) -> None:
+    importlib.import_module("recbole_lpi.plugin.configuration").amend(module.Config)
+
+
+def _data_set(module: ModuleType) -> None:
+    _offer(module, "Dataset", "recbole_lpi.plugin.dataset", "PolicyDataset")
+
+
+def _trainer(module: ModuleType) -> None:
+    _offer(module, "Trainer", "recbole_lpi.plugin.trainer", "PolicyTrainer")
+
+
+def _offer(module: ModuleType, suffix: str, home: str, name: str) -> None:
+    """Let ``module.<Policy><suffix>`` be the class ``name`` of ours."""
+
+    def of_policy(attribute: str) -> object:
+        if attribute.endswith(suffix) and attribute[: -len(suffix)] in _policies():
+            return getattr(importlib.import_module(home), name)
+        raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
+
+    module.__dict__["__getattr__"] = of_policy
+
+
+def _metrics(module: ModuleType) -> None:
+    importlib.import_module("recbole_lpi.plugin.recbole_metrics").add_to(module)
+
+
+def _collector(module: ModuleType) -> None:
+    importlib.import_module("recbole_lpi.plugin.recbole_metrics").amend_collector(module.Collector)
+
+
+def _loading(module: ModuleType) -> None:
+    """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole.
+
+    And processes that ``run`` spawns import this package before RecBole.
+    """
+    recboles = module.load_data_and_model
+
+    def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
+        checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
+        if given or checkpoints.is_ours(model_file):
+            return tuple(checkpoints.load_data_and_model(model_file, **given))
+        return tuple(recboles(model_file))
+
+    load_data_and_model.__doc__ = recboles.__doc__
+    module.__dict__["recboles_run_recboles"] = module.run_recboles
+    spawned = importlib.import_module("recbole_lpi.plugin.spawned")
+    module.__dict__["run_recboles"] = spawned.run_recboles
+    module.__dict__["load_data_and_model"] = load_data_and_model
+    package = sys.modules.get("recbole.quick_start")
+    if package is not None and hasattr(package, "load_data_and_model"):
+        package.__dict__["load_data_and_model"] = load_data_and_model
+
+
+AMENDMENTS: dict[str, Callable[[ModuleType], None]] = {
+    "recbole": _numpy,
+    "recbole.utils.utils": _folders,
+    "recbole.config.configurator": _settings,
+    "recbole.data.dataset": _data_set,
+    "recbole.trainer": _trainer,
+    "recbole.evaluator.register": _metrics,
+    "recbole.evaluator.collector": _collector,
+    "recbole.quick_start.quick_start": _loading,
+}

@@ -1,0 +1,194 @@
+"""Settings of training and evaluation, named as RecBole names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from recbole_lpi import settings
+from recbole_lpi.data.reward_sampling import SamplingSettings
+from recbole_lpi.evaluation.imputation import ImputationSettings
+from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
+from recbole_lpi.nn.lazy import LazyAdam
+from recbole_lpi.settings import Config
+
+LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+}
+FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
+SPARSE = "sparse_adam"
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Arguments of torch's ``clip_grad_norm_``. ValueError names what is wrong.
+
+    Attributes:
+        max_norm: > 0, the largest norm of all gradients together.
+        norm_type: p > 0 of the p-norm; infinity is the largest entry.
+    """
+
+    EXAMPLE: ClassVar[str] = "{max_norm: 5}"
+
+    max_norm: float
+    norm_type: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be > 0, got {value}")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of training and evaluation. ValueError names the setting and what it may be.
+
+    Attributes:
+        train_batch_size: sessions per step, on average.
+        reward_sampling: what an epoch learns from is drawn by reward; None: every session.
+        eval_batch_size: windows per evaluation pass.
+        learner, learning_rate, weight_decay: the optimiser, by RecBole's names; ``sparse_adam`` is
+            lazy Adam on tables of items and Adam on the rest (``nn.lazy.LazyAdam``).
+        clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
+        eval_step: epochs between validations; stopping_step: validations without a better score
+            before training stops.
+        metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
+        logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
+        logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        divergence_candidates: items an event on which its divergence from the logging policy is
+            estimated, ≥ 2; None: exact, over the catalogue.
+        collective_timeout: of several processes, seconds that one is waited for in a step.
+        imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
+        imputation_model: ``auto``, or the file or folder of one that was fitted.
+        imputation_dir: where ``auto`` keeps those it fitted.
+    """
+
+    epochs: int = 20
+    train_batch_size: int = 256
+    reward_sampling: SamplingSettings | None = None
+    eval_batch_size: int = 1024
+    learner: str = "adam"
+    learning_rate: float = 0.001
+    weight_decay: float = 0.0
+    clip_grad_norm: Clipping | None = None
+    eval_step: int = 1
+    stopping_step: int = 10
+    metrics: tuple[str, ...] = ("hit", "ndcg")
+    topk: tuple[int, ...] = (5, 10, 20)
+    valid_metric: str = "reward_weighted_ndcg@20"
+    purchase_events: tuple[str, ...] = ("purchase", "liked")
+    click_events: tuple[str, ...] = ("click", "rated")
+    logging_policy: str = "auto"
+    logging_policy_dir: str = "runs/logging_policy"
+    divergence_candidates: int | None = None
+    imputation: ImputationSettings = field(default_factory=ImputationSettings)
+    imputation_model: str = "auto"
+    imputation_dir: str = "runs/imputation"
+    collective_timeout: float = 600.0
+    seed: int = 2020
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        number = self.divergence_candidates
+        if number is not None and number < 2:
+            raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
+        if self.stopping_step < 0:
+            raise ValueError(f"stopping_step must be >= 0, got {self.stopping_step}")
+        if not 0 < self.collective_timeout < float("inf"):
+            raise ValueError(f"collective_timeout must be > 0, got {self.collective_timeout}")
+        learners = (*LEARNERS, SPARSE)
+        if self.learner.lower() not in learners:
+            raise ValueError(f"learner must be one of {', '.join(learners)}, got {self.learner!r}")
+        if self.learner.lower() == SPARSE and self.weight_decay:
+            raise ValueError(
+                f"weight_decay cannot be {self.weight_decay} with learner: sparse_adam: it would "
+                "move every row at every step, and only those touched are; set 0, or learner: adam"
+            )
+        if not self.topk or min(self.topk) < 1:
+            raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
+        names_at(self.metrics, self.topk)
+        refuse_incomplete(self.valid_metric.lower())
+        if self.valid_metric.lower() in SMALLER_IS_BETTER:
+            raise ValueError(
+                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
+                "and the logging policy is compared with the best one"
+            )
+        if self.valid_metric.lower().startswith("imputed_"):
+            raise ValueError(
+                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by what was "
+                "logged; take average_reward@1"
+            )
+
+    @classmethod
+    def of(cls, config: Config) -> TrainingSettings:
+        """From RecBole's config."""
+        return settings.read(cls, config)
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Every metric at every cut-off, the validation metric among them."""
+        names = names_at(self.metrics, self.topk)
+        return list(dict.fromkeys([*names, self.valid_metric.lower()]))
+
+    @property
+    def imputes(self) -> bool:
+        """Whether a metric is of imputed rewards."""
+        return any(name.startswith("imputed_") for name in self.metric_names)
+
+    @property
+    def kinds(self) -> Kinds:
+        """Which events are purchases and which clicks."""
+        return Kinds(self.purchase_events, self.click_events)
+
+    @property
+    def criterion_events(self) -> tuple[str, ...] | None:
+        """The events that the validation metric is over; None for all."""
+        kind = self.valid_metric.lower().partition("_")[0]
+        return {
+            "purchase": self.purchase_events,
+            "click": self.click_events,
+            "reward": (*self.purchase_events, *self.click_events),
+        }.get(kind)
+
+    def optimiser(
+        self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()
+    ) -> torch.optim.Optimizer:
+        """The optimiser over ``parameters``, of which ``tables`` have sparse gradients."""
+        name = self.learner.lower()
+        if name == SPARSE:
+            return LazyAdam(parameters, tables, self.learning_rate)
+        learner: Any = LEARNERS[name]
+        how = {"fused": True} if name in FUSED else {}
+        optimiser: torch.optim.Optimizer = learner(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, **how
+        )
+        return optimiser
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run as a whole.
+
+    Attributes:
+        run_dir: its folder; None: a new one under ``runs/``.
+        overwrite: replace the run that is there.
+        download: fetch RecBole's published files where the data set is missing.
+    """
+
+    run_dir: str | None = None
+    overwrite: bool = False
+    download: bool = False

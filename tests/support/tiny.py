@@ -1,0 +1,78 @@
+"""Policies over six items and a batch of three sessions, in float64."""
+
+import numpy as np
+import torch
+
+from recbole_lpi.data.sequences import Batch
+from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.plugin.properties import properties_folder
+from recbole_lpi.yaml_values import read_file
+
+N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
+
+
+class Config(dict):
+    def __missing__(self, key):
+        return None
+
+
+class Catalogue:
+    max_reward = 1.5
+    item_counts = np.array([3, 0, 1, 7, 2, 2])
+
+    def num(self, field):
+        return N_ITEMS
+
+
+def make(model, *parts, **settings):
+    """A policy with the defaults of its properties file, but for what is said here."""
+    defaults = dict(
+        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
+        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
+        hidden_size=4, inner_size=6, hidden_dropout_prob=0.0, attn_dropout_prob=0.0,
+        initializer_range=0.5, beta=BETA, td_weight=LAMBDA, device="cpu", warmup_epochs=0,
+        gamma=0.0 if model.__name__ == "LPICB" else GAMMA,
+    )  # fmt: skip
+    own = read_file(properties_folder() / f"{model.__name__}.yaml") or {}
+    config = Config({**own, **defaults, **settings})
+    torch.manual_seed(3)
+    policy = model(config, Catalogue(), *parts)
+    if "q" in policy.heads:
+        learn_something(policy.heads["q"])
+    return policy.double()
+
+
+def learn_something(q_heads):
+    """Give bilinear heads, which begin at 0, advantages."""
+    for head in q_heads:
+        if isinstance(head, BilinearQHead):
+            torch.nn.init.normal_(head.form.weight)
+            torch.nn.init.normal_(head.form.bias)
+
+
+REWARDS = [[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.5, 0.2, 0]]
+LENGTHS = [4, 2, 3]
+
+
+def batch(gamma=GAMMA):
+    f = lambda rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    ahead = lambda rewards: sum(gamma**k * r for k, r in enumerate(rewards))  # noqa: E731
+    return Batch(
+        item_seq=torch.tensor([[3, 1, 5, 2], [4, 6, 0, 0], [2, 2, 6, 0]]),
+        action=torch.tensor([[1, 5, 2, 2], [6, 1, 0, 0], [2, 6, 3, 0]]),
+        reward=f(REWARDS),
+        discount=f([[gamma * (t < n - 1) for t in range(4)] for n in LENGTHS]),
+        return_=f([[ahead(row[t:]) for t in range(4)] for row in REWARDS]),
+        event=torch.zeros(3, 4, dtype=torch.int64),
+        counts=torch.tensor([[False, True, True, True], [True, True, False, False],
+                             [True, True, True, False]]),
+        place=torch.zeros(3, 4, dtype=torch.int64),
+        session=torch.arange(3),
+        sample_weight=torch.ones(3, 4, dtype=torch.float64),
+    )  # fmt: skip
+
+
+def gradients(model, loss):
+    model.zero_grad()
+    loss.backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
