@@ -558,7 +558,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             load_weights(self.model, best["state_dict"], kept)
             self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
         load_weights(self.model, state["state_dict"], path)
-        load_optimizer(self.optimizer, state["optimizer"], path)
+        # A scaler skips steps whose gradients overflow: at the beginning that may be all of them.
+        stepped = not self.scaler.is_enabled()
+        load_optimizer(self.optimizer, state["optimizer"], path, stepped)
         self.scaler.load_state_dict(state["scaler"])
         if self.best_epoch == self.next_epoch - 1:  # killed, perhaps, before it was written
             self._keep(self.best_epoch)

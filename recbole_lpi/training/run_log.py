@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from recbole_lpi.files import linked, write_bytes
 from recbole_lpi.text import visible
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -62,6 +63,8 @@ def log_to(path: Path) -> Iterator[None]:
     A run inside a run, such as that of the logging policy, speaks to its own file alone.
     """
     root = logging.getLogger()
+    if linked(path):  # what is appended is for this file alone
+        write_bytes(path, path.read_bytes() if path.is_file() else b"")
     target = str(path.resolve())
     if any(getattr(handler, "baseFilename", None) == target for handler in root.handlers):
         yield
