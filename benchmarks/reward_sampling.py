@@ -19,10 +19,10 @@ import torch
 import typer
 
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import LoggingPolicy
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.policy.checkpoint import read_checkpoint
 from recbole_lpi.training.memory import keep_freed_memory
 from recbole_lpi.training.run_folder import RunFolder
 
@@ -54,7 +54,7 @@ def gradient_of(model: LoggingPolicy, train: PolicyDataset, windows: Any, weight
 
 
 def print_variances(folder: RunFolder, draws: int) -> None:
-    state = checkpoints.read_checkpoint(folder.model)
+    state = read_checkpoint(folder.model)
     config = make_config(state["model"], state["config"]["dataset"], (), state["config"])
     train = PolicyDataset(config).build()[0]
     model = LoggingPolicy(config, train).eval()

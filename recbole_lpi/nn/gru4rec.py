@@ -18,9 +18,7 @@ class GRU4Rec(nn.Module):
         dropout_prob: dropout of the embeddings.
     """
 
-    def __init__(
-        self, *, hidden_size: int, units: int, n_layers: int, dropout_prob: float
-    ) -> None:
+    def __init__(self, *, hidden_size: int, units: int, n_layers: int, dropout_prob: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout_prob)
         self.gru = nn.GRU(hidden_size, units, n_layers, bias=False, batch_first=True)

@@ -16,8 +16,8 @@ from recbole_lpi.data.batches import prefixes
 from recbole_lpi.data.session_data import Reading, SessionData
 from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
-from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.data.times import describe_held_out, describe_times
+from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from recbole_lpi.data.identity import catalogue_hash, data_hash
 from recbole_lpi.data.sessions import ranges
 from recbole_lpi.evaluation.imputation import (
     Imputation,
@@ -29,7 +30,6 @@ from recbole_lpi.evaluation.imputation import (
 from recbole_lpi.files import write_json, write_tensors
 from recbole_lpi.locks import alone, remove_left_behind
 from recbole_lpi.nn.factorization import Ratings, sweeps
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.policy.stored_tensors import check_kinds, check_tensor, load_plain, refusing
 from recbole_lpi.settings import SettingError, coerce
@@ -43,9 +43,9 @@ INITIAL_SCALE = 0.1  # standard deviation of the items' factors before the first
 
 def resolve(
     settings: TrainingSettings,
+    device: torch.device,
     train: PolicyDataset,
     valid: PolicyDataset,
-    device: torch.device,
     show_progress: bool,
 ) -> Imputation:
     """The imputation that ``imputation_model`` names, on the CPU.
@@ -82,13 +82,13 @@ def read_model(path: Path) -> dict[str, Any]:
 
 def _load(path: Path, train: PolicyDataset, scale: RewardScale) -> Imputation:
     state = read_model(path)
-    if state["catalogue"] != checkpoints.catalogue_hash(train):
+    if state["catalogue"] != catalogue_hash(train.item_tokens):
         raise SettingError(
             f"{path} is of another catalogue: it imputes rewards of {len(state['items'])} items, "
             f"the data set '{train.dataset_name}' has {train.item_num - 1}; use one fitted to this "
             "data set and its filters, or imputation_model: auto"
         )
-    data = checkpoints.data_hash(train)
+    data = data_hash(train)
     if state.get("data", data) != data:
         logging.getLogger().warning(
             f"{path} was fitted to other events or another split of {train.dataset_name}: it may "
@@ -121,7 +121,7 @@ def _scale(train: PolicyDataset) -> RewardScale:
 def _identity(settings: ImputationSettings, train: PolicyDataset, valid: PolicyDataset) -> str:
     assert train.sessions.ratings is not None
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    digest.update(checkpoints.data_hash(train).encode())
+    digest.update(data_hash(train).encode())
     for array in (train.sessions.ratings, valid.part.session, valid.part.stop):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
@@ -182,8 +182,8 @@ def _fit(
         folder / MODEL,
         {
             "format": FORMAT,
-            "catalogue": checkpoints.catalogue_hash(train),
-            "data": checkpoints.data_hash(train),
+            "catalogue": catalogue_hash(train.item_tokens),
+            "data": data_hash(train),
             "settings": asdict(imputation.settings),
             "items": imputation.items,
             "report": report,

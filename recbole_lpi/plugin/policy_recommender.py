@@ -66,6 +66,4 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 
     def _last_state(self, interaction: Any) -> Tensor:
-        return self.network.last_state(
-            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        )
+        return self.network.last_state(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])

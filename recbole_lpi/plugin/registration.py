@@ -117,8 +117,9 @@ def _loading(module: ModuleType) -> None:
     recboles = module.load_data_and_model
 
     def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
-        checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
-        if given or checkpoints.is_ours(model_file):
+        checkpoint = importlib.import_module("recbole_lpi.policy.checkpoint")
+        if given or checkpoint.is_ours(model_file):
+            checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
             return tuple(checkpoints.load_data_and_model(model_file, **given))
         return tuple(recboles(model_file))
 

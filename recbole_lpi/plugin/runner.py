@@ -20,6 +20,7 @@ from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.download import ARCHIVES, download, forget
 from recbole_lpi.plugin.models import FLOORS
 from recbole_lpi.plugin.names import NEEDS_MORE
+from recbole_lpi.policy.checkpoint import read_checkpoint
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
@@ -194,7 +195,7 @@ def check_model(name: object) -> None:
 def check_files(config: Any) -> None:
     """Refuse, before any work, files that are not what they are to be, and data not there."""
     if config["logging_policy"] not in ("auto", "none"):
-        checkpoints.read_checkpoint(config["logging_policy"])
+        read_checkpoint(config["logging_policy"])
     if config["imputation_model"] not in ("auto", None):
         imputation.read_model(Path(config["imputation_model"]))
     data = _data_file(config)
@@ -240,7 +241,6 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     from recbole.utils import init_seed
 
     from recbole_lpi.plugin.dataset import PolicyDataset
-    from recbole_lpi.plugin.row_trainer import RowTrainer
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     _log_to_screen()
@@ -253,16 +253,15 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     init_seed(config["seed"], config["reproducibility"])
     with refused(f"{config['model']} cannot be made with these settings"):
         model = make_model(config, train)
-    trainer_class = PolicyTrainer if config["model"] in OBJECTIVES else RowTrainer
-    trainer = trainer_class(config, model, folder, resume)
+    trainer = PolicyTrainer(config, model, folder, resume)
     show = bool(config["show_progress"]) and distributed.ranks().first
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)
-    names, kinds = train.sessions.event_names, trainer.settings.kinds
+    names, kinds = train.sessions.event_names, trainer.training.settings.kinds
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    return Run(config, folder, trainer.results, occurring)
+    return Run(config, folder, trainer.training.results, occurring)
 
 
 def _log_to_screen() -> None:

@@ -129,7 +129,7 @@ def vocabulary_tensors(tokens: Tokens) -> dict[str, Tensor]:
 
 
 def vocabulary(state: Mapping[str, Any], path: object) -> Tokens | None:
-    """Return the tokens of a checkpoint by id; None of schema 1. SettingError if they are broken."""
+    """Return the tokens of a checkpoint by id, None of schema 1; SettingError if broken."""
     if state.get("schema", 1) == 1:
         return None
     items, number = state["items"], state["n_items"]

@@ -20,27 +20,25 @@ from recbole_lpi.training.settings import TrainingSettings
 
 
 class Learner(Protocol):
-    """A model with all that training and evaluation need to know of it.
+    """A model with all that training and evaluation need to know of it."""
 
-    Attributes:
-        module: what is trained, and whose weights are kept.
-        objective: its row of OBJECTIVES; None where it has none.
-        cure: what to do where its loss is not finite.
-        logging_policy: the policy that it is compared with; None: none.
-        warming_up: whether it is not yet what it is to be.
-    """
-
-    module: nn.Module
-    cure: str
+    cure: str  # what to do where its loss is not finite
 
     @property
-    def objective(self) -> Objective | None: ...
+    def module(self) -> nn.Module:
+        """What is trained, and whose weights are kept."""
 
     @property
-    def logging_policy(self) -> PolicyNetwork | None: ...
+    def objective(self) -> Objective | None:
+        """Its row of OBJECTIVES; None where it has none."""
 
     @property
-    def warming_up(self) -> bool: ...
+    def logging_policy(self) -> PolicyNetwork | None:
+        """The policy that it is compared with; None: none."""
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether it is not yet what it is to be."""
 
     def compare_with(self, logging_policy: PolicyNetwork | None) -> None:
         """Take ``logging_policy`` as the policy to compare with."""
@@ -75,27 +73,32 @@ class PolicyLearner:
     cure = "lower learning_rate, raise beta, or set weight_clip or clip_grad_norm"
 
     def __init__(self, network: PolicyNetwork) -> None:
-        self.module = network
+        self.network = network
+
+    @property
+    def module(self) -> PolicyNetwork:
+        """The network."""
+        return self.network
 
     @property
     def objective(self) -> Objective | None:
         """The policy's row of OBJECTIVES."""
-        return self.module.objective
+        return self.network.objective
 
     @property
     def logging_policy(self) -> PolicyNetwork | None:
         """The policy that it is compared with; None: none."""
-        return self.module.logging_policy
+        return self.network.logging_policy
 
     @property
     def warming_up(self) -> bool:
         """Whether its weights are still uniform."""
-        return self.module.warming_up
+        return self.network.warming_up
 
     def compare_with(self, logging_policy: PolicyNetwork | None) -> None:
         """Take ``logging_policy``; SettingError where the objective needs one and there is none."""
         try:
-            self.module.compare_with(logging_policy)
+            self.network.compare_with(logging_policy)
         except ValueError as error:
             raise SettingError(str(error)) from None
 
@@ -109,36 +112,34 @@ class PolicyLearner:
 
     def begin_epoch(self, epoch: int) -> None:
         """Say that the losses asked for from here on are of ``epoch``."""
-        self.module.begin_epoch(epoch)
+        self.network.begin_epoch(epoch)
 
     def losses(self, batch: Any) -> LossParts:
         """Take the losses of a batch of ``epochs``."""
-        return self.module.losses(*batch)
+        return self.network.losses(*batch)
 
     def ranker(self, held: SessionData, device: torch.device) -> Ranker:
         """Return what reads whole windows, one pass of the encoder for all events of a batch."""
-        return by_windows(self.module, device)
+        return by_windows(self.network, device)
 
     def share_draws(self, draws: torch.Generator | None) -> None:
         """Draw Q heads and candidates from ``draws``."""
-        self.module.draws = draws
+        self.network.draws = draws
 
     def compile(self, acceleration: AccelerationSettings, device: torch.device) -> None:
         """Compile the encoder."""
-        length = min(3, self.module.settings.max_length)
-        size = self.module.item_embedding.embedding_dim
+        length = min(3, self.network.settings.max_length)
+        size = self.network.item_embedding.embedding_dim
         example = torch.zeros(2, length, size, device=device)
-        self.module.train()
+        self.network.train()
         with acceleration.training(), acceleration.autocast(device):
-            compile_encoder(self.module.encoder, example)
+            compile_encoder(self.network.encoder, example)
 
     def stored(self) -> dict[str, Any] | None:
         """Return what builds the network again."""
-        return policy_values(self.module)
+        return policy_values(self.network)
 
 
 def has_parameters(module: nn.Module) -> bool:
     """Tell whether there is anything to train."""
     return any(True for _ in module.parameters())
-
-

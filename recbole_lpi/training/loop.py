@@ -48,7 +48,9 @@ class TrainingLoop:
         next_epoch: how many epochs are done.
     """
 
-    shown: Sequence[str] = ()  # metrics that the line of an epoch tells, beside the one that decides
+    shown: Sequence[
+        str
+    ] = ()  # metrics that the line of an epoch tells, beside the one that decides
 
     def __init__(
         self,
@@ -166,5 +168,3 @@ def progress_bar(items: Iterable[T], name: str, shown: bool) -> tqdm[T]:
 
 def _in_words(totals: dict[str, Tensor], steps: int) -> str:
     return ", ".join(f"{name} {float(total) / steps:.3f}" for name, total in totals.items())
-
-

@@ -222,9 +222,7 @@ class Recorder:
             selector.keep(selector.best_epoch, loop.module)
             if self.writes:
                 self.write_best(loop)
-        logging.getLogger().info(
-            f"resumed after epoch {loop.next_epoch - 1} of {self.folder.path}"
-        )
+        logging.getLogger().info(f"resumed after epoch {loop.next_epoch - 1} of {self.folder.path}")
 
     def _write_tensorboard(
         self, epoch: int, losses: dict[str, float], found: dict[str, float]

@@ -85,5 +85,7 @@ class TrainingStep:
     def load_state(self, state: dict[str, Any], path: object) -> None:
         """Go on from a ``state``; SettingError that names ``path`` unless it fits."""
         if self.optimizer is not None:
-            load_optimizer(self.optimizer, state["optimizer"], path)
+            # A scaler skips steps whose gradients overflow: at the beginning that may be all.
+            stepped = not self.scaler.is_enabled()
+            load_optimizer(self.optimizer, state["optimizer"], path, stepped)
         self.scaler.load_state_dict(state["scaler"])

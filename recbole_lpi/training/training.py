@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -33,7 +32,7 @@ from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
 
 FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
-FindImputation = Callable[[SessionData, SessionData], Imputation]
+FindImputation = Callable[[SessionData, SessionData, bool], Imputation]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Surroundings:
             is kept.
         resume: go on from the last epoch in that folder.
         logging_policy: finds the policy to compare with, given training and validation part.
-        imputation: finds what imputes rewards, given both.
+        imputation: finds what imputes rewards, given both and whether to show a bar.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -127,7 +126,9 @@ class Training:
         with recorder.logging():
             if valid is not None and self.settings.imputes and self.around.imputation is not None:
                 find = self.around.imputation
-                self.measure.imputation = self.ranks.from_first(lambda: find(train, valid))
+                self.measure.imputation = self.ranks.from_first(
+                    lambda: find(train, valid, show_progress)
+                )
             find_mu = self.around.logging_policy
             self.learner.compare_with(None if find_mu is None else find_mu(train, valid))
             if self.ranks.from_first(lambda: recorder.data) != recorder.data:
@@ -265,7 +266,7 @@ def train_policy(
         return folder
 
     learner, settings = PolicyLearner(network), settings or TrainingSettings()
-    plain: Mapping[str, Any] = {"model": network.name, "dataset": train.dataset_name}
+    plain = {"model": network.name, "dataset": train.dataset_name}
     about = RunDescription(
         network.name, train.dataset_name, settings.seed, plain, plain, learner.stored()
     )
