@@ -19,7 +19,7 @@ from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.losses import Events, Heads, Learnt, learn
+from recbole_lpi.policy.losses import Events, Heads, StepLosses, compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
 
@@ -108,7 +108,7 @@ class PolicyNetwork(nn.Module):
         self.encoder = encoder or make_encoder(network, settings.max_length)
         self.heads = nn.ModuleDict(
             {
-                head: (heads or {}).get(head) or make_head(head, settings, n_items)
+                head: (heads or {}).get(head) or make_head(head, self.objective, settings, n_items)
                 for head in self.objective.heads(settings.objective)
             }
         )
@@ -199,11 +199,11 @@ class PolicyNetwork(nn.Module):
         events = events_of(batch, self.forward(batch.item_seq)[batch.counts], self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
-        learnt = learn(
+        found = learn(
             events, self.policy_table, objective, given, self._heads_of_step(),
             self._logging_factors(batch), self._candidates_of(batch, events, whole),
         )  # fmt: skip
-        weight, drawn_weight = learnt.policy.weight, events.sample_weight
+        weight, drawn_weight = found.policy.weight, events.sample_weight
         sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),
                             weight.square().sum()])  # fmt: skip
         count, share = len(events.reward), 1.0
@@ -216,7 +216,7 @@ class PolicyNetwork(nn.Module):
             scale = self.mean_weight_size(size, drawn)
         fraction = (size / count).square() / (square / count).clamp_min(TINY)
         return LossParts(
-            loss_parts(learnt, given.td_weight, share, scale),
+            loss_parts(found, given.td_weight, share, scale),
             {"mean weight": signed / drawn, "effective fraction": fraction},
         )
 
@@ -251,7 +251,9 @@ class PolicyNetwork(nn.Module):
         return mu.forward(batch.item_seq)[batch.counts], mu.policy_table
 
 
-def make_head(name: str, settings: PolicySettings, n_items: int) -> nn.Module:
+def make_head(
+    name: str, objective: Objective, settings: PolicySettings, n_items: int
+) -> nn.Module:
     """Make the auxiliary head ``value``, ``propensity`` or ``q``, of a policy over A items."""
     network, given = settings.network, settings.objective
     size, std, sparse = network.hidden_size, network.initializer_range, settings.softmax.sparse
@@ -259,10 +261,8 @@ def make_head(name: str, settings: PolicySettings, n_items: int) -> nn.Module:
         return ValueHead(size)
     if name == "propensity":
         return PropensityHead(n_items, size, std, sparse)
-    # A second Q head values what the first one chose.
-    double = given.value_estimator in (None, "double_q")
-    kind = Q_HEADS[given.q_head]
-    return nn.ModuleList(kind(n_items, size, std, sparse) for _ in range(1 + double))
+    kind, number = Q_HEADS[given.q_head], objective.q_heads(given)
+    return nn.ModuleList(kind(n_items, size, std, sparse) for _ in range(number))
 
 
 def events_of(batch: Batch, state: Tensor, max_reward: float) -> Events:
@@ -280,15 +280,15 @@ def events_of(batch: Batch, state: Tensor, max_reward: float) -> Events:
 
 
 def loss_parts(
-    learnt: Learnt, td_weight: float, share: float, scale: Tensor | None
+    found: StepLosses, td_weight: float, share: float, scale: Tensor | None
 ) -> dict[str, Tensor]:
     """Return the loss by part; the policy's is divided by ``scale``, the mean size of weights."""
-    policy_loss = learnt.policy.loss * share
+    policy_loss = found.policy.loss * share
     parts = {"policy loss": policy_loss if scale is None else policy_loss / scale}
-    for name, error in learnt.td_errors.items():
+    for name, error in found.td_errors.items():
         parts[name] = td_weight * error.mean() * share
-    if learnt.propensity is not None:
-        parts["propensity loss"] = learnt.propensity * share
+    if found.propensity is not None:
+        parts["propensity loss"] = found.propensity * share
     return parts
 
 
