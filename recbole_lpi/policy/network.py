@@ -19,7 +19,7 @@ from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.losses import Events, Heads, StepLosses, compute_losses
+from recbole_lpi.policy.losses import Events, Heads, StepLosses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
 
@@ -199,7 +199,7 @@ class PolicyNetwork(nn.Module):
         events = events_of(batch, self.forward(batch.item_seq)[batch.counts], self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
-        found = learn(
+        found = compute_losses(
             events, self.policy_table, objective, given, self._heads_of_step(),
             self._logging_factors(batch), self._candidates_of(batch, events, whole),
         )  # fmt: skip
@@ -251,9 +251,7 @@ class PolicyNetwork(nn.Module):
         return mu.forward(batch.item_seq)[batch.counts], mu.policy_table
 
 
-def make_head(
-    name: str, objective: Objective, settings: PolicySettings, n_items: int
-) -> nn.Module:
+def make_head(name: str, objective: Objective, settings: PolicySettings, n_items: int) -> nn.Module:
     """Make the auxiliary head ``value``, ``propensity`` or ``q``, of a policy over A items."""
     network, given = settings.network, settings.objective
     size, std, sparse = network.hidden_size, network.initializer_range, settings.softmax.sparse

@@ -9,7 +9,6 @@ from recbole_lpi.data.batches import collate
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
 from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.data.windows import target_places, training_batches, training_windows
-from recbole_lpi.plugin.models import LPIRL, LoggingPolicy
 from tests.support.tiny import batch, gradients, make
 
 DRAWS, GAMMA = 4000, 0.6
@@ -18,7 +17,7 @@ REWARDS = [
     [0.2, 1.0, 0.2, 0.2], [0.2, 1.0], [0.2, 0.0, 0.2, 0.2, 0.0, 1.0], [0.2, 0.2, 0.2],
     [1.0, 0.2], [0.2, 0.0, 3.0],
 ]  # fmt: skip
-MODELS = [(LoggingPolicy, {}), (LPIRL, {"weight_normalize": False})]
+MODELS = [("LoggingPolicy", {}), ("LPIRL", {"weight_normalize": False})]
 
 
 def store():
@@ -107,7 +106,7 @@ def test_corrected_the_mean_gradient_is_the_full_one(model, settings, unit, draw
 
 def test_uncorrected_uniform_weights_estimate_the_reward_weighted_objective():
     """α = 1, ε = 0, by event: the gradient of Σ r (−log π) / Σ r."""
-    policy, whole = make(LoggingPolicy), collated(*store())
+    policy, whole = make("LoggingPolicy"), collated(*store())
     sampler = RewardSampler(*store(), SamplingSettings("event", alpha=1, epsilon=0))
     rng = np.random.default_rng(3)
     found = np.stack([gradient_of_a_draw(policy, sampler, rng)[0] for _ in range(300)])
@@ -125,6 +124,6 @@ def test_diagnostics_are_of_the_policy_weights_and_of_both_together():
         [[9.0, 2, 0, 1], [0, 4, 9, 9], [1, 1, 0, 9]], dtype=torch.float64
     ))  # fmt: skip
     s = sampled.sample_weight[sampled.counts]
-    found = make(LoggingPolicy).losses(sampled).diagnostics
+    found = make("LoggingPolicy").losses(sampled).diagnostics
     assert found["mean weight"] == 1
     assert found["effective fraction"] == pytest.approx(float(s.sum() ** 2 / (8 * (s**2).sum())))

@@ -5,7 +5,7 @@ import torch
 
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
-from recbole_lpi.plugin.models import MODELS
+from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.policy_recommender import Whole
 from recbole_lpi.policy import losses as estimation
 from tests.support.tiny import batch, gradients, make
@@ -56,7 +56,7 @@ def losses_of_shares(policy, whole, cut):
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("settings", VARIANTS)
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", OBJECTIVES)
 def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
     """Where every share draws the same Q head and candidates, and the same negatives of an item."""
     monkeypatch.setattr(

@@ -11,7 +11,8 @@ from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.catalogue import Table, plain_pass
 from recbole_lpi.nn.heads import QValues
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights
-from recbole_lpi.plugin.models import LPICB, LPIRL, MODELS
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.settings import PolicySettings
 from tests.support.tiny import Config
 
 A = 4  # items; the state is the item seen last, and in the MDP item 3 ends a session
@@ -23,13 +24,6 @@ REWARD = torch.tensor(
     [[0.0, 0.5, 0.2, 1.0], [0.9, 0.1, 0.3, 0.0], [0.2, 0.0, 0.6, 0.4]], dtype=torch.float64
 )
 STATES = len(MU)
-
-
-class Items:
-    max_reward = 1.0
-
-    def num(self, field):
-        return A + 1
 
 
 class Tabular(torch.nn.Module):
@@ -63,14 +57,11 @@ class TabularQ(torch.nn.Module):
         return QValues(torch.zeros_like(state[:, 0]), (state, table))
 
 
-def tabular(model, **settings):
-    config = Config(
-        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=30,
-        hidden_size=2 * A, device="cpu", beta=BETA, **settings,
-    )  # fmt: skip
+def tabular(name, **settings):
+    config = Config(MAX_ITEM_LIST_LENGTH=30, hidden_size=2 * A, beta=BETA, **settings)
     heads = {"value": TabularV(), "q": torch.nn.ModuleList([TabularQ(), TabularQ()])}
-    policy = model(config, Items(), Tabular(), heads).double()
+    given = PolicySettings.of(config)
+    policy = PolicyNetwork(name, given, A, 1.0, None, Tabular(), heads).double()
     with torch.no_grad():
         policy.item_embedding.weight.zero_()
         policy.item_embedding.weight[1:, :A] = torch.eye(A)
@@ -133,7 +124,7 @@ def in_proportion(count):
 
 @pytest.fixture(scope="module")
 def bandit_policy():
-    policy = tabular(LPICB, gamma=0.0, advantage_estimator="td_residual", weight_normalize=True)
+    policy = tabular("LPICB", gamma=0.0, advantage_estimator="td_residual", weight_normalize=True)
     return fit(policy, logged(in_proportion(20), 0.0), 500), policy
 
 
@@ -146,19 +137,19 @@ def test_lpi_cb_recovers_the_closed_form(bandit_policy):
 
 
 def test_lpi_cb_with_a_q_head_recovers_it_too():
-    policy = tabular(LPICB, gamma=0.0, advantage_estimator="analytic")
+    policy = tabular("LPICB", gamma=0.0, advantage_estimator="analytic")
     pi = fit(policy, logged(in_proportion(20), 0.0), 500)
     assert total_variation(pi, closed_form(REWARD)) < 1e-2
 
 
 def test_the_plain_form_recovers_it_too():
-    pi = fit(tabular(MODELS["LPI"]), logged(in_proportion(20), 0.0), 500)
+    pi = fit(tabular("LPI"), logged(in_proportion(20), 0.0), 500)
     assert total_variation(pi, closed_form(REWARD)) < 1e-2
 
 
 def test_reward_weighting_recovers_eq_5():
     """π ∝ μ r."""
-    pi = fit(tabular(MODELS["RewardWeighted"]), logged(in_proportion(20), 0.0), 1000)
+    pi = fit(tabular("RewardWeighted"), logged(in_proportion(20), 0.0), 1000)
     assert total_variation(pi, MU * REWARD / (MU * REWARD).sum(-1, keepdim=True)) < 1e-2
 
 
@@ -266,7 +257,7 @@ def test_lpi_rl_recovers_the_closed_form(name, walks):
     """Of the logs' own μ: what chance made of it is not the policy's error."""
     (batch, mu), (settings, q) = walks, ESTIMATORS[name]
     torch.manual_seed(0)
-    policy = tabular(LPIRL, gamma=GAMMA, weight_normalize=True, **settings)
+    policy = tabular("LPIRL", gamma=GAMMA, weight_normalize=True, **settings)
     pi = fit(policy, batch, 500)
     assert total_variation(pi, closed_form(q(mu), mu)) < 1e-2
     assert total_variation(pi, mu) > 0.1

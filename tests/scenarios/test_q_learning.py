@@ -9,8 +9,9 @@ from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.data.windows import training_windows
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.heads import BilinearQHead, TableQHead
-from recbole_lpi.plugin.models import LPIRL
-from tests.support.tiny import Catalogue, Config
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.settings import PolicySettings
+from tests.support.tiny import Config
 
 ITEMS, SESSIONS, LENGTH, BATCH, RATE = 3000, 1500, 8, 64, 0.003
 
@@ -30,22 +31,10 @@ def shop(seed=0):
     return flat_sessions(session, items.ravel(), time, reward.ravel(), event, ("click",))
 
 
-class Shop(Catalogue):
-    max_reward = 1.0
-    item_counts = np.ones(ITEMS, np.int64)
-
-    def num(self, field):
-        return ITEMS + 1
-
-
 def policy(**settings):
-    config = Config(
-        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=20,
-        advantage_estimator="analytic", device="cpu", **settings,
-    )  # fmt: skip
+    config = Config(MAX_ITEM_LIST_LENGTH=20, advantage_estimator="analytic", **settings)
     torch.manual_seed(1)
-    return LPIRL(config, Shop())
+    return PolicyNetwork("LPIRL", PolicySettings.of(config), ITEMS, max_reward=1.0)
 
 
 def trained(model, epochs):

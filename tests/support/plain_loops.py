@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from recbole_lpi.objectives import ObjectiveSettings
-from recbole_lpi.plugin.models import MODELS, LoggingPolicy
 from recbole_lpi.plugin.properties import properties_folder
 from recbole_lpi.yaml_values import read_file
 from tests.support.tiny import N_ITEMS, batch, gradients, make
@@ -204,9 +203,9 @@ def fixed_negatives(action, n_items, number):
 
 
 def check_against_loops(name, settings, seed):
-    policy = make(MODELS[name], **settings)
+    policy = make(name, **settings)
     b = batch(policy.settings.gamma)
-    mu = make(LoggingPolicy)
+    mu = make("LoggingPolicy")
     with torch.no_grad():
         for parameter in mu.parameters():
             parameter.mul_(1.3)
