@@ -109,6 +109,7 @@ def read(
     for ours, what in called.items():
         table, said = tokens.without_spaces(table, f"{ours}_text", what, source.label)
         notes += said
+        notes += tokens.decimals(table, f"{ours}_text", what, source.label)
     seconds, no_time = _times(table, columns, format, source)
     if columns.reward is None:
         reward, no_reward = rewards.of(pl.col("event")), "the event has no --reward NAME=VALUE"
