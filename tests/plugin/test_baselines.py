@@ -19,9 +19,11 @@ from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES, NEEDS_MORE, make_mo
 from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import FLOORS, MODELS
-from recbole_lpi.plugin.row_trainer import RowTrainer
+from recbole_lpi.plugin.row_learner import RowEpochs, RowLearner
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.recorder import Recorder
 from tests.support.logs import write_log
 
 PLAIN = {
@@ -147,8 +149,8 @@ def test_the_policy_of_a_model_that_gives_probabilities(at_shop):
     config = make_config("RepeatNet", "shop", (), {**PLAIN, "embedding_size": 8})
     train, _, test = PolicyDataset(config).build()
     model = make_model(config, train).eval()
-    trainer = RowTrainer(config, model)
-    table = trainer._table(test, False, iter, None)
+    cpu = torch.device("cpu")
+    table = rank_events(RowLearner(config, model).ranker(test, cpu), test, 8, cpu)
     with torch.no_grad():
         p = model.full_sort_predict(test[np.arange(len(test))])[:, 1:] + 1e-8
     wanted = (p / p.sum(1, keepdim=True)).log().numpy()
@@ -238,14 +240,14 @@ def test_a_rival_resumes_to_the_same_bits(at_shop, monkeypatch, model):
     class Killed(BaseException):
         pass
 
-    def record(trainer, epoch, *rest):
-        recorded(trainer, epoch, *rest)
-        if epoch == 1:
+    def record(recorder, loop, *rest):
+        recorded(recorder, loop, *rest)
+        if loop.next_epoch == 2:
             raise Killed
 
-    recorded = RowTrainer._record
+    recorded = Recorder.record
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(RowTrainer, "_record", record)
+        patched.setattr(Recorder, "record", record)
         go(model, "killed", **given)
     assert run(config_dict={"resume": "runs/killed"}).results == whole.results
     ours, theirs = (
@@ -268,7 +270,7 @@ def test_a_rivals_checkpoint_loads_by_recboles_call(at_shop):
 
     finished = go("BERT4Rec", "loaded", logging_policy="none")
     config, model, _, _, _, test = load_data_and_model("runs/loaded/model.pth")
-    found = RowTrainer(config, model).evaluate(test, load_best_model=False)
+    found = PolicyTrainer(config, model).evaluate(test, load_best_model=False)
     assert found["ndcg@10"] == pytest.approx(finished.results["test"]["ndcg@10"].mean)
 
 
@@ -284,13 +286,13 @@ def test_models_that_embed_users_are_told_of(at_shop, caplog):
 def test_a_rival_learns_from_the_events_that_carry_a_policys_loss(at_shop, monkeypatch):
     """The last two of each training session, each once an epoch."""
     seen: list[torch.Tensor] = []
-    batch = RowTrainer._batch
+    batch = RowEpochs.batch
 
-    def watched(trainer, train, index):
+    def watched(epochs, index):
         seen.append(torch.as_tensor(index))
-        return batch(trainer, train, index)
+        return batch(epochs, index)
 
-    monkeypatch.setattr(RowTrainer, "_batch", watched)
+    monkeypatch.setattr(RowEpochs, "batch", watched)
     go("GRU4Rec", "last_two", loss_on_last=2)
     config = make_config("GRU4Rec", "shop", (), {**PLAIN, "loss_on_last": 2})
     train = PolicyDataset(config).build()[0]

@@ -13,9 +13,9 @@ from torch import nn
 
 from recbole_lpi import settings
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.backbones import BACKBONES, NextItNetArguments
 from recbole_lpi.policy.encoders import allow, code_hash, make_encoder, unread_settings
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.no_encoders import NO_ENCODER
 from recbole_lpi.policy.settings import NetworkSettings, PolicySettings
 from recbole_lpi.settings import SettingError
@@ -358,9 +358,7 @@ def read(arguments):
 @pytest.mark.parametrize(("name", "arguments"), ENCODERS[:-1])
 def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, arguments):
     given = PolicySettings(
-        NetworkSettings(
-            hidden_size=D, initializer_range=0.5, encoder=name, encoder_args=arguments
-        ),
+        NetworkSettings(hidden_size=D, initializer_range=0.5, encoder=name, encoder_args=arguments),
         max_length=LENGTH,
     )
     torch.manual_seed(0)

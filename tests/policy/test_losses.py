@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
-from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.nn.heads import BilinearQHead, TableQHead
 from recbole_lpi.objectives import (
     ADVANTAGE_ESTIMATORS,
     BASELINES,
@@ -24,8 +24,7 @@ from tests.support.plain_loops import (
     fixed_negatives,
     shipped_settings,
 )
-from recbole_lpi.nn.heads import TableQHead
-from tests.support.tiny import batch, gradients, learn_something, make
+from tests.support.tiny import N_ITEMS, batch, gradients, learn_something, make
 
 
 @pytest.fixture(autouse=True)

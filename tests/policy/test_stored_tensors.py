@@ -35,7 +35,7 @@ def made(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     with patch.context() as patched:
         patched.setattr(
-            "recbole_lpi.plugin.trainer.evaluate",
+            "recbole_lpi.training.measuring.evaluate",
             lambda *_: {"reward_weighted_ndcg@20": Estimate(1 / next(calls), 0.1, 9)},
         )
         with broken_off_after(1, patch):

@@ -18,9 +18,9 @@ import torch
 import torch.distributed as dist
 
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.distributed import LostProcess, join
+from recbole_lpi.training.epochs import SessionEpochs
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import SMALL
 from tests.support.processes import exit_codes
@@ -137,14 +137,18 @@ def train_whole(rank):
 
 def train_until(rank, epoch, what, given):
     """A run whose second process meets with something in the middle of an epoch."""
-    batch = PolicyTrainer._batch
+    begin, batch, at = SessionEpochs.begin, SessionEpochs.batch, []
 
-    def interrupted(trainer, train, index):
-        if rank == 1 and trainer.model.epoch == epoch:
+    def begun(epochs, number, rng):
+        at.append(number)
+        return begin(epochs, number, rng)
+
+    def interrupted(epochs, index):
+        if rank == 1 and at[-1] == epoch:
             what()
-        return batch(trainer, train, index)
+        return batch(epochs, index)
 
-    PolicyTrainer._batch = interrupted
+    SessionEpochs.begin, SessionEpochs.batch = begun, interrupted
     model, dataset = (None, None) if "resume" in given else ("SQN", "shop")
     run(model, dataset, (), given)
 

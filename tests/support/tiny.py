@@ -45,7 +45,7 @@ def make(name, encoder=None, heads=None, **settings):
 
 
 def recommender(name, **settings):
-    """The policy as RecBole's model: its calls are translated to ``.network``, which ``make`` made."""
+    """The policy as RecBole's model, which translates its calls to the network of ``make``."""
     from recbole_lpi.plugin.models import MODELS  # imports RecBole, which takes seconds
 
     names = dict(USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",

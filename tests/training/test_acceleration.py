@@ -10,9 +10,10 @@ import torch
 
 from recbole_lpi.nn import catalogue
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import compile_encoder
+from recbole_lpi.training.learner import PolicyLearner
+from recbole_lpi.training.step import TrainingStep
 from tests.support.logs import SMALL
 
 EXACT = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}  # dropout draws otherwise compiled
@@ -26,16 +27,16 @@ class Trained:
     """Losses of every step, and weights, of a run."""
 
     def __init__(self, model: str, run_dir: str, monkeypatch: pytest.MonkeyPatch, **given):
-        steps, step = [], PolicyTrainer._step
+        steps, take = [], TrainingStep.__call__
 
-        def noting(trainer, *rest):
-            found = step(trainer, *rest)
-            if trainer.config["model"] == model:  # not those of its logging policy
+        def noting(step, *rest):
+            found = take(step, *rest)
+            if step.module.name == model:  # not those of its logging policy
                 steps.append([float(value) for value in found.values()])
             return found
 
         with monkeypatch.context() as patched:
-            patched.setattr(PolicyTrainer, "_step", noting)
+            patched.setattr(TrainingStep, "__call__", noting)
             finished = run(model, "shop", (), {**SMALL, **EXACT, "run_dir": run_dir, **given})
         self.steps = torch.tensor(steps)
         self.state = torch.load(finished.folder.model, weights_only=True)["state_dict"]
@@ -69,21 +70,24 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
 
 
 def test_precision_of_float32_products_is_that_of_training_alone(log, monkeypatch):
-    seen: dict[str, set[str]] = {"_step": set(), "_table": set()}
-    for name, found in seen.items():
-        method = getattr(PolicyTrainer, name)
+    seen: dict[str, set[str]] = {"step": set(), "rank": set()}
+    losses, ranker = PolicyLearner.losses, PolicyLearner.ranker
 
-        def noting(trainer, *rest, _method=method, _found=found):
-            if trainer.config["model"] == "LPIRL":
-                _found.add(torch.get_float32_matmul_precision())
-            return _method(trainer, *rest)
+    def noting(what, method):
+        def noted(learner, *rest):
+            if learner.network.name == "LPIRL":
+                seen[what].add(torch.get_float32_matmul_precision())
+            return method(learner, *rest)
 
-        monkeypatch.setattr(PolicyTrainer, name, noting)
+        return noted
+
+    monkeypatch.setattr(PolicyLearner, "losses", noting("step", losses))
+    monkeypatch.setattr(PolicyLearner, "ranker", noting("rank", ranker))
     plain = Trained("LPIRL", "runs/a", monkeypatch)
-    assert seen == {"_step": {"highest"}, "_table": {"highest"}}
-    seen["_step"].clear()
+    assert seen == {"step": {"highest"}, "rank": {"highest"}}
+    seen["step"].clear()
     lower = Trained("LPIRL", "runs/b", monkeypatch, float32_matmul_precision="medium")
-    assert seen == {"_step": {"medium"}, "_table": {"highest"}}
+    assert seen == {"step": {"medium"}, "rank": {"highest"}}
     assert torch.get_float32_matmul_precision() == "highest"
     torch.testing.assert_close(lower.steps, plain.steps, rtol=0.02, atol=0.02)
 
