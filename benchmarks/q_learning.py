@@ -111,7 +111,7 @@ def main(
     optimiser = how.optimiser(policy.parameters(), policy.sparse_parameters)
     windows = train.training_windows
     targets = train.batch(windows)
-    regressed = targets.return_ if policy.settings.gamma else targets.reward
+    regressed = targets.return_ if policy.settings.objective.gamma else targets.reward
     variance = float(regressed[targets.counts].var())
     print(f"{model}, {given}: variance {variance:.4f}\n")
     print("| epoch | TD loss / variance | R² of Q | AUC for purchases | heads' advantages | "
@@ -127,7 +127,9 @@ def main(
             parts = policy.losses(train.batch(windows.take(index))).parts
             torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            losses.append(float(parts["td loss"].detach()) / max(policy.settings.td_weight, 1e-12))
+            losses.append(
+                float(parts["td loss"].detach()) / max(policy.settings.objective.td_weight, 1e-12)
+            )
         found = held_out(policy, valid, how.kinds)
         table = event_table(policy, valid, how.eval_batch_size, torch.device("cpu"))
         ndcg = evaluate(table, list(NDCG), how.kinds)

@@ -19,7 +19,12 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import MODELS, LoggingPolicy
-from recbole_lpi.policy.checkpoint import build_policy, check_catalogue, read_checkpoint
+from recbole_lpi.policy.checkpoint import (
+    build_policy,
+    check_catalogue,
+    read_checkpoint,
+    vocabulary,
+)
 from recbole_lpi.policy.encoders import code_hash
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
@@ -106,6 +111,7 @@ def _made(
 ) -> PolicyNetwork:
     """The logging policy of a checkpoint, frozen; said where it is of other data."""
     check_catalogue(state, train, path)
+    vocabulary(state, path)  # refused where it is broken, as all of the file is
     policy = build_policy(state, path)
     if policy.settings.evaluate_first_event != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")

@@ -158,11 +158,13 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
     if name not in OBJECTIVES:
         raise SettingError(f"{path} holds a {name}, which is no policy of recbole_lpi")
     if state.get("policy") is None:
-        settings, max_reward = PolicySettings.of(_Settings(state["config"])), 0.0
+        with refusing(path):
+            settings, max_reward = PolicySettings.of(_Settings(state["config"])), 0.0
     else:
         check_kinds(state["policy"], OF_POLICY, path)
-        settings = coerce("settings", state["policy"]["settings"], PolicySettings)
         max_reward = float(state["policy"]["max_reward"])
+        with refusing(path):
+            settings = coerce("settings", state["policy"]["settings"], PolicySettings)
     with refusing(path):
         network = PolicyNetwork(name, settings, state["n_items"] - 1, max_reward)
     load_weights(network, state["state_dict"], path)

@@ -19,7 +19,7 @@ from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.losses import Events, Heads, StepLosses
+from recbole_lpi.policy.losses import Events, Heads, StepLosses, compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
 

@@ -19,8 +19,8 @@ import torch
 from filelock import FileLock
 
 from recbole_lpi.data import session_store as session_cache
+from recbole_lpi.data.identity import data_hash
 from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.runner import make_config, run
@@ -104,7 +104,7 @@ def assert_parts_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
             for field in ours.columns:
                 assert torch.equal(ours[field], others[field]), field
     train, same = one.build()[0], other.build()[0]
-    assert checkpoints.data_hash(train) == checkpoints.data_hash(same)
+    assert data_hash(train) == data_hash(same)
     for ours, others in zip(
         train.batch(train.training_windows), same.batch(same.training_windows), strict=True
     ):
@@ -423,7 +423,7 @@ from pathlib import Path
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.checkpoints import data_hash
+from recbole_lpi.data.identity import data_hash
 from recbole_lpi.plugin.runner import make_config
 loaded = LoadedLog._loaded
 def slowly(self):
@@ -447,7 +447,7 @@ def test_of_two_processes_one_makes_it(log):
     said = {process.communicate(timeout=600)[0] for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(said) == 1 and len(list(Path().glob("made-*"))) == 1
-    assert said == {checkpoints.data_hash(dataset(load_col=None).build()[0]) + "\n"}
+    assert said == {data_hash(dataset(load_col=None).build()[0]) + "\n"}
 
 
 def test_another_log_of_the_same_name_is_another_store(log, made):

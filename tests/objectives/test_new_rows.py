@@ -67,7 +67,7 @@ def test_a_row_is_all_that_a_new_estimator_takes(
 def test_a_policy_trains_with_it(table, row, name, settings, monkeypatch):
     monkeypatch.setitem(table, "new", row)
     policy = make(name, **settings)
-    b = batch(policy.settings.gamma)
+    b = batch(policy.settings.objective.gamma)
     optimiser = torch.optim.Adam(policy.parameters(), 0.005)
     td_losses = []
     for _ in range(100):

@@ -15,6 +15,7 @@ def test_scores_are_the_logits_and_padding_is_never_recommended():
     }
     scores = policy.full_sort_predict(rows)
     assert scores.shape == (2, N_ITEMS) and (scores[:, 0] == float("-inf")).all()
+    table = policy.network.item_embedding.weight[1:]
     alone = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1] @ table.T
     torch.testing.assert_close(scores[0, 1:], alone)
     torch.testing.assert_close(policy.predict(rows), scores[[0, 1], rows["item_id"]])

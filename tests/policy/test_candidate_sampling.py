@@ -44,7 +44,7 @@ def taught(name, seed=0, **settings):
             parameter.mul_(1.3)
     policy.compare_with(mu)
     torch.manual_seed(seed)
-    losses = policy.losses(batch(policy.settings.gamma))
+    losses = policy.losses(batch(policy.settings.objective.gamma))
     sum(losses.parts.values()).backward()
     grads = {n: p.grad for n, p in policy.named_parameters() if p.grad is not None}
     return losses, grads, policy

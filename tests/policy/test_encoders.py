@@ -186,7 +186,7 @@ def copy_in_order(theirs, ours):
 
 def test_gru4rec_is_recboles_own_prefix_by_prefix():
     """Its states are what RecBole's GRU4Rec, with an item table, says of every prefix."""
-    net = make("gru4rec", {"hidden_size": 5}).eval()
+    net = make("gru4rec", {"hidden_size": 5}, n_layers=1).eval()
     theirs = recboles("GRU4Rec", hidden_size=5, num_layers=1, dropout_prob=0.3)
     copy_in_order([*theirs.gru_layers.parameters(), *theirs.dense.parameters()], net)
     item_seq = torch.tensor([[3, 1, 8, 2, 0], [5, 5, 4, 0, 0]])

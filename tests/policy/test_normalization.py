@@ -26,8 +26,8 @@ MANY = with_purchases(1.0, 1.0, 0.2, 1.0, 1.0, 0.2, 1.0, 1.0)
 
 def scale_of(policy, b):
     """What the weights of a batch were multiplied by."""
-    losses, of = policy.losses(b), policy.settings
-    plain = make(type(policy), weight_normalize=False, beta=of.beta, warmup_epochs=of.warmup_epochs)
+    losses, of = policy.losses(b), policy.settings.objective
+    plain = make(policy.name, weight_normalize=False, beta=of.beta, warmup_epochs=of.warmup_epochs)
     plain.load_state_dict(policy.state_dict(), strict=False)
     plain.begin_epoch(policy.epoch)
     ratio = losses.parts["policy loss"] / plain.losses(b).parts["policy loss"]

@@ -6,8 +6,8 @@ import torch
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin.policy_recommender import Whole
 from recbole_lpi.policy import losses as estimation
+from recbole_lpi.policy.network import GlobalBatch
 from tests.support.tiny import batch, gradients, make
 
 VARIANTS = [
@@ -48,7 +48,7 @@ def losses_of_shares(policy, whole, cut):
     session = whole.session[:, None].expand_as(whole.counts)[whole.counts]
     logged = LoggedItems(whole.action[whole.counts] - 1, session)
     for total in (heard, added):  # twice, since nobody waits for another here
-        losses = [drawn(policy, share_of(whole, rows), Whole(logged, total)) for rows in cut]
+        losses = [drawn(policy, share_of(whole, rows), GlobalBatch(logged, total)) for rows in cut]
     for found in losses:
         assert found.diagnostics == losses[0].diagnostics
     return losses, gradients(policy, sum(sum(found.parts.values()) for found in losses))
@@ -64,7 +64,7 @@ def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
         lambda action, n_items, number: (action[:, None] + torch.arange(1, number + 1)) % n_items,
     )  # fmt: skip
     policy = make(model, **settings).eval()  # what is asked twice is counted by neither
-    whole = batch(policy.settings.gamma)
+    whole = batch(policy.settings.objective.gamma)
     weight = torch.tensor([[1, 2, 0.5, 1], [0, 3, 1, 1], [0.2, 1, 1.5, 1]], dtype=torch.float64)
     whole = whole._replace(sample_weight=weight)
     expected = drawn(policy, whole)

@@ -13,6 +13,7 @@ import torch
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.plugin.checkpoints import load_data_and_model
 from recbole_lpi.plugin.runner import run
+from recbole_lpi.policy.checkpoint import load_policy
 from recbole_lpi.policy.stored_tensors import load_optimizer, load_weights
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
@@ -80,6 +81,21 @@ def put(value):
     return change
 
 
+def of_network(**values):
+    return lambda state: state["policy"]["settings"]["network"].update(values)
+
+
+def schema_1(**values):
+    """A checkpoint as version 0.1 began to write them, with other settings of its run."""
+
+    def change(state):
+        del state["items"], state["policy"]
+        state["schema"] = 1
+        state["config"].update(values)
+
+    return change
+
+
 WEIGHTS = {
     "not a number": (set_weight(put(float("nan"))), "not finite"),
     "infinite": (set_weight(put(float("inf"))), "not finite"),
@@ -105,12 +121,28 @@ CHECKPOINTS = {
         "model", "config", "catalogue", "data", "n_items", "epoch", "valid_score", "state_dict",
     )},
     "config of text": (entry("config", "model: LPIRL"), "'config' is of type str"),
-    "config without a data set": (lambda s: s["config"].pop("dataset"), ""),
-    "config of other layers": (lambda s: s["config"].update(n_layers=7), "lacks the weights"),
-    "config of no layers": (lambda s: s["config"].update(n_layers="many"), "n_layers"),
-    "config that takes all memory": (
-        lambda s: s["config"].update(hidden_size=2**40, n_heads=1), "",
+    "settings of other layers": (of_network(n_layers=7), "lacks the weights"),
+    "settings of no layers": (of_network(n_layers="many"), "n_layers"),
+    "settings that nobody reads": (of_network(n_layrs=1), "did you mean"),
+    "settings that take all memory": (of_network(hidden_size=2**40, n_heads=1), ""),
+    "settings of a list": (lambda s: s["policy"].update(settings=[1]), "'settings' is of type"),
+    "largest reward of text": (lambda s: s["policy"].update(max_reward="1"), "'max_reward' is of"),
+    "of schema 1, of other layers": (schema_1(n_layers=7), "lacks the weights"),
+    "of schema 1, of no layers": (schema_1(n_layers="many"), "n_layers"),
+    "of schema 1, that takes all memory": (schema_1(hidden_size=2**40, n_heads=1), ""),
+    "of schema 3": (entry("schema", 3), "update recbole_lpi"),
+    "without names of items": (without("items"), "no 'items'"),
+    "names of items of text": (entry("items", "i1"), "'items' is of type str"),
+    "names without places": (lambda s: s["items"].pop("offsets"), "no 'offsets'"),
+    "fewer names": (lambda s: s["items"].update(offsets=s["items"]["offsets"][:-1]), "of shape"),
+    "names that overlap": (
+        lambda s: s["items"]["offsets"].__setitem__(3, 0), "do not lie one after another",
     ),
+    "names beyond the text": (
+        lambda s: s["items"]["offsets"].__setitem__(-1, 10**9), "do not lie one after another",
+    ),
+    "other names": (lambda s: s["items"]["text"].__setitem__(-1, 65), "not those it was trained"),
+    "names of no text": (lambda s: s["items"]["text"].fill_(255), "not what recbole_lpi writes"),
     "n_items of text": (entry("n_items", "25"), "'n_items' is of type str"),
     "catalogue of numbers": (entry("catalogue", 7), "'catalogue' is of type int"),
     "format of a tensor": (entry("format", torch.zeros(3)), "is not a recbole_lpi checkpoint"),
@@ -126,6 +158,14 @@ def test_a_logging_policy_that_is_none(here, form):
         run("LPIRL", "shop", (), {**GIVEN, "run_dir": "new", "logging_policy": "mu"})
     assert said in str(error.value) and "\n" not in str(error.value)
     assert not Path("new").exists()
+
+
+def test_a_checkpoint_of_schema_1_serves_as_before(here):
+    given = {**GIVEN, "epochs": 1, "logging_policy": "mu"}
+    now = run("LPIRL", "shop", (), {**given, "run_dir": "now"})
+    changed("mu/model.pth", schema_1())
+    assert run("LPIRL", "shop", (), {**given, "run_dir": "then"}).results == now.results
+    assert load_policy("mu").items is None
 
 
 @pytest.mark.parametrize("form", WEIGHTS)

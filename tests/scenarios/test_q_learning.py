@@ -48,7 +48,7 @@ def trained(model, epochs):
         losses, rewards = [], []
         order = np.random.default_rng(epoch).permutation(SESSIONS)
         for index in np.array_split(order, SESSIONS // BATCH):
-            batch = collate(store, windows.take(index), model.settings.gamma)
+            batch = collate(store, windows.take(index), model.settings.objective.gamma)
             parts = model.losses(batch).parts
             optimiser.zero_grad()
             sum(parts.values()).backward()
