@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.policy.stored_tensors import check_kinds, load_plain, load_weights
 from recbole_lpi.settings import SettingError, brief
+from recbole_lpi.stored_tensors import check_kinds, load_plain, load_weights
 from recbole_lpi.training.run_folder import RunFolder
 
 FORMAT = "recbole_lpi"

@@ -31,8 +31,8 @@ from recbole_lpi.locks import alone, remove_left_behind
 from recbole_lpi.nn.factorization import Ratings, sweeps
 from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.policy.stored_tensors import check_kinds, check_tensor, load_plain, refusing
 from recbole_lpi.settings import SettingError, coerce
+from recbole_lpi.stored_tensors import check_kinds, check_tensor, load_plain, refusing
 from recbole_lpi.training.settings import TrainingSettings
 
 FORMAT = "recbole_lpi imputation"

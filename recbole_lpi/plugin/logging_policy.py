@@ -19,8 +19,8 @@ from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import MODELS, LoggingPolicy, PolicyRecommender
 from recbole_lpi.policy.encoders import code_hash
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
-from recbole_lpi.policy.stored_tensors import load_weights, refusing
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_weights, refusing
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import labelled

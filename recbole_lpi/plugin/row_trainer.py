@@ -14,12 +14,19 @@ from recbole.sampler import RepeatableSampler
 from torch import Tensor
 
 from recbole_lpi.data.sequences import target_places
-from recbole_lpi.evaluation.event_table import EventTable, Impute, by_rows, rank_events
+from recbole_lpi.evaluation.event_ranking import (
+    EvaluationPass,
+    Imputed,
+    Progress,
+    by_rows,
+    rank_events,
+)
+from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import LoggingPolicy
 from recbole_lpi.plugin.policy_recommender import Losses
-from recbole_lpi.plugin.trainer import Bar, PolicyTrainer
+from recbole_lpi.plugin.trainer import PolicyTrainer
 
 SMALLEST = 1e-8  # RecBole adds it to a probability before it takes the logarithm
 
@@ -75,7 +82,7 @@ class RowTrainer(PolicyTrainer):
         return Losses({f"loss {i}": loss for i, loss in enumerate(losses, 1)}, {})
 
     def _table(
-        self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
+        self, held: PolicyDataset, divergence: bool, bar: Progress, imputed: Imputed | None
     ) -> EventTable:
         transform = construct_transform(self.config)
 
@@ -88,8 +95,8 @@ class RowTrainer(PolicyTrainer):
 
         mu = self._mu if divergence else None
         size, number = self.settings.eval_batch_size, self.settings.divergence_candidates
-        ranker = by_rows(logits, held)
-        return rank_events(ranker, held, size, self.device, mu, bar, imputed, number)
+        how = EvaluationPass(size, self.device, mu, number, imputed, bar)
+        return rank_events(by_rows(logits, held), held, how)
 
 
 def training_loader(config: Any, train: PolicyDataset) -> TrainDataLoader:

@@ -22,7 +22,8 @@ from recbole_lpi import settings
 from recbole_lpi.data.prefetch import made_ahead
 from recbole_lpi.data.reward_sampling import RewardSampler
 from recbole_lpi.data.sequences import Windows, logged_targets, training_batches
-from recbole_lpi.evaluation.event_table import EventTable, Impute, event_table, joined
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, Progress, rank_policy
+from recbole_lpi.evaluation.event_table import EventTable, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.evaluation.variety import nearly_constant
@@ -34,8 +35,8 @@ from recbole_lpi.plugin import imputation_model as imputation
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import LoggingPolicy, PolicyRecommender
 from recbole_lpi.plugin.policy_recommender import Losses, Whole
-from recbole_lpi.policy.stored_tensors import load_optimizer, load_weights, refusing
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_optimizer, load_weights, refusing
 from recbole_lpi.training import distributed
 from recbole_lpi.training.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.training.memory import FreedMemory
@@ -45,8 +46,6 @@ from recbole_lpi.training.reward_checks import check_rewards
 from recbole_lpi.training.run_folder import RunFolder, claimed
 from recbole_lpi.training.run_log import log_to, log_to_file
 from recbole_lpi.training.settings import TrainingSettings
-
-Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
 
 
 class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
@@ -384,10 +383,10 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         def bar(batches: list[np.ndarray]) -> Iterable[np.ndarray]:
             return _bar(batches, "Evaluate   ", show_progress)
 
-        imputed: tuple[Impute, int] | None = None
+        imputed: Imputed | None = None
         if whole and self._imputation is not None:
             rewards = ImputedRewards(self._imputation, held.sessions, held.part, held.item_num)
-            imputed = rewards, max(self.settings.topk)
+            imputed = Imputed(rewards, max(self.settings.topk))
         own = held.share(self.ranks.rank, self.ranks.size) if self.ranks.several else held
         with self.acceleration.evaluation():
             table = self._table(own, whole, bar, imputed) if len(own.windows) else None
@@ -413,11 +412,12 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 )
 
     def _table(
-        self, held: PolicyDataset, divergence: bool, bar: Bar, imputed: tuple[Impute, int] | None
+        self, held: PolicyDataset, divergence: bool, bar: Progress, imputed: Imputed | None
     ) -> EventTable:
         mu, size = self.model.logging_policy if divergence else None, self.settings.eval_batch_size
         number = self.settings.divergence_candidates
-        return event_table(self.model, held, size, self.device, mu, bar, imputed, number)
+        how = EvaluationPass(size, self.device, mu, number, imputed, bar)
+        return rank_policy(self.model, held, how)
 
     def _check_candidates(self, train: PolicyDataset) -> None:
         """SettingError if an estimate would take more than what it is an estimate of."""

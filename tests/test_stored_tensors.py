@@ -12,8 +12,8 @@ import torch
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.plugin.checkpoints import load_data_and_model
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.policy.stored_tensors import load_weights
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import SMALL, broken_off_after, write_log
 
