@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.metrics import KINDS, Kinds, influence_of, stderr_of_sum
+from recbole_lpi.evaluation.measures import Events
+from recbole_lpi.evaluation.metrics import Kinds, Metric, stderr_of_sum
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class PolicyScore:
 
     Attributes:
         means: [K], of each run.
-        count: the number of events that each mean is over.
+        count: the number of events that each mean is over; of a ratio, the fewest of any run.
         pulls: [K, S], of each session on the mean of each run.
     """
 
@@ -64,7 +65,7 @@ class PolicyScore:
     def of(cls, runs: Sequence[SessionScore]) -> PolicyScore:
         """The runs of a policy together."""
         means, pulls = [run.mean for run in runs], [run.pulls for run in runs]
-        return cls(np.array(means), runs[0].count, np.stack(pulls))
+        return cls(np.array(means), min(run.count for run in runs), np.stack(pulls))
 
     @property
     def mean(self) -> float:
@@ -129,13 +130,13 @@ def variance(clusters: np.ndarray, policies: Sequence[PolicyScore]) -> Estimated
     return Estimated.sum_of(parts)
 
 
-def session_score(table: EventTable, metric: str, kinds: Kinds) -> SessionScore:
-    """A metric of an event table, by session.
+def session_score(table: EventTable, name: str, kinds: Kinds) -> SessionScore:
+    """The metric of that full name on an event table, by session.
 
-    Sessions without an event that the metric counts pull on nothing, and are no observations.
+    Sessions without an event of the metric's kind pull on nothing, and are no observations. Which
+    they are is a matter of the log alone, so that scores of two policies can be paired.
     """
-    mean, pull, count = influence_of(table, metric, kinds)
-    kind = metric.partition("_")[0]
-    counts = np.isin(table.event, getattr(kinds, kind)) if kind in KINDS else np.ones(len(table))
-    counted = np.bincount(table.session, counts) > 0
-    return SessionScore(mean, count, np.bincount(table.session, pull)[counted])
+    metric = Metric.parse(name)
+    found = metric.influence(table, kinds)
+    counted = np.bincount(table.session, Events(table, kinds).of(metric.kind)) > 0
+    return SessionScore(found.mean, found.count, np.bincount(table.session, found.pulls)[counted])
