@@ -25,11 +25,11 @@ class Policy(Protocol):
     """What evaluation asks of a policy."""
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        """[B, L] items to [B, L, D] states."""
+        """Encode items [B, L] as states [B, L, D]."""
 
     @property
     def policy_table(self) -> Table:
-        """Rows of the A items."""
+        """The table that scores the A items, a row each."""
 
 
 class Held(Protocol):
@@ -39,7 +39,7 @@ class Held(Protocol):
 
     @property
     def item_num(self) -> int:
-        """A + 1: items and padding."""
+        """The number of ids, A + 1: items and padding."""
 
     @property
     def places(self) -> np.ndarray:
@@ -50,7 +50,7 @@ class Held(Protocol):
         """Windows that cover every target once."""
 
     def batch(self, windows: Windows) -> Batch:
-        """The windows, collated."""
+        """Collate windows of this part."""
 
 
 Scorer = Callable[[slice], Scores]  # a chunk of a batch's events to what gives their logits [n, A]
@@ -93,7 +93,7 @@ class EvaluationPass:
 
 @dataclass(frozen=True)
 class Ranker:
-    """What gives the scores of events.
+    """What gives the scores of events, item 1 first.
 
     Attributes:
         scorer: of a batch of windows, of those events that count.
@@ -105,7 +105,7 @@ class Ranker:
 
 
 def by_windows(policy: Policy, device: torch.device) -> Ranker:
-    """A policy that reads whole windows, one encoder pass for all events of a batch."""
+    """The ranker of a policy that reads whole windows: one encoder pass for a batch of them."""
 
     def scorer(batch: Batch) -> Scorer:
         state = _states(policy, batch, device)
@@ -115,7 +115,10 @@ def by_windows(policy: Policy, device: torch.device) -> Ranker:
 
 
 def by_rows(logits: Callable[[np.ndarray], Tensor], held: Held) -> Ranker:
-    """What reads one prefix per event: ``logits`` of rows [n], indices into ``held.places``."""
+    """The ranker of what reads a prefix per event.
+
+    ``logits`` gives those of rows [n], which are indices into ``held.places``, as [n, A].
+    """
 
     def scorer(batch: Batch) -> Scorer:
         rows = np.searchsorted(held.places, batch.place[batch.counts].numpy())
@@ -164,7 +167,7 @@ class _Statistics:
             self._most = max(1, min(self._most, MATRIX_ELEMENTS // of_one))
 
     def __call__(self, batch: Batch) -> Iterator[tuple[slice, NamedTuple]]:
-        """Chunks of the events that count, with what was found of each."""
+        """Measure a batch: chunks of its events that count, with the statistics of each."""
         logging, device = self._how.logging, self._how.device
         scorer = self._ranker.scorer(batch)
         state_mu = None if logging is None else _states(logging, batch, device)

@@ -19,10 +19,10 @@ OF_LOGGING_POLICY = ("log_mu", "js", "kl")  # columns that are NaN without one
 
 
 class Texts(Protocol):
-    """Tokens by id."""
+    """Tokens of the data by their ids."""
 
     def tolist(self) -> list[str]:
-        """All of them."""
+        """All tokens, in the order of their ids."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class EventTable:
 
     @property
     def has_logging_policy(self) -> bool:
-        """Whether divergences were measured."""
+        """Whether divergences from a logging policy were measured."""
         return self.has("js")
 
     def write(self, path: Path, session_tokens: Texts, item_tokens: Texts) -> None:
-        """As Parquet, ids written as the tokens of the data; beside, then renamed into place."""
+        """Write the table as Parquet, ids as the tokens of the data; the file is never half."""
         columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, tokens in (
             ("session", session_tokens), ("item_id", item_tokens), ("greedy_item", item_tokens),
@@ -87,7 +87,7 @@ class EventTable:
 
 
 def read_events(path: Path) -> EventTable:
-    """An event table from its Parquet file; session and items get dense ids by their tokens."""
+    """Read an event table from its file; sessions and items get dense ids by their tokens."""
     frame = pl.read_parquet(path)
     items = pl.concat([frame["item_id"], frame["greedy_item"]]).rank("dense").to_numpy()
     columns: dict[str, Any] = {
@@ -106,7 +106,7 @@ def read_events(path: Path) -> EventTable:
 
 
 def joined(tables: Sequence[EventTable]) -> EventTable:
-    """One table of the events of several, each of which has some of a part's."""
+    """Join tables, each of which has some of the events of one part, into one of them all."""
     columns: dict[str, Any] = {}
     for name in (field.name for field in fields(EventTable)):
         if getattr(tables[0], name) is not None:

@@ -112,8 +112,8 @@ class Metric:
     def influence(self, table: EventTable, kinds: Kinds) -> Influence:
         """Its value on a table, and the pull of each event: of one kind, or of several weighted."""
         events, k = Events(table, kinds), self.k or 0
-        numerator = self.measure.numerator(events, k)
-        denominator = self.measure.denominator(events, k)
+        numerator = np.asarray(self.measure.numerator(events, k), np.float64)
+        denominator = np.asarray(self.measure.denominator(events, k), np.float64)
         ratios = [
             (weight, _ratio(numerator, denominator, events.of(kind)))
             for kind, weight in self._weights

@@ -41,7 +41,7 @@ class Estimated:
 
     @classmethod
     def sum_of(cls, parts: Sequence[Estimated], less: Sequence[Estimated] = ()) -> Estimated:
-        """Independent estimates added up, and some taken off (Satterthwaite 1946)."""
+        """Add independent estimates up, and take some off (Satterthwaite 1946)."""
         total = sum(part.variance for part in parts) - sum(part.variance for part in less)
         noise = sum(part.variance**2 / part.dof for part in (*parts, *less) if part.variance)
         return cls(total, total**2 / noise if noise else float("inf"))
@@ -63,23 +63,23 @@ class PolicyScore:
 
     @classmethod
     def of(cls, runs: Sequence[SessionScore]) -> PolicyScore:
-        """The runs of a policy together."""
+        """The score of a policy, from those of its runs."""
         means, pulls = [run.mean for run in runs], [run.pulls for run in runs]
         return cls(np.array(means), min(run.count for run in runs), np.stack(pulls))
 
     @property
     def mean(self) -> float:
-        """Over events, then over runs."""
+        """The mean over events, then over runs."""
         return float(self.means.mean())
 
     @property
     def clusters(self) -> np.ndarray:
-        """[S], the pull of each session on the mean over runs: a session stays one draw."""
+        """The pull of each session on the mean over runs, [S]: a session stays one draw."""
         return np.asarray(self.pulls.mean(0))
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation between the runs; None of one run."""
+        """Standard deviation of the means of the runs; None where there is one run."""
         return float(self.means.std(ddof=1)) if len(self.means) > 1 else None
 
     @property
@@ -95,7 +95,7 @@ class PolicyScore:
 
     @property
     def of_sessions_by_seed(self) -> Estimated:
-        """The part of that which differs from session to session: S/(S−1) · Σ r² / (K (K−1)).
+        """Variance of the mean by what a seed does to single sessions: S/(S−1) · Σ r² / (K (K−1)).
 
         r = pull of a session in a run, less its mean over the runs.
         """

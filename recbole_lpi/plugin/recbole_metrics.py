@@ -59,7 +59,7 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
 
 
 def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable:
-    """What a top-k list [N, K] tells of each event; a rank beyond K is infinite."""
+    """The event table as far as a top-k list [N, K] tells; a rank beyond K is infinite."""
     count = len(top)
     nothing = np.full(count, np.nan)
     found = top[:, 0]
@@ -136,7 +136,7 @@ def _settings(config: Any) -> DataSettings:
 
 
 def _kind_of_id(config: Any, dataset: Any) -> torch.Tensor:
-    """Kind by the data set's id of an event."""
+    """The number of the kind of event, by the id that the data set gives its name."""
     s = _settings(config)
     for name in (s.event_column, s.reward_column):
         if name not in dataset.field2type:

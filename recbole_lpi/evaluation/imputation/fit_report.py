@@ -17,7 +17,7 @@ MATRIX_ELEMENTS = 2**24  # of one [sessions, items] matrix
 
 
 def held_apart(ratings: Ratings, known: Ratings, seed: int) -> tuple[Ratings, Ratings]:
-    """Every entry in one of two matrices: what is given, and what is to be predicted.
+    """Divide the entries among two matrices: what is given, and what is to be predicted.
 
     By chance, half and half; but what is ``known`` before, to the factorisation too, is given.
     """

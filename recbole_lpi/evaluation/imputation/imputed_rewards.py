@@ -34,7 +34,7 @@ class Imputation:
     report: dict[str, Any]
 
     def sessions(self, ratings: Ratings) -> Tensor:
-        """Factors [S, K] of sessions, from their ratings."""
+        """Solve for the factors [S, K] of sessions, from their ratings."""
         return half_step(ratings, self.items, self.settings.weighting)
 
     def ratings(self, sessions: Tensor, items: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Imputation:
 
 
 class ImputedRewards:
-    """r̂ for the sessions of one held-out part, whose factors are solved for once."""
+    """Imputed rewards of the sessions of one held-out part, whose factors are solved for once."""
 
     def __init__(
         self, imputation: Imputation, sessions: Sessions, part: Part, item_num: int

@@ -16,17 +16,17 @@ from recbole_lpi.settings import SettingError
 
 @dataclass(frozen=True)
 class RewardScale:
-    """The ratings that occur, ascending [P], and the reward of each [P]."""
+    """What a rating is worth: those that occur, ascending [P], and the reward of each [P]."""
 
     ratings: np.ndarray
     rewards: np.ndarray
 
     def __call__(self, ratings: np.ndarray) -> np.ndarray:
-        """Reward of any rating, by linear interpolation; of one beyond the scale, its end's."""
+        """The reward of any rating, by linear interpolation; beyond the scale, that of its end."""
         return np.asarray(np.interp(ratings, self.ratings, self.rewards))
 
     def check(self, missing_rating: float) -> None:
-        """SettingError unless r_m is a rating that could be given."""
+        """Raise SettingError unless r_m is a rating that could be given."""
         low, high = self.ratings[0], self.ratings[-1]
         if not low <= missing_rating <= high:
             raise SettingError(
@@ -113,7 +113,7 @@ class RatedLog:
         return self._ratings(self.training, settings)
 
     def validation_ratings(self, settings: ImputationSettings) -> tuple[Ratings, Ratings]:
-        """Those of the validation sessions, and of them those before the part, known already."""
+        """Ratings of the validation sessions, and of them those before the part, known already."""
         part = self.validation
         before = replace(part, stop=part.start)
         return self._ratings(part, settings), self._ratings(before, settings)
