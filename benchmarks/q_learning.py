@@ -23,7 +23,7 @@ from torch import Tensor
 
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.data.windows import evaluation_batches, training_batches
-from recbole_lpi.evaluation.event_table import event_table
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
 from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.dataset import PolicyDataset
@@ -131,7 +131,8 @@ def main(
                 float(parts["td loss"].detach()) / max(policy.settings.objective.td_weight, 1e-12)
             )
         found = held_out(policy, valid, how.kinds)
-        table = event_table(policy, valid, how.eval_batch_size, torch.device("cpu"))
+        ranked = EvaluationPass(how.eval_batch_size, torch.device("cpu"))
+        table = rank_policy(policy, valid, ranked)
         ndcg = evaluate(table, list(NDCG), how.kinds)
         agreed = f"{found['heads']:.2f}" if "heads" in found else "–"
         print(

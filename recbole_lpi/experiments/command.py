@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from recbole_lpi.evaluation.metrics import names_at, refuse_incomplete
+from recbole_lpi.evaluation.metrics import Metric, names_at
 from recbole_lpi.experiments import tables, terminal
 from recbole_lpi.experiments.comparison import Comparison, compare, differences
 from recbole_lpi.files import write_text
@@ -178,9 +178,8 @@ def full_names(metrics: Sequence[str], cuts: Sequence[int]) -> list[str]:
     names: list[str] = []
     try:
         for metric in (word.strip().lower() for word in metrics):
-            if "@" in metric:
-                refuse_incomplete(metric)
-            names += [metric] if "@" in metric else names_at([metric], cuts)
+            whole = "@" in metric
+            names += [str(Metric.parse(metric))] if whole else names_at([metric], cuts)
     except ValueError as error:
         raise SettingError(f"--metrics: {error}") from None
     return list(dict.fromkeys(names))

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
+from recbole_lpi.evaluation.metrics import KINDS, Metric
 from recbole_lpi.evaluation.scores import PolicyScore, session_score
 from recbole_lpi.evaluation.significance import PairedDifference, against_all, holm, paired
 from recbole_lpi.experiments.grouping import (
@@ -139,7 +139,7 @@ def compare(
                 "events: the data changed between the runs; train one of them anew"
             )
         table = read_events(run.folder.events)
-        names = [name for name in metrics if measured(table, name)]
+        names = [name for name in metrics if Metric.parse(name).measured(table)]
         scores = {name: session_score(table, name, kinds) for name in names}
         mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
         found.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
@@ -160,7 +160,7 @@ def compare(
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
     number = dict(frame["event"].value_counts().iter_rows())
     events = {
-        kind: {one_line(name): number[name] for name in getattr(kinds, kind) if name in number}
+        kind: {one_line(name): number[name] for name in kinds.names(kind) if name in number}
         for kind in KINDS
     }
     dataset = one_line(runs[0].config["dataset"])
@@ -228,7 +228,7 @@ def _cells(
         ranked = sorted(
             (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
         )
-        contest = len(ranked) > 1 and metric not in SMALLER_IS_BETTER
+        contest = len(ranked) > 1 and not Metric.parse(metric).smaller_is_better
         for number, score in scores.items():
             best = contest and score.mean == scores[ranked[0]].mean
             found[number][metric] = Cell(

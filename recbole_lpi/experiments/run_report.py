@@ -8,9 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recbole_lpi.evaluation.metrics import Estimate, Kinds
+from recbole_lpi.evaluation.measures import MEASURES
+from recbole_lpi.evaluation.metrics import KINDS, Estimate, Kinds, Metric
 from recbole_lpi.plugin.runner import Run
 from recbole_lpi.text import one_line, visible
+
+RANKINGS = (MEASURES["hit"], MEASURES["ndcg"])
 
 
 def show(run: Run, console: Console | None = None) -> None:
@@ -36,22 +39,18 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
     """Hit rate and nDCG at each cut-off, a column for each kind of event."""
     table = Table(title=Text(visible(title)))
     table.add_column("")
-    names = {
-        "purchase_": _named("purchase", kinds.purchase), "click_": _named("click", kinds.click),
-        "": "all",
-    }  # fmt: skip
-    shown = {prefix: number for prefix in names if (number := _number(estimates, prefix))}
-    for prefix, number in shown.items():
-        heading = Text(one_line(f"{names[prefix]} ({number:,})"))
-        table.add_column(heading, justify="right")
-    for metric, word in (("hit", "HR"), ("ndcg", "nDCG")):
-        for k in sorted(
-            {int(name.partition("@")[2]) for name in estimates if f"{metric}@" in name}
-        ):
-            cells = [estimates.get(f"{prefix}{metric}@{k}") for prefix in shown]
-            if any(cells):
-                texts = ["" if cell is None else plus_minus(cell) for cell in cells]
-                table.add_row(f"{word}@{k}", *texts)
+    found = {Metric.parse(name): estimate for name, estimate in estimates.items()}
+    numbers = {kind: _number(found, kind) for kind in (*KINDS, None)}
+    shown = [kind for kind, number in numbers.items() if number]
+    for kind in shown:
+        word = "all" if kind is None else _named(kind, kinds.names(kind))
+        table.add_column(Text(one_line(f"{word} ({numbers[kind]:,})")), justify="right")
+    for measure in RANKINGS:
+        for k in sorted({metric.k or 0 for metric in found if metric.measure is measure}):
+            metrics = [Metric(measure, kind, k) for kind in shown]
+            if any(metric in found for metric in metrics):
+                texts = [plus_minus(found[metric]) if metric in found else "" for metric in metrics]
+                table.add_row(metrics[0].label, *texts)
     return table
 
 
@@ -60,11 +59,11 @@ def _named(kind: str, events: tuple[str, ...]) -> str:
     return kind if events == (kind,) else f"{kind}: {', '.join(events)}"
 
 
-def _number(estimates: Mapping[str, Estimate], prefix: str) -> int:
-    """Events of a kind."""
-    for metric in ("hit@", "ndcg@"):
-        for name, estimate in estimates.items():
-            if name.startswith(prefix + metric):
+def _number(estimates: Mapping[Metric, Estimate], kind: str | None) -> int:
+    """How many events of a kind the rankings are over; 0 if none is measured."""
+    for measure in RANKINGS:
+        for metric, estimate in estimates.items():
+            if metric.measure is measure and metric.kind == kind:
                 return estimate.count
     return 0
 

@@ -14,7 +14,7 @@ from recbole.sampler import RepeatableSampler
 from torch import Tensor
 
 from recbole_lpi.data.windows import target_places
-from recbole_lpi.evaluation.event_table import Ranker, by_rows
+from recbole_lpi.evaluation.event_ranking import Ranker, by_rows
 from recbole_lpi.objectives import Objective
 from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
 from recbole_lpi.policy.network import LossParts, PolicyNetwork

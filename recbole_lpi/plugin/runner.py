@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recbole_lpi.evaluation.imputation.imputation_file import read_model
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import checkpoints, configuration
-from recbole_lpi.plugin import imputation_model as imputation
 from recbole_lpi.plugin import stored_settings as stored
 from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.configuration import known_models
@@ -197,7 +197,7 @@ def check_files(config: Any) -> None:
     if config["logging_policy"] not in ("auto", "none"):
         read_checkpoint(config["logging_policy"])
     if config["imputation_model"] not in ("auto", None):
-        imputation.read_model(Path(config["imputation_model"]))
+        read_model(Path(config["imputation_model"]))
     data = _data_file(config)
     if data.is_file():
         forget(config["dataset"], data.parent)

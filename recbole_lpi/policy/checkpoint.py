@@ -24,7 +24,7 @@ from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
-from recbole_lpi.policy.stored_tensors import (
+from recbole_lpi.stored_tensors import (
     check_kinds,
     check_tensor,
     load_plain,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from recbole_lpi.data.session_data import SessionData
-from recbole_lpi.evaluation.event_table import Ranker, by_windows
+from recbole_lpi.evaluation.event_ranking import Ranker, by_windows
 from recbole_lpi.objectives import Objective
 from recbole_lpi.policy.checkpoint import policy_values
 from recbole_lpi.policy.network import LossParts, PolicyNetwork

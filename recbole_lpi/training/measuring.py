@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from recbole_lpi.data.session_data import SessionData
-from recbole_lpi.evaluation.event_table import EventTable, joined, rank_events
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, rank_events
+from recbole_lpi.evaluation.event_table import EventTable, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
 from recbole_lpi.evaluation.metrics import Estimate, evaluate
 from recbole_lpi.settings import SettingError
@@ -77,15 +78,16 @@ class Measure:
         imputed = None
         if whole and self.imputation is not None:
             rewards = ImputedRewards(self.imputation, held.sessions, held.part, held.item_num)
-            imputed = rewards, max(self.settings.topk)
-        mu = self.learner.logging_policy if whole else None
-        bar: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = lambda batches: progress_bar(  # noqa: E731
-            batches, "Evaluate   ", self.show_progress
+            imputed = Imputed(rewards, max(self.settings.topk))
+        how = EvaluationPass(
+            self.settings.eval_batch_size,
+            self.device,
+            self.learner.logging_policy if whole else None,
+            self.settings.divergence_candidates,
+            imputed,
+            partial(progress_bar, name="Evaluate   ", shown=self.show_progress),
         )
-        return rank_events(
-            self.learner.ranker(own, self.device), own, self.settings.eval_batch_size, self.device,
-            mu, bar, imputed, self.settings.divergence_candidates,
-        )  # fmt: skip
+        return rank_events(self.learner.ranker(own, self.device), own, how)
 
     def _tell_drawing(self, held: SessionData, table: EventTable) -> None:
         """Log how much of a divergence's error is of the candidates it is estimated from."""

@@ -12,7 +12,7 @@ from torch import nn
 from recbole_lpi import settings
 from recbole_lpi.data.reward_sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
-from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
+from recbole_lpi.evaluation.metrics import Kinds, Metric, names_at
 from recbole_lpi.nn.lazy import LazyAdam
 from recbole_lpi.settings import Config
 
@@ -25,6 +25,7 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
 SPARSE = "sparse_adam"
+IMPUTED = "imputed_reward"  # the column of the event table that an imputation fills
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,12 @@ class TrainingSettings:
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
         names_at(self.metrics, self.topk)
-        refuse_incomplete(self.valid_metric.lower())
-        if self.valid_metric.lower() in SMALLER_IS_BETTER:
+        if self.criterion.smaller_is_better:
             raise ValueError(
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
                 "and the logging policy is compared with the best one"
             )
-        if self.valid_metric.lower().startswith("imputed_"):
+        if IMPUTED in self.criterion.columns:
             raise ValueError(
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by what was "
                 "logged; take average_reward@1"
@@ -142,12 +142,17 @@ class TrainingSettings:
     def metric_names(self) -> list[str]:
         """Every metric at every cut-off, the validation metric among them."""
         names = names_at(self.metrics, self.topk)
-        return list(dict.fromkeys([*names, self.valid_metric.lower()]))
+        return list(dict.fromkeys([*names, str(self.criterion)]))
+
+    @property
+    def criterion(self) -> Metric:
+        """The metric that picks the epoch, which ``valid_metric`` names."""
+        return Metric.parse(self.valid_metric)
 
     @property
     def imputes(self) -> bool:
         """Whether a metric is of imputed rewards."""
-        return any(name.startswith("imputed_") for name in self.metric_names)
+        return any(IMPUTED in Metric.parse(name).columns for name in self.metric_names)
 
     @property
     def kinds(self) -> Kinds:
@@ -157,12 +162,7 @@ class TrainingSettings:
     @property
     def criterion_events(self) -> tuple[str, ...] | None:
         """The events that the validation metric is over; None for all."""
-        kind = self.valid_metric.lower().partition("_")[0]
-        return {
-            "purchase": self.purchase_events,
-            "click": self.click_events,
-            "reward": (*self.purchase_events, *self.click_events),
-        }.get(kind)
+        return self.criterion.event_names(self.kinds)
 
     def optimiser(
         self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recbole_lpi.nn.lazy import clip_gradients
 from recbole_lpi.policy.network import LossParts
-from recbole_lpi.policy.stored_tensors import load_optimizer
+from recbole_lpi.stored_tensors import load_optimizer
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import ALONE, Ranks
 from recbole_lpi.training.settings import Clipping

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 import torch
 
-from recbole_lpi.evaluation import event_table as events
-from recbole_lpi.evaluation.event_table import by_rows, event_table, rank_events
+from recbole_lpi.evaluation import event_ranking as events
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, by_rows, rank_events, rank_policy
 from recbole_lpi.plugin import configuration
 from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES, NEEDS_MORE, make_model
 from recbole_lpi.plugin.configuration import known_models
@@ -84,12 +84,13 @@ def test_prefixes_and_windows_give_the_same_table(at_shop):
         return mu.full_sort_predict(test[rows])[:, 1:]
 
     assert (test.windows.targets > 1).any() and (test.windows.inputs < 3).any()
-    by_windows = event_table(mu, test, 7, device)
-    table = rank_events(by_rows(logits, test), test, 7, device, mu)
+    by_windows = rank_policy(mu, test, EvaluationPass(7, device))
+    against = EvaluationPass(7, device, mu)
+    table = rank_events(by_rows(logits, test), test, against)
     np.testing.assert_array_equal(table.rank, by_windows.rank)
     np.testing.assert_array_equal(table.item_id, by_windows.item_id)
     np.testing.assert_allclose(table.js, 0, atol=1e-6)
-    shifted = rank_events(by_rows(lambda rows: logits(rows[::-1]), test), test, 7, device, mu)
+    shifted = rank_events(by_rows(lambda rows: logits(rows[::-1]), test), test, against)
     assert shifted.js.max() > 0.1  # the order of events matters
 
 
@@ -107,14 +108,15 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
     monkeypatch.setattr(events, "ranking_pass", seen)
     monkeypatch.setattr(events, "MATRIX_ELEMENTS", 5 * 25)
     rows = by_rows(lambda rows: mu.full_sort_predict(test[rows])[:, 1:], test)
+    windows = events.by_windows(mu, device)
     most = {}
-    for name, table in (
-        ("rows", lambda: rank_events(rows, test, 100, device)),
-        ("candidates", lambda: event_table(mu, test, 100, device, mu, candidates=10)),
-        ("windows", lambda: event_table(mu, test, 100, device, mu)),
+    for name, ranker, how in (
+        ("rows", rows, EvaluationPass(100, device)),
+        ("candidates", windows, EvaluationPass(100, device, mu, candidates=10)),
+        ("windows", windows, EvaluationPass(100, device, mu)),
     ):
         sizes.clear()
-        table()
+        rank_events(ranker, test, how)
         most[name] = max(sizes)
     assert most["rows"] == 5 and most["candidates"] <= 5 and most["windows"] > 5
 
@@ -131,7 +133,7 @@ def test_shares_of_the_events_draw_other_candidates_each_always_the_same(at_shop
 
     monkeypatch.setattr(events, "DivergenceEstimator", seen)
     for share in (test.share(0, 3), test.share(1, 3), test.share(2, 3), test.share(0, 3)):
-        event_table(mu, share, 100, device, mu, candidates=10)
+        rank_policy(mu, share, EvaluationPass(100, device, mu, candidates=10))
     assert len(set(seeds)) == 3 and seeds[0] == seeds[3]
 
 
@@ -140,7 +142,7 @@ def test_scores_that_are_not_finite_do_not_rank_first(at_shop):
     test = PolicyDataset(config).build()[2]
     broken = by_rows(lambda rows: torch.full((len(rows), 25), torch.nan), test)
     with pytest.raises(FloatingPointError, match="not finite"):
-        rank_events(broken, test, 8, torch.device("cpu"))
+        rank_events(broken, test, EvaluationPass(8, torch.device("cpu")))
 
 
 def test_the_policy_of_a_model_that_gives_probabilities(at_shop):

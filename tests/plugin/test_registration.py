@@ -255,7 +255,7 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     from recbole.evaluator import Collector, Evaluator
     from recbole.utils import init_seed
 
-    from recbole_lpi.evaluation.event_table import event_table
+    from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     metrics = ["hit", "ndcg", "mrr", "recall", "precision"]
@@ -285,7 +285,7 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     assert set(recboles) == set(ours)
     for name in recboles:
         assert ours[name] == pytest.approx(recboles[name], abs=1e-6), name
-    table = event_table(model, test.dataset, 64, torch.device("cpu"))
+    table = rank_policy(model, test.dataset, EvaluationPass(64, torch.device("cpu")))
     # RecBole's loader gives rows in the order of the windows; the table in that of the store.
     np.testing.assert_array_equal(table.rank, np.array(ranks)[np.argsort(test.dataset.places)])
 

@@ -14,8 +14,9 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.plugin.checkpoints import load_data_and_model
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.policy.checkpoint import load_policy
-from recbole_lpi.policy.stored_tensors import load_optimizer, load_weights
+from recbole_lpi.stored_tensors import load_optimizer, load_weights
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_optimizer, load_weights
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.settings import LEARNERS, SPARSE, TrainingSettings
 from tests.support.logs import SMALL, broken_off_after, write_log
