@@ -27,8 +27,8 @@ from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
 from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import PolicyRecommender
 from recbole_lpi.plugin.runner import make_config
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.memory import keep_freed_memory
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.yaml_values import parse
@@ -49,7 +49,7 @@ def auc(score: np.ndarray, positive: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def q_of(model: PolicyRecommender, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+def q_of(model: PolicyNetwork, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
     """Q(x, a) and the advantage over the policy, [N] each, of every Q head."""
     counts = batch.counts
     state, action = model.forward(batch.item_seq)[counts], batch.action[counts] - 1
@@ -61,7 +61,7 @@ def q_of(model: PolicyRecommender, batch: Batch) -> Iterator[tuple[Tensor, Tenso
         yield q, q - (pi * every).sum(-1)
 
 
-def held_out(model: PolicyRecommender, valid: PolicyDataset, kinds: Kinds) -> dict[str, float]:
+def held_out(model: PolicyNetwork, valid: PolicyDataset, kinds: Kinds) -> dict[str, float]:
     """What the heads say of a part, against what happened there."""
     model.eval()
     found: dict[str, list[Any]] = {"return": [], "purchase": []}
@@ -105,7 +105,7 @@ def main(
     how = TrainingSettings.of(config)
     train, valid, _ = PolicyDataset(config).build()
     torch.manual_seed(seed)
-    policy = make_model(config, train)
+    policy = make_model(config, train).network
     if "q" not in policy.heads:
         raise typer.BadParameter(f"{model} with these settings has no Q head", param_hint="model")
     optimiser = how.optimiser(policy.parameters(), policy.sparse_parameters)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.prefetch import made_ahead
 from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.prefetch import made_ahead
 from recbole_lpi.data.windows import Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.evaluation.event_table import EventTable

@@ -9,8 +9,8 @@ from typing import Any
 
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
-from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.settings import brief
+from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training.recorder import RunDescription
 
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,

@@ -28,8 +28,8 @@ from recbole_lpi.policy.checkpoint import (
 from recbole_lpi.policy.encoders import code_hash
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
-from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import labelled

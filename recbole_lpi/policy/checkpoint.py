@@ -24,6 +24,7 @@ from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
+from recbole_lpi.settings import SettingError, coerce
 from recbole_lpi.stored_tensors import (
     check_kinds,
     check_tensor,
@@ -31,7 +32,6 @@ from recbole_lpi.stored_tensors import (
     load_weights,
     refusing,
 )
-from recbole_lpi.settings import SettingError, coerce
 
 FORMAT, SCHEMA = "recbole_lpi", 2
 FILE = "model.pth"  # in the folder of a run

@@ -22,8 +22,8 @@ from recbole_lpi.policy.checkpoint import (
     read_checkpoint,
     vocabulary_tensors,
 )
-from recbole_lpi.stored_tensors import load_weights, refusing
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_weights, refusing
 from recbole_lpi.training.distributed import Ranks
 from recbole_lpi.training.loop import TrainingLoop
 from recbole_lpi.training.random_states import random_states, set_random_states

@@ -17,8 +17,8 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.policy.network import PolicyNetwork
-from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training import distributed
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner, has_parameters

@@ -75,7 +75,7 @@ def test_prefixes_and_windows_give_the_same_table(at_shop):
     config = configuration.make("LoggingPolicy", "shop", {**PLAIN, "MAX_ITEM_LIST_LENGTH": 3})
     train, _, test = PolicyDataset(config).build()
     torch.manual_seed(0)
-    mu = make_model(config, train).eval()
+    mu = make_model(config, train).network.eval()
     with torch.no_grad():
         mu.item_embedding.weight.mul_(30)  # so that events differ
     device = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
     """Of rows, and for divergences on candidates; a policy's own events are ranked together."""
     config = configuration.make("LoggingPolicy", "shop", PLAIN)
     train, _, test = PolicyDataset(config).build()
-    mu, device = make_model(config, train).eval(), torch.device("cpu")
+    mu, device = make_model(config, train).network.eval(), torch.device("cpu")
     sizes, ranked = [], events.ranking_pass
 
     def seen(scores, action, *rest):
@@ -124,7 +124,7 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
 def test_shares_of_the_events_draw_other_candidates_each_always_the_same(at_shop, monkeypatch):
     config = configuration.make("LoggingPolicy", "shop", PLAIN)
     train, _, test = PolicyDataset(config).build()
-    mu, device = make_model(config, train).eval(), torch.device("cpu")
+    mu, device = make_model(config, train).network.eval(), torch.device("cpu")
     seeds, estimator = [], events.DivergenceEstimator
 
     def seen(*given, seed):
@@ -152,7 +152,7 @@ def test_the_policy_of_a_model_that_gives_probabilities(at_shop):
     train, _, test = PolicyDataset(config).build()
     model = make_model(config, train).eval()
     cpu = torch.device("cpu")
-    table = rank_events(RowLearner(config, model).ranker(test, cpu), test, 8, cpu)
+    table = rank_events(RowLearner(config, model).ranker(test, cpu), test, EvaluationPass(8, cpu))
     with torch.no_grad():
         p = model.full_sort_predict(test[np.arange(len(test))])[:, 1:] + 1e-8
     wanted = (p / p.sum(1, keepdim=True)).log().numpy()
