@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from recbole_lpi.roles import Role
 
 VALUE_ESTIMATORS = (
     "double_q", "q_learning", "sarsa", "expected_sarsa", "monte_carlo", "state_value",
@@ -50,6 +53,8 @@ class ObjectiveSettings:
             (section 4.1), or ``checkpoint``, the logging policy of the run.
         slate_size: K of the top-K correction, ≥ 1 (Chen et al. 2019).
     """
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     gamma: float = 0.5
     beta: float = 1.0

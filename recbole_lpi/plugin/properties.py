@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.models import FLOORS
 from recbole_lpi.plugin.names import properties_folder as properties_folder
-from recbole_lpi.training.acceleration import AccelerationSettings
-from recbole_lpi.training.settings import RunSettings, TrainingSettings
+from recbole_lpi.plugin.setting_names import names, shared_settings
+from recbole_lpi.roles import OF_DATA
 from recbole_lpi.yaml_values import read_file
 
 
@@ -23,7 +21,7 @@ def property_files(model: str, dataset: str) -> list[Path]:
 
 
 def file_beside(dataset: str, data_path: str | Path) -> Path:
-    """Where settings that belong to the data lie: with it."""
+    """The file of settings that lies beside a data set, in its folder."""
     return Path(data_path) / dataset / f"{dataset}.yaml"
 
 
@@ -32,37 +30,22 @@ def defaults(model: str, dataset: str) -> dict[str, Any]:
     policies, *own = property_files(kind_of_file(model), dataset)
     values = read_file(policies)
     if model not in OBJECTIVES:
-        values = {name: value for name, value in values.items() if name in protocol_settings()}
+        values = {name: value for name, value in values.items() if name in shared_settings()}
     for file in own:
         values.update(read_file(file))
     return values
 
 
 def kind_of_file(model: str) -> str:
-    """Its own name, where it has a file of its own; all of RecBole's models share one."""
+    """The stem of a model's property file: its own name; all of RecBole's models share one."""
     return model if model in OBJECTIVES or model in FLOORS else "recbole"
-
-
-def protocol_settings() -> set[str]:
-    """Settings of data, split, training loop, evaluation and run, that every model shares."""
-    names = {
-        field.name
-        for kind in (DataSettings, TrainingSettings, AccelerationSettings, RunSettings)
-        for field in fields(kind)
-    }
-    shared = {"MAX_ITEM_LIST_LENGTH", "eval_args", "normalize_all", "resume"}
-    return (names | shared) - {"gamma", "loss_on_last", "compile"}
 
 
 def policies_alone() -> set[str]:
     """Settings of policy.yaml that no other model reads."""
-    return set(read_file(properties_folder() / "policy.yaml")) - protocol_settings()
+    return set(read_file(properties_folder() / "policy.yaml")) - shared_settings()
 
 
 def settings_of_the_data() -> set[str]:
     """Settings that a file beside data may hold: what is in them, and how they are split."""
-    from recbole.utils.argument_list import dataset_arguments
-
-    ours = {field.name for field in fields(DataSettings)} - {"session_cache_dir", "seed", "gamma"}
-    recboles = {"encoding", "eval_args", "numerical_features", "discretization"}
-    return ours | recboles | set(dataset_arguments)
+    return set(names(*OF_DATA))

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.plugin.checkpoints import OF_THE_CALL, OF_THE_MACHINE
+from recbole_lpi.plugin.checkpoints import OF_THE_CALL
 from recbole_lpi.plugin.names import properties_folder
+from recbole_lpi.plugin.setting_names import names
+from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError
 from recbole_lpi.yaml_values import read_file
 
 DATA_PATH = "dataset/"  # RecBole's
-WRITTEN_TO = ("session_cache_dir", "logging_policy_dir", "imputation_dir")
-CHOSEN = ("logging_policy", "imputation_model")  # files, or words for what is to be made
-OF_THE_PLACE = frozenset(["data_path", *WRITTEN_TO, *OF_THE_MACHINE])
-GIVEN_AGAIN = OF_THE_PLACE | {"encoder", *CHOSEN}
+OF_THE_PLACE = frozenset(names(Role.PLACE, Role.CACHE, Role.MACHINE))
+GIVEN_AGAIN = OF_THE_PLACE | frozenset(names(Role.CODE, Role.MADE))
 
 
 def again(
@@ -38,7 +38,7 @@ def again(
     for name, value in given.items():
         _refuse_another_run(name, value, stored, source)
     found = {**stored, **given}
-    for name in WRITTEN_TO:
+    for name in names(Role.CACHE):
         if name not in given and name in found:
             found[name] = _folder_here(name, found[name], source)
     if "data_path" not in given:
@@ -62,9 +62,9 @@ def _refuse_another_run(
             f"those of the machine can be given again, {', '.join(sorted(GIVEN_AGAIN))}"
         )
     kept, words = stored.get(name), ("auto", "none", None)
-    if name == "encoder" and value != kept:
-        raise SettingError(f"{source} has encoder {kept}: it cannot go on with encoder {value}")
-    if name in CHOSEN and value != kept and (value in words or kept in words):
+    if name in names(Role.CODE) and value != kept:
+        raise SettingError(f"{source} has {name} {kept}: it cannot go on with {name} {value}")
+    if name in names(Role.MADE) and value != kept and (value in words or kept in words):
         raise SettingError(f"{source} has {name} {kept}: it cannot go on with {name} {value}")
 
 
