@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 import recbole_lpi  # noqa: F401  (registers the policies)
-from recbole_lpi.experiments.run_report import show
+from recbole_lpi.cli.run_report import show
 from recbole_lpi.plugin import imputation_model as imputation
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
