@@ -76,7 +76,7 @@ def setting(
 
 
 def role_of(owner: type, field: Field[Any]) -> Role:
-    """The role of a field of ``owner``: its own, else ``owner.ROLE``; LookupError for neither."""
+    """Return the role of a field: its own, else ``owner.ROLE``; LookupError for neither."""
     role = field.metadata.get("role") or getattr(owner, "ROLE", None)
     if not isinstance(role, Role):
         raise LookupError(
@@ -86,5 +86,5 @@ def role_of(owner: type, field: Field[Any]) -> Role:
 
 
 def name_of(field: Field[Any]) -> str:
-    """The name by which users set a field."""
+    """Return the name by which users set a field."""
     return str(field.metadata.get("name") or field.name)

@@ -153,7 +153,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
 
 
 def _one_of(key: str, value: Any, kinds: tuple[Any, ...]) -> Any:
-    """``value`` as None or a word, where the union has it; else as the union's last kind."""
+    """Return ``value`` as None or a word, where the union has it; else as the union's last kind."""
     if value is None and type(None) in kinds:
         return None
     *others, hint = (kind for kind in kinds if kind is not type(None))
@@ -163,7 +163,7 @@ def _one_of(key: str, value: Any, kinds: tuple[Any, ...]) -> Any:
 
 
 def _as_in_example(key: str, value: Any, kind: Any, example: str) -> Any:
-    """``value`` as a ``kind``; where that is a mapping and it is none, the error shows one."""
+    """Return ``value`` as a ``kind``; where a mapping is missing, the error shows the example."""
     if get_origin(kind) is dict and not isinstance(value, Mapping):
         said = f"{key} must be a mapping such as {example}, got {value!r}"
         raise SettingError(said + _space_missing(value))

@@ -1,4 +1,4 @@
-"""What a command line says beyond the options of a command: settings, and files of settings."""
+"""Read what a command line says beyond a command's options: settings, and files of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run ends with: a table to read."""
+"""Show what a run ends with: a table to read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recbole_lpi.text import one_line, visible
 
 
 def show(run: Run, console: Console | None = None) -> None:
-    """Test metrics by purchase and click with ± standard errors, divergence, and the run folder."""
+    """Print test metrics by kind of event with ± standard errors, divergence, and the folder."""
     console = console or Console()
     test = run.results["test"]
     title = f"{run.model} on {run.dataset}: test part"
@@ -33,7 +33,7 @@ def show(run: Run, console: Console | None = None) -> None:
 
 
 def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Table:
-    """Hit rate and nDCG at each cut-off, a column for each kind of event."""
+    """Tabulate hit rate and nDCG at each cut-off, a column for each kind of event."""
     table = Table(title=Text(visible(title)))
     table.add_column("")
     names = {
@@ -56,12 +56,12 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
 
 
 def _named(kind: str, events: tuple[str, ...]) -> str:
-    """``purchase``, or ``purchase: liked`` where the data call it something else."""
+    """Name a kind: ``purchase``, or ``purchase: liked`` where the data call it something else."""
     return kind if events == (kind,) else f"{kind}: {', '.join(events)}"
 
 
 def _number(estimates: Mapping[str, Estimate], prefix: str) -> int:
-    """Events of a kind."""
+    """Count the events of a kind that were measured; 0 if none were."""
     for metric in ("hit@", "ndcg@"):
         for name, estimate in estimates.items():
             if name.startswith(prefix + metric):
@@ -70,5 +70,5 @@ def _number(estimates: Mapping[str, Estimate], prefix: str) -> int:
 
 
 def plus_minus(estimate: Estimate) -> str:
-    """Mean ± standard error."""
+    """Spell an estimate as mean ± standard error."""
     return f"{estimate.mean:.4f} ± {estimate.stderr:.4f}"

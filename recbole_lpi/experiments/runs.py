@@ -1,4 +1,4 @@
-"""Finished runs, and which of them may stand in one table."""
+"""Load finished runs, and say which of them may stand in one table."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO_POLICY = frozenset(
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run.
+    """A finished run, with what it was given and what others must share with it.
 
     Attributes:
         config: every setting.
@@ -77,7 +77,7 @@ class FinishedRun:
 
 
 def load(path: str | Path) -> FinishedRun:
-    """The run in a folder; SettingError if it is none, did not finish, or kept no events."""
+    """Load the run in a folder; SettingError if it is none, did not finish, or kept no events."""
     with refused(f"{path} is no run that can be compared"):
         return _load(path)
 
@@ -116,7 +116,7 @@ def _load(path: str | Path) -> FinishedRun:
 
 
 def load_comparable(paths: Sequence[str | Path]) -> list[FinishedRun]:
-    """The runs; SettingError if one is given twice or differs in data, split or protocol."""
+    """Load runs; SettingError if one is given twice or differs in data, split or protocol."""
     if not paths:
         raise SettingError("no run is given: name the folders of finished runs")
     seen: set[Path] = set()
@@ -131,7 +131,7 @@ def load_comparable(paths: Sequence[str | Path]) -> list[FinishedRun]:
 
 
 def refuse_incomparable(a: FinishedRun, b: FinishedRun) -> None:
-    """SettingError that names every setting of data, split or protocol in which two runs differ."""
+    """Raise SettingError that names every setting of data, split or protocol that differs."""
     differing = [
         _difference(key, a, b)
         for key in {**a.protocol, **b.protocol}

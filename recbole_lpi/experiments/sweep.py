@@ -48,7 +48,7 @@ class Sweep:
 
     @property
     def shared(self) -> Settings:
-        """The settings of every run: the plan's, and stronger than those what was given."""
+        """Settings of every run: what was given, and where it says nothing, the plan's."""
         return {**self.plan.shared, **self.given}
 
     @property
@@ -67,12 +67,12 @@ class Sweep:
         return next(row for row in self.plan.rows if row.name == self.plan.reference)
 
     def folder(self, row: Row, settings: Settings, seed: int) -> RunFolder:
-        """Where the run of ``row`` with ``settings`` and ``seed`` is or will be."""
+        """Name the folder of the run of ``row`` with ``settings`` and ``seed``, there or not."""
         words = [f"{key}={value}" for key, value in sorted(settings.items())] or ["defaults"]
         return RunFolder(self.root / row.name / ",".join(words) / f"seed={seed}")
 
     def score(self, row: Row, settings: Settings) -> float | None:
-        """Validation criterion of a try; None while it has not run, −∞ if it diverged."""
+        """Read the validation criterion of a try; None while it has not run, −∞ if it diverged."""
         folder = self.folder(row, settings, 1)
         if diverged(folder).is_file():
             return float("-inf")
@@ -82,7 +82,7 @@ class Sweep:
         return float("-inf") if found is None else float(found)
 
     def best(self, row: Row) -> Settings | None:
-        """The try that ranked best on validation; None until all have run, or if all diverged."""
+        """Pick the try that ranked best on validation; None until all have run, or all diverged."""
         scores = [self.score(row, settings) for settings in row.tries]
         known = [score for score in scores if score is not None]
         if len(known) < len(scores) or max(known) == float("-inf"):
@@ -90,7 +90,7 @@ class Sweep:
         return row.tries[known.index(max(known))]
 
     def runs(self, row: Row) -> list[RunFolder]:
-        """Finished runs of the best settings, one per seed."""
+        """List finished runs of the best settings, one per seed."""
         best = self.best(row)
         if best is None:
             return []
@@ -98,7 +98,7 @@ class Sweep:
         return [folder for folder in folders if folder.finished]
 
     def seeds_of(self, row: Row) -> int:
-        """How many seeds the best settings of a row are trained with."""
+        """Say how many seeds the best settings of a row are trained with."""
         return self.seeds if row.seeded else 1
 
     @property

@@ -1,4 +1,4 @@
-"""The work of a sweep: whatever run is missing is made, once.
+"""Do the work of a sweep: make whatever run is missing, once.
 
 Stopped and started again, a sweep goes on where it was; started twice, the two processes share the
 work.
@@ -38,7 +38,7 @@ def check(sweep: Sweep) -> None:
 
 
 def _refuse_other_splits(sweep: Sweep, row: Row, made: Settings) -> None:
-    """SettingError if the seeds of a row would not be tested on the same sessions."""
+    """Raise SettingError if the seeds of a row would not be tested on the same sessions."""
     data = DataSettings.of(Values(made))
     if sweep.seeds_of(row) > 1 and data.split == "random" and data.split_seed is None:
         raise SettingError(
@@ -49,7 +49,7 @@ def _refuse_other_splits(sweep: Sweep, row: Row, made: Settings) -> None:
 
 
 def _refuse_other(folder: RunFolder, made: Settings, given: Settings) -> None:
-    """SettingError if the run in ``folder`` was given something else."""
+    """Raise SettingError if the run in ``folder`` was given something else."""
     kept = folder.read_config() if folder.begun else made
     for name in given:
         if name not in MAY_DIFFER and kept.get(name) != made.get(name):
@@ -82,7 +82,7 @@ def _jobs(sweep: Sweep) -> Iterator[tuple[Row, Settings, int]]:
 
 
 def _make(sweep: Sweep, row: Row, settings: Settings, seed: int, wait: bool = False) -> bool:
-    """Make one run, unless it is made or another process is at it; whether it was made."""
+    """Make one run, unless it is made or another process is at it; say whether it was made."""
     folder = sweep.folder(row, settings, seed)
     if folder.finished or diverged(folder).is_file():
         return False

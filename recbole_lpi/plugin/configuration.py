@@ -26,7 +26,7 @@ NO_FOLDER = os.path.join(os.devnull, "checkpoints")
 
 @contextmanager
 def hidden_argv() -> Iterator[None]:
-    """While a Config is made: it takes the program's command line for its own."""
+    """Hide the program's command line from a Config that is made meanwhile, and would take it."""
     kept, sys.argv = sys.argv, sys.argv[:1]
     try:
         yield
@@ -69,7 +69,7 @@ def _load_variable_config_dict(config: Any, given: Mapping[str, Any] | None) -> 
 
 
 def _with_our_settings(recboles: Callable[..., None]) -> Callable[..., None]:
-    """RecBole's loading of defaults, then ours, of the data and of the user."""
+    """Make RecBole's loading of defaults load ours too, those of the data and of the user."""
 
     def load_internal_config_dict(config: Any, model: str, model_class: Any, dataset: str) -> None:
         refuse_subclass(model, model_class)
@@ -83,7 +83,7 @@ def _with_our_settings(recboles: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_checks(recboles: Callable[..., None]) -> Callable[..., None]:
-    """RecBole's completion of settings, once every one of them is checked."""
+    """Make RecBole's completion of settings begin once every one of them is checked."""
 
     def set_default_parameters(config: Any) -> None:
         if _is_ours(config, config.model):
@@ -95,7 +95,7 @@ def _with_checks(recboles: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_own_device(recboles: Callable[..., None]) -> Callable[..., None]:
-    """RecBole's choice of a device, which for a model of ours knows of several processes."""
+    """Make RecBole's choice of a device know of several processes, for a model of ours."""
 
     def init_device(config: Any) -> None:
         values = config.final_config_dict
@@ -113,7 +113,7 @@ def _with_own_device(recboles: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_brief_errors(init: Callable[..., None]) -> Callable[..., None]:
-    """The making of a Config, whose errors are one line where a model of ours is asked for."""
+    """Make the errors of a Config one line where a model of ours is asked for."""
 
     @brief
     @wraps(init)
@@ -139,7 +139,7 @@ def make(
     given: Mapping[str, Any],
     named: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Config of any model under our protocol, without RecBole's look at the command line.
+    """Make the Config of any model under our protocol, apart from the command line.
 
     It is its class that tells a model of RecBole's under our protocol from a stock one: whatever
     else makes a Config of that model gets RecBole's.
@@ -160,5 +160,5 @@ def make(
 
 
 def known_models() -> list[str]:
-    """The policies, the floors, then RecBole's sequential models."""
+    """List the policies, the floors, then RecBole's sequential models."""
     return [*OBJECTIVES, *FLOORS, *recboles_models()]

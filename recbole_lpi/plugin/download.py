@@ -1,4 +1,4 @@
-"""RecBole's published processed files: one archive per kind of event, fetched and joined."""
+"""Fetch RecBole's published processed files, an archive per kind of event, and join them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
 
 
 def _events(archive: Path, event: str, reward: float) -> pl.DataFrame:
-    """The interaction file in an archive, which is removed if it is not what it is to be."""
+    """Read the interaction file in an archive, which is removed if it holds anything else."""
     target = archive.with_suffix(".inter")
     try:
         _unpack(archive, target)

@@ -1,4 +1,4 @@
-"""What a Config is given, by files, callers and command lines; what nothing reads is refused."""
+"""Collect what a Config is given, by files, callers and command lines, and refuse the unknown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHIPPED = "ml-100k"  # RecBole reads its own, whatever data_path says
 
 
 def load_ours(config: Any, model: str, dataset: str) -> None:
-    """Our defaults, what lies beside the data, and what was given, every name of it checked."""
+    """Load our defaults, what lies beside the data, and what was given; check every name."""
     internal = config.internal_config_dict
     internal.update(defaults(model, dataset))
     internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
@@ -60,7 +60,7 @@ def load_ours(config: Any, model: str, dataset: str) -> None:
 
 
 def _given(config: Any, known: set[str]) -> dict[str, Any]:
-    """Settings of files, of the caller and of the program's command line, the last the strongest.
+    """Merge settings of files, of the caller and of the command line, each over those before.
 
     Only text of a command line is parsed. A script's command line is its own: what is no setting
     there is left to it, and said.
@@ -81,7 +81,7 @@ def _given(config: Any, known: set[str]) -> dict[str, Any]:
 
 
 def refuse_path(dataset: str) -> None:
-    """SettingError unless it is a name: property files of that name are read, wherever it leads."""
+    """Raise SettingError for a path: property files of that name are read, wherever it leads."""
     if not dataset.isprintable() or {"/", "\\"}.intersection(dataset) or dataset in ("", ".", ".."):
         raise SettingError(
             f"dataset must be the name of a folder, not a path, got {dataset!r}: --data_path says "
@@ -90,7 +90,7 @@ def refuse_path(dataset: str) -> None:
 
 
 def refuse_of_others(read: Iterable[str], beside: Path) -> None:
-    """SettingError for a setting that is not of the data: others may have written that file."""
+    """Raise SettingError for a setting not of the data: others may have written that file."""
     for name in read:
         if name not in settings_of_the_data():
             raise SettingError(
@@ -100,7 +100,7 @@ def refuse_of_others(read: Iterable[str], beside: Path) -> None:
 
 
 def refuse_subclass(model: str, model_class: Any) -> None:
-    """SettingError for a class made from one of ours that OBJECTIVES does not know."""
+    """Raise SettingError for a class made from one of ours that OBJECTIVES does not know."""
     if issubclass(model_class, PolicyRecommender) and model not in OBJECTIVES:
         raise SettingError(
             f"{model} is no policy: OBJECTIVES has no row of that name, which says what it learns; "
@@ -112,7 +112,7 @@ def refuse_subclass(model: str, model_class: Any) -> None:
 def refuse_unknown(
     given: Iterable[str], known: set[str], preferred: Iterable[str] = (), where: str = ""
 ) -> None:
-    """SettingError for the first setting that nothing reads, naming the nearest known."""
+    """Raise SettingError for the first setting that nothing reads, naming the nearest known."""
     for key in given:
         if key not in known:
             near = suggest(key, preferred) or suggest(key, known)
@@ -144,7 +144,7 @@ def say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]
 
 @cache
 def known_settings() -> frozenset[str]:
-    """Settings that RecBole itself knows, for any of its models and programs."""
+    """List the settings that RecBole itself knows, for any of its models and programs."""
     keys = set(_of_programs())
     for file in (recbole_folder() / "properties").rglob("*.yaml"):
         if file.name != "url.yaml":
@@ -154,7 +154,7 @@ def known_settings() -> frozenset[str]:
 
 @cache
 def _of_programs() -> frozenset[str]:
-    """Settings of RecBole's programs, which its property files need not name."""
+    """List settings of RecBole's programs, which its property files need not name."""
     from recbole.utils import argument_list
 
     lists = [part for part in vars(argument_list).values() if isinstance(part, list)]

@@ -1,4 +1,4 @@
-"""The property files: where they are, in a checkout or installed, and what they say of a model."""
+"""Find the property files, in a checkout or installed, and read what they say of a model."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from recbole_lpi.yaml_values import read_file
 
 
 def property_files(model: str, dataset: str) -> list[Path]:
-    """Defaults of all policies, of this model and of the data set, where there are any."""
+    """List the files of defaults of all policies, of this model and of the data set."""
     ours = properties_folder()
     files = [ours / "policy.yaml", ours / f"{model}.yaml", ours / "dataset" / f"{dataset}.yaml"]
     return [file for file in files if file.is_file()]
 
 
 def file_beside(dataset: str, data_path: str | Path) -> Path:
-    """The file of settings that lies beside a data set, in its folder."""
+    """Name the file of settings that lies beside a data set, in its folder."""
     return Path(data_path) / dataset / f"{dataset}.yaml"
 
 
 def defaults(model: str, dataset: str) -> dict[str, Any]:
-    """What our property files say of a model: of one that is no policy, only the protocol."""
+    """Read what our property files say of a model: of one that is no policy, only the protocol."""
     policies, *own = property_files(kind_of_file(model), dataset)
     values = read_file(policies)
     if model not in OBJECTIVES:
@@ -37,15 +37,15 @@ def defaults(model: str, dataset: str) -> dict[str, Any]:
 
 
 def kind_of_file(model: str) -> str:
-    """The stem of a model's property file: its own name; all of RecBole's models share one."""
+    """Name the stem of a model's property file; all of RecBole's models share one."""
     return model if model in OBJECTIVES or model in FLOORS else "recbole"
 
 
 def policies_alone() -> set[str]:
-    """Settings of policy.yaml that no other model reads."""
+    """List settings of policy.yaml that no other model reads."""
     return set(read_file(properties_folder() / "policy.yaml")) - shared_settings()
 
 
 def settings_of_the_data() -> set[str]:
-    """Settings that a file beside data may hold: what is in them, and how they are split."""
+    """List settings that a file beside data may hold: what the data are, and how they are split."""
     return set(names(*OF_DATA))

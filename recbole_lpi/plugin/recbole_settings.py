@@ -1,4 +1,4 @@
-"""RecBole's own settings, typed: what it would fail on in the middle of its work, or ignore."""
+"""Type RecBole's own settings, which it would fail on in the middle of its work, or ignore."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Columns = Annotated[
 
 @dataclass(frozen=True)
 class Discretization:
-    """Of a column: RecBole's method, and into how many buckets."""
+    """How a column is cut into buckets: RecBole's method, and into how many."""
 
     EXAMPLE: ClassVar[str] = "{method: ED, bucket: 10}"
 
@@ -31,7 +31,7 @@ class Discretization:
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """RecBole's ``train_neg_sample_args``, of its models that learn from negative items."""
+    """How RecBole's models draw the negative items they learn from (``train_neg_sample_args``)."""
 
     EXAMPLE: ClassVar[str] = "{distribution: uniform, sample_num: 1}"
 
@@ -110,7 +110,7 @@ class RecBoleSettings:
 
 
 def check(values: Mapping[str, Any], config: Config) -> RecBoleSettings:
-    """Every setting of RecBole's, read once; SettingError for the first that is wrong."""
+    """Read every setting of RecBole's once; SettingError for the first that is wrong."""
     for name, entry in TABLE.items():
         if entry.refused and values.get(name):
             raise SettingError(f"{name} is not offered: {entry.refused}")

@@ -97,6 +97,6 @@ TABLE: dict[str, Entry] = {
 
 
 def unread(by_recboles: bool) -> set[str]:
-    """Settings of RecBole that its own models under our protocol, or ours, do not read."""
+    """List settings of RecBole that its own models under our protocol, or ours, do not read."""
     readers = ("none",) if by_recboles else ("none", "recbole")
     return {name for name, entry in TABLE.items() if entry.read_by in readers}

@@ -1,4 +1,4 @@
-"""The settings of a model checked together, before any work."""
+"""Check the settings of a model together, before any work."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _check_softmax(config: Values) -> None:
 
 
 def _check_processes(model: str, values: Mapping[str, Any]) -> None:
-    """SettingError if the run is to be one of several processes and cannot be."""
+    """Raise SettingError if the run is to be one of several processes and cannot be."""
     for name in ("nproc", "world_size"):
         if int(values.get(name) or 1) > 1 and "local_rank" not in values:
             raise SettingError(

@@ -1,4 +1,4 @@
-"""Names of settings by the role that their fields give them; no list of names is kept beside."""
+"""Find names of settings by the roles that their fields give them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Known:
 
 @cache
 def known() -> dict[str, Known]:
-    """Every setting by name; LookupError for a field without a role, or a setting of two roles."""
+    """Map every setting's name; LookupError for a field without a role, or a setting of two."""
     found: dict[str, Known] = {}
     for owner in SETTINGS:
         for field in fields(owner):
@@ -52,7 +52,7 @@ def known() -> dict[str, Known]:
 
 @cache
 def names(*roles: Role, of: type[Any] | None = None) -> tuple[str, ...]:
-    """Settings that have one of ``roles``, role by role as they are defined.
+    """List the settings that have one of ``roles``, role by role as they are defined.
 
     Args:
         of: only fields of this dataclass, by the names that users give them.
@@ -63,12 +63,12 @@ def names(*roles: Role, of: type[Any] | None = None) -> tuple[str, ...]:
 
 @cache
 def shared_settings() -> frozenset[str]:
-    """Settings whose value in ``policy.yaml`` every model takes, not policies alone."""
+    """List settings whose value in ``policy.yaml`` every model takes, not policies alone."""
     return frozenset(name for name, setting in known().items() if not setting.policies_alone)
 
 
 def empty_values(of: type[Any], role: Role) -> dict[str, Any]:
-    """What leaving each setting of ``role`` empty means, by name."""
+    """Map each setting of ``role`` to what leaving it empty means."""
     return {
         name_of(field): field.metadata.get("empty")
         for field in fields(of)

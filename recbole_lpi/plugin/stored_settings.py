@@ -1,4 +1,4 @@
-"""Settings that come back from a run's own files, which somebody else may have written.
+"""Take settings back from a run's own files, which somebody else may have written.
 
 They say what the run is. Where it reads, writes and computes here, and what code it imports, only
 the user of this call says.
@@ -26,7 +26,7 @@ GIVEN_AGAIN = OF_THE_PLACE | frozenset(names(Role.CODE, Role.MADE))
 def again(
     stored: Mapping[str, Any], given: Mapping[str, Any], source: str | Path
 ) -> dict[str, Any]:
-    """Settings of the run that ``source`` keeps, with those that the user of this call gave.
+    """Merge the settings of the run that ``source`` keeps with those that the user gives again.
 
     Raises:
         SettingError: ``given`` would make another run of it, or ``stored`` holds what no run keeps.
@@ -47,7 +47,7 @@ def again(
 
 
 def refuse_links(folder: Path) -> None:
-    """SettingError if what is written to a run's files would go elsewhere."""
+    """Raise SettingError if what is written to a run's files would go elsewhere."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise SettingError(f"{path} is a link: a run's files are its own, copy it there")
@@ -69,7 +69,7 @@ def _refuse_another_run(
 
 
 def _folder_here(name: str, folder: Any, source: str | Path) -> Any:
-    """A folder of caches that lies beneath this one; else, said in a line, the default."""
+    """Return a folder of caches that lies beneath this one; else warn, and return the default."""
     if folder in (None, "none") or Path(str(folder)).resolve().is_relative_to(Path.cwd()):
         return folder
     own = read_file(properties_folder() / "policy.yaml")[name]
@@ -81,7 +81,7 @@ def _folder_here(name: str, folder: Any, source: str | Path) -> Any:
 
 
 def _data_here(stored: Mapping[str, Any]) -> Any:
-    """Where the run read its data; if they are gone from there, RecBole's place, if they are."""
+    """Find where the run's data are: where it read them or, gone from there, RecBole's place."""
     dataset, kept = str(stored.get("dataset")), stored.get("data_path") or DATA_PATH
     inter = Path(dataset, f"{dataset}.inter")
     if Path(str(kept), inter).is_file() or not Path(DATA_PATH, inter).is_file():

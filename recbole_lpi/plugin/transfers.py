@@ -1,4 +1,4 @@
-"""Transfers of files from servers, which go on where an earlier one broke off.
+"""Transfer files from servers, going on where an earlier transfer broke off.
 
 What has arrived of a file is kept beside it, and is gone on with if the server can do that and says
 that the file is the same. A server that is too slow is given up.
@@ -28,7 +28,7 @@ PATIENCE, LEAST = 60.0, 2**16  # in so many seconds at least so many bytes of it
 
 
 class OtherPart(Exception):
-    """A server does not go on where it was asked to."""
+    """Raised where a server does not go on from the byte it was asked to."""
 
 
 def fetch(url: str, archive: Path) -> Path:
@@ -60,7 +60,7 @@ def fetch(url: str, archive: Path) -> Path:
 
 
 def _transfer(url: str, part: Path, about: Path) -> int | None:
-    """Append to ``part`` what is still missing, or begin anew; how long it is to be, if known.
+    """Append to ``part`` what is missing, or begin anew; return its full size, if known.
 
     TimeoutError if the server is too slow, or takes too long.
     """
