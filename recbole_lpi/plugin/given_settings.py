@@ -74,8 +74,8 @@ def _given(config: Any, known: set[str]) -> dict[str, Any]:
         )
         del command_line[name]
     if command_line:
-        names = ", ".join(f"--{name}" for name in command_line)
-        logging.getLogger().info(f"settings from the program's command line: {names}")
+        listed = ", ".join(f"--{name}" for name in command_line)
+        logging.getLogger().info(f"settings from the program's command line: {listed}")
     given = {**config.file_config_dict, **config.as_given, **command_line}
     return {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in given.items()}
 

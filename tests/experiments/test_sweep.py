@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recbole_lpi.cli.app import app
-from recbole_lpi.experiments import report
+from recbole_lpi.experiments import report, sweep_work
 from recbole_lpi.experiments.plans import Row, read_plan
 from recbole_lpi.experiments.sweep import Sweep, diverged
 from recbole_lpi.experiments.sweep_work import check
@@ -174,7 +174,7 @@ def test_tests_against_a_row_are_adjusted_for_the_number_of_rows(plan, monkeypat
         RunFolder(folder).write_metrics({"best_epoch": 0, "valid": metrics, "test": metrics})
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(Sweep, "check", lambda self: None)
+    monkeypatch.setattr(sweep_work, "check", lambda sweep: None)
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     run_missing(work)
     text = report.tests_against(work, "LPIRL", ["purchase_hit@5"])

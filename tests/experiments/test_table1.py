@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.experiments import table1
+from recbole_lpi.experiments import sweep_work, table1
 from recbole_lpi.experiments.plans import read_plan
 from recbole_lpi.experiments.sweep import Sweep
 from recbole_lpi.experiments.sweep_work import work as run_missing
@@ -52,7 +52,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         folder.write_metrics({"best_epoch": 0, "valid": score, "test": score, "imputation": FIT})
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(Sweep, "check", lambda self: None)
+    monkeypatch.setattr(sweep_work, "check", lambda sweep: None)
     return tmp_path
 
 
