@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import lzma
 import shutil
 import struct
@@ -55,10 +56,12 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
         raise SettingError(
             f"--download knows {', '.join(ARCHIVES)}, not '{dataset}'; convert the raw file instead"
         )
-    made, scratch = folder / f"{dataset}.inter", folder.with_name(f".{folder.name}.download")
+    made, scratch = folder / f"{dataset}.inter", _scratch(folder)
     with alone(folder, "download"):
         if made.is_file():  # by a run that was waited for
             return made
+        if scratch.is_symlink():
+            raise SettingError(f"{scratch} is a link: remove it")
         scratch.mkdir(parents=True, exist_ok=True)
         try:
             frames = []
@@ -73,6 +76,23 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
             with contextlib.suppress(OSError):  # what has arrived is in it
                 scratch.rmdir()
     return made
+
+
+def forget(dataset: str, folder: Path) -> None:
+    """Remove what a transfer left behind that broke off or was killed, once its data are there.
+
+    Until then it is kept: the next ``download`` goes on with it.
+    """
+    scratch = _scratch(folder)
+    if dataset in ARCHIVES and scratch.is_dir():
+        with contextlib.suppress(SettingError, OSError), alone(folder, None):
+            shutil.rmtree(scratch)
+            logging.getLogger().info(f"download: removed {scratch}, left by one that broke off")
+
+
+def _scratch(folder: Path) -> Path:
+    """Name the folder that holds what has arrived, beside the data set's."""
+    return folder.with_name(f".{folder.name}.download")
 
 
 def _events(archive: Path, event: str, reward: float) -> pl.DataFrame:
@@ -101,6 +121,7 @@ def _unpack(archive: Path, target: Path) -> None:
                     f"{archive.name} unpacks to {inside[0].file_size:,} bytes, and {free:,} are "
                     "free on this disk"
                 )
+            target.unlink(missing_ok=True)
             with zipped.open(inside[0]) as source, open(target, "wb") as file:
                 shutil.copyfileobj(source, file)
     except SettingError:

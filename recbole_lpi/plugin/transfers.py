@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from recbole_lpi.files import write_json
+from recbole_lpi.files import linked, write_json
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 
@@ -65,10 +65,10 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
     TimeoutError if the server is too slow, or takes too long.
     """
     request, begun = urllib.request.Request(url), 0
-    if part.is_file() and about.is_file():  # else nothing says that it would be the same archive
+    tag = _tag(about)
+    if tag and part.is_file() and not linked(part):
         begun = part.stat().st_size
-        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
-        request.headers = {"Range": f"bytes={begun}-", "If-range": str(tag)}
+        request.headers = {"Range": f"bytes={begun}-", "If-range": tag}
     blocks: queue.Queue[Any] = queue.Queue(maxsize=64)
     threading.Thread(target=_receive, args=(request, blocks), daemon=True).start()
     clock = _Clock()
@@ -87,11 +87,22 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
     _note_tag(about, answer)
     name = one_line(url.rpartition("/")[2])
     bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=name)
+    if not begun:
+        part.unlink(missing_ok=True)  # it may be a link
     with contextlib.closing(bar), open(part, "ab" if begun else "wb") as file:
         while block := clock.next(blocks):
             file.write(block)
             bar.update(len(block))
     return total
+
+
+def _tag(about: Path) -> str | None:
+    """Read what the server called the archive that arrived in part; None: it may be another."""
+    try:
+        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return tag if isinstance(tag, str) and tag.isascii() and tag.isprintable() else None
 
 
 def _note_tag(about: Path, answer: Any) -> None:
