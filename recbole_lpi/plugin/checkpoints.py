@@ -8,30 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
+from recbole_lpi.roles import Role
 from recbole_lpi.settings import brief
 from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training.recorder import RunDescription
 
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
 # those of the machine are kept for the run's own resuming, but not in a checkpoint.
-OF_THE_CALL = frozenset(
-    ["run_dir", "overwrite", "resume", "device", "config_files", "download", "checkpoint_dir",
-     "nproc", "world_size", "ip", "port", "offset", "group_offset"]
-)  # fmt: skip
-OF_THE_MACHINE = frozenset(["gpu_id", "use_gpu", "show_progress", "collective_timeout"])
-
-PATHS = (
-    "logging_policy", "logging_policy_dir", "imputation_model", "imputation_dir",
-    "session_cache_dir",
-)  # fmt: skip
-
+OF_THE_CALL = frozenset(names(Role.FOLDER, Role.CALL))
+OF_THE_MACHINE = frozenset(names(Role.MACHINE))
+PATHS = names(Role.MADE, Role.CACHE)
 # What RecBole adds to a Config by itself; given back, it would be unknown.
-DERIVED = (
-    "MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_type", "valid_neg_sample_args", "test_neg_sample_args",
-    "single_spec", "local_rank", "valid_metric_bigger", "MASK_INDEX", "MASK_ITEM_SEQ", "POS_ITEMS",
-    "NEG_ITEMS", "INVERSE_ITEM_SEQ",
-)  # fmt: skip
+DERIVED = names(Role.DERIVED, Role.LAUNCH)
 
 
 def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,11 +14,14 @@ from torch import Tensor
 from recbole_lpi import settings
 from recbole_lpi.data.sessions import Part, Sessions, ranges
 from recbole_lpi.policy.session_knn import Neighbours, NeighbourSettings
+from recbole_lpi.roles import Role
 
 
 @dataclass(frozen=True)
 class PopularitySettings:
     """``pseudo_count``: events that every item is given beyond its own, > 0."""
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     pseudo_count: float = 1.0
 
@@ -35,6 +38,8 @@ class SessionPopularitySettings:
         decay: in (0, 1], what an event counts for each later one; 1: all alike.
         smoothing: α in (0, 1), the share of the popularity over all sessions.
     """
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     decay: float = 1.0
     smoothing: float = 0.1

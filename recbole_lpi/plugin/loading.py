@@ -15,17 +15,13 @@ from recbole_lpi.data.sessions import Sessions, flat_sessions, session_order
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.tokens import TokenIds
 from recbole_lpi.plugin.reading import ReadLog
+from recbole_lpi.plugin.setting_names import names
+from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError, refused
 
-# All of RecBole's settings, besides our own, that decide what is loaded.
-OF_LOADING = (
-    "field_separator", "seq_separator", "encoding", "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD",
-    "RATING_FIELD", "LABEL_FIELD", "threshold", "seq_len", "load_col", "unload_col", "val_interval",
-    "rm_dup_inter", "filter_inter_by_user_or_item", "user_inter_num_interval",
-    "item_inter_num_interval", "alias_of_user_id", "alias_of_item_id", "preload_weight",
-)  # fmt: skip
-# Those that make of a column what is no plain array, or read files beyond three: not kept.
-NOT_KEPT = ("additional_feat_suffix", "numerical_features", "discretization", "benchmark_filename")
+OF_LOADING = names(Role.LOG, Role.FILTER)  # what decides which events are loaded
+# What makes of a column what is no plain array, or reads files beyond three: not kept.
+NOT_KEPT = names(Role.FEATURES)
 
 
 class LoadedLog(ReadLog):

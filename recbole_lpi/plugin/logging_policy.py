@@ -19,6 +19,8 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import MODELS, LoggingPolicy
+from recbole_lpi.plugin.recbole_table import unread
+from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.policy.checkpoint import (
     build_policy,
     check_catalogue,
@@ -28,6 +30,7 @@ from recbole_lpi.policy.checkpoint import (
 from recbole_lpi.policy.encoders import code_hash
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
+from recbole_lpi.roles import OF_DATA, Role
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.training import distributed
@@ -36,11 +39,7 @@ from recbole_lpi.training.run_log import labelled
 from recbole_lpi.training.settings import TrainingSettings
 
 # Of TrainingSettings: what is measured, with what, and how; it makes no other policy.
-OF_MEASURING = frozenset(
-    ["eval_batch_size", "metrics", "topk", "logging_policy", "logging_policy_dir",
-     "divergence_candidates", "imputation", "imputation_model", "imputation_dir",
-     "collective_timeout"]
-)  # fmt: skip
+OF_MEASURING = frozenset(names(Role.MEASURING, Role.MADE, Role.CACHE, Role.MACHINE))
 
 
 def resolve(
@@ -159,12 +158,12 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
     one.
     """
     given, s = checkpoints.plain_config(config), train.settings
-    names = _shared()
+    taken = _shared()
     if config["model"] in MODELS:
-        names |= _names(NetworkSettings) | _names(SoftmaxSettings)
+        taken |= {field.name for field in (*fields(NetworkSettings), *fields(SoftmaxSettings))}
         if not settings.read(SoftmaxSettings, config).sparse:
-            names -= {"learner"}
-    data = {key: given[key] for key in names if key in given}
+            taken -= {"learner"}
+    data = {key: given[key] for key in taken if key in given}
     data |= {
         "split_seed": s.seed if s.split_seed is None else s.split_seed,
         "logging_policy": "none",
@@ -203,11 +202,6 @@ def _train(
 
 def _shared() -> set[str]:
     """Settings that the logging policy takes over: of the data and the machine."""
-    from recbole.utils.argument_list import dataset_arguments
-
-    named = {*_names(DataSettings), *dataset_arguments, "data_path", "eval_args"}
-    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma"}
-
-
-def _names(kind: type[Any]) -> set[str]:
-    return {field.name for field in fields(kind)}
+    of_machine = names(Role.PLACE, Role.MACHINE, Role.HOUSEKEEPING)
+    taken = {*names(*OF_DATA), *names(Role.CACHE, of=DataSettings), *of_machine}
+    return taken - unread(by_recboles=False)

@@ -132,7 +132,7 @@ def amend_collector(collector_class: Any) -> None:
 
 
 def _settings(config: Any) -> DataSettings:
-    return settings.read(DataSettings, config, {"max_length": "MAX_ITEM_LIST_LENGTH"})
+    return settings.read(DataSettings, config)
 
 
 def _kind_of_id(config: Any, dataset: Any) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How RecBole comes to know the policies.
+"""Make RecBole know the policies, without importing it.
 
 A finder on ``sys.meta_path`` answers for the modules in which RecBole looks for a model, and adds
 to a few of RecBole's modules when they are imported. So neither package imports the other before
@@ -29,7 +29,7 @@ def register() -> None:
 
 
 def _policies() -> list[str]:
-    """Their names. Asked for late: torch takes seconds to import."""
+    """List the names of the policies; asked for late, for torch takes seconds to import."""
     return list(importlib.import_module("recbole_lpi.objectives").OBJECTIVES)
 
 
@@ -50,7 +50,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Models(Loader):
-    """A module of RecBole's models, with ours in it."""
+    """Load a module of RecBole's models with ours in it."""
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__.update(importlib.import_module("recbole_lpi.plugin.models").MODELS)
@@ -110,7 +110,7 @@ def _collector(module: ModuleType) -> None:
 
 
 def _loading(module: ModuleType) -> None:
-    """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole.
+    """Let ``load_data_and_model`` read our checkpoints, and leave RecBole's to RecBole.
 
     And processes that ``run`` spawns import this package before RecBole.
     """

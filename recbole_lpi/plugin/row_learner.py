@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,14 @@ class RowEpochs:
     """
 
     def __init__(self, config: Any, model: Any, train: Any, device: torch.device) -> None:
-        self.train, self.device = train, device
-        self.loader = training_loader(config, train)
-        self.loader.get_model(model)
+        self.config, self.model, self.train, self.device = config, model, train, device
+
+    @cached_property
+    def loader(self) -> TrainDataLoader:
+        """RecBole's loader; made when there is an epoch, for the baselines that count have none."""
+        loader = training_loader(self.config, self.train)
+        loader.get_model(self.model)
+        return loader
 
     def begin(self, epoch: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Return rows in the order of an epoch, ``train_batch_size`` or one fewer in each batch."""

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 
 from recbole_lpi.data.sessions import Part, Sessions, ranges
+from recbole_lpi.roles import Role
 
 # Weight of a place by how far it is from the end, 1 at the last, and by the length of the prefix.
 DECAYS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -41,6 +43,8 @@ class NeighbourSettings:
         idf_weighting: λ ≥ 0, how much rarer items are preferred.
         smoothing: share of popularity in the policy, in (0, 1).
     """
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     k: int = 100
     sample_size: int = 500

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from recbole_lpi import settings
 from recbole_lpi.nn.sasrec import ACTIVATIONS, INITIALIZERS
 from recbole_lpi.objectives import ObjectiveSettings
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
@@ -30,7 +31,9 @@ class NetworkSettings:
         tie_weights: whether the policy scores items by the embedding that the encoder reads.
     """
 
-    encoder: str = "sasrec"
+    ROLE: ClassVar[Role] = Role.MODEL
+
+    encoder: str = setting(Role.CODE, "sasrec")
     encoder_args: dict[str, Any] = field(default_factory=dict)
     n_layers: int = 1
     n_heads: int = 1
@@ -104,9 +107,11 @@ class SoftmaxSettings:
         learner: the optimiser; of ``sparse_adam``, tables of items get sparse gradients.
     """
 
+    ROLE: ClassVar[Role] = Role.MODEL
+
     softmax: str = "full"
     candidate_sampling: CandidateSettings | None = None
-    learner: str = "adam"
+    learner: str = setting(Role.TRAINING, "adam")
 
     def __post_init__(self) -> None:
         if self.softmax not in ("full", "sampled"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +14,7 @@ from recbole_lpi.data.reward_sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
 from recbole_lpi.evaluation.metrics import Kinds, Metric, names_at
 from recbole_lpi.nn.lazy import LazyAdam
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config
 
 LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -72,29 +73,29 @@ class TrainingSettings:
         imputation_dir: where ``auto`` keeps those it fitted.
     """
 
-    epochs: int = 20
-    train_batch_size: int = 256
-    reward_sampling: SamplingSettings | None = None
-    eval_batch_size: int = 1024
-    learner: str = "adam"
-    learning_rate: float = 0.001
-    weight_decay: float = 0.0
-    clip_grad_norm: Clipping | None = None
-    eval_step: int = 1
-    stopping_step: int = 10
-    metrics: tuple[str, ...] = ("hit", "ndcg")
-    topk: tuple[int, ...] = (5, 10, 20)
-    valid_metric: str = "reward_weighted_ndcg@20"
-    purchase_events: tuple[str, ...] = ("purchase", "liked")
-    click_events: tuple[str, ...] = ("click", "rated")
-    logging_policy: str = "auto"
-    logging_policy_dir: str = "runs/logging_policy"
-    divergence_candidates: int | None = None
-    imputation: ImputationSettings = field(default_factory=ImputationSettings)
-    imputation_model: str = "auto"
-    imputation_dir: str = "runs/imputation"
-    collective_timeout: float = 600.0
-    seed: int = 2020
+    epochs: int = setting(Role.TRAINING, 20)
+    train_batch_size: int = setting(Role.TRAINING, 256)
+    reward_sampling: SamplingSettings | None = setting(Role.SAMPLING, None)
+    eval_batch_size: int = setting(Role.MEASURING, 1024)
+    learner: str = setting(Role.TRAINING, "adam")
+    learning_rate: float = setting(Role.TRAINING, 0.001)
+    weight_decay: float = setting(Role.TRAINING, 0.0)
+    clip_grad_norm: Clipping | None = setting(Role.TRAINING, None)
+    eval_step: int = setting(Role.TRAINING, 1)
+    stopping_step: int = setting(Role.TRAINING, 10)
+    metrics: tuple[str, ...] = setting(Role.MEASURING, ("hit", "ndcg"))
+    topk: tuple[int, ...] = setting(Role.MEASURING, (5, 10, 20))
+    valid_metric: str = setting(Role.SELECTION, "reward_weighted_ndcg@20")
+    purchase_events: tuple[str, ...] = setting(Role.KINDS, ("purchase", "liked"))
+    click_events: tuple[str, ...] = setting(Role.KINDS, ("click", "rated"))
+    logging_policy: str = setting(Role.MADE, "auto")
+    logging_policy_dir: str = setting(Role.CACHE, "runs/logging_policy")
+    divergence_candidates: int | None = setting(Role.MEASURING, None)
+    imputation: ImputationSettings = setting(Role.MEASURING, factory=ImputationSettings)
+    imputation_model: str = setting(Role.MADE, "auto")
+    imputation_dir: str = setting(Role.CACHE, "runs/imputation")
+    collective_timeout: float = setting(Role.MACHINE, 600.0)
+    seed: int = setting(Role.SEED, 2020)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
@@ -186,9 +187,11 @@ class RunSettings:
     Attributes:
         run_dir: its folder; None: a new one under ``runs/``.
         overwrite: replace the run that is there.
+        resume: the folder of a run to go on with; taken before settings are read.
         download: fetch RecBole's published files where the data set is missing.
     """
 
-    run_dir: str | None = None
-    overwrite: bool = False
-    download: bool = False
+    run_dir: str | None = setting(Role.FOLDER, None)
+    overwrite: bool = setting(Role.FOLDER, False)
+    resume: Any = setting(Role.FOLDER, None)
+    download: bool = setting(Role.CALL, False)

@@ -21,6 +21,7 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training import distributed
 from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.epochs import Epochs
 from recbole_lpi.training.learner import Learner, PolicyLearner, has_parameters
 from recbole_lpi.training.loop import TrainingLoop
 from recbole_lpi.training.measuring import Measure, check_candidates, check_criterion
@@ -122,6 +123,7 @@ class Training:
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
+        epochs = self.learner.epochs(train, self.settings, self.around.device, self.ranks)
         self.recorder = recorder = self._recorder(train, valid, saved)
         with recorder.logging():
             if valid is not None and self.settings.imputes and self.around.imputation is not None:
@@ -136,7 +138,7 @@ class Training:
                     f"{train.dataset_name}: process {self.ranks.rank} read other data than the "
                     "first; give every machine the same files"
                 )
-            self.loop = loop = self._loop(train, valid)
+            self.loop = loop = self._loop(epochs, valid)
             recorder.restore(loop, self.around.resume)
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
@@ -204,7 +206,7 @@ class Training:
             None if valid is None else part_hash(valid),
         )
 
-    def _loop(self, train: SessionData, valid: SessionData | None) -> TrainingLoop:
+    def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:
         s, module = self.settings, self.learner.module
         optimizer = None
         if has_parameters(module):
@@ -218,7 +220,7 @@ class Training:
         selector.stopped = optimizer is None  # fitted already
         loop = TrainingLoop(
             module,
-            self.learner.epochs(train, s, self.around.device, self.ranks),
+            epochs,
             step,
             selector,
             None if valid is None else lambda: self.measure.scores(valid),

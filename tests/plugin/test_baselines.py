@@ -75,13 +75,14 @@ def test_prefixes_and_windows_give_the_same_table(at_shop):
     config = configuration.make("LoggingPolicy", "shop", {**PLAIN, "MAX_ITEM_LIST_LENGTH": 3})
     train, _, test = PolicyDataset(config).build()
     torch.manual_seed(0)
-    mu = make_model(config, train).network.eval()
+    model = make_model(config, train).eval()
+    mu = model.network
     with torch.no_grad():
         mu.item_embedding.weight.mul_(30)  # so that events differ
     device = torch.device("cpu")
 
     def logits(rows: np.ndarray) -> torch.Tensor:
-        return mu.full_sort_predict(test[rows])[:, 1:]
+        return model.full_sort_predict(test[rows])[:, 1:]
 
     assert (test.windows.targets > 1).any() and (test.windows.inputs < 3).any()
     by_windows = rank_policy(mu, test, EvaluationPass(7, device))

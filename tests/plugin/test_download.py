@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from recbole_lpi import locks
 from recbole_lpi.cli.app import app
-from recbole_lpi.plugin import download
+from recbole_lpi.plugin import download, transfers
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
 from tests.support.logs import SMALL, write_log
@@ -287,8 +287,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ])  # fmt: skip
 def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch, how, said):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(download, "PATIENCE", 0.5)
-    monkeypatch.setattr(download, "LIMIT", 1.0)
+    monkeypatch.setattr(transfers, "PATIENCE", 0.5)
+    monkeypatch.setattr(transfers, "LIMIT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve():

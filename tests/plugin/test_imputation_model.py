@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 
 import recbole_lpi  # noqa: F401  (registers the policies)
+from recbole_lpi.cli.run_report import show
 from recbole_lpi.evaluation.imputation import fitting
-from recbole_lpi.experiments.run_report import show
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
 from tests.support.logs import SMALL, write_log

@@ -27,6 +27,16 @@ def python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_function_run_is_imported_when_it_is_asked_for():
+    python(
+        "import sys, recbole_lpi\n"
+        f"assert not {HEAVY} & set(sys.modules)\n"
+        "from recbole_lpi import run\n"
+        "from recbole_lpi.plugin import runner\n"
+        "assert run is runner.run and not hasattr(recbole_lpi, 'ruin')"
+    )
+
+
 def test_importing_ours_imports_nothing_that_takes_long():
     python(f"import sys, recbole_lpi; assert not {HEAVY} & set(sys.modules)")
 
@@ -37,7 +47,7 @@ def test_help_is_there_at_once(command):
     heavy = HEAVY - ({"polars", "numpy", "pandas"} if command == "prepare" else set())
     arguments = [word for word in (command, "--help") if word]
     python(
-        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli.app import app\n"
         f"done = CliRunner().invoke(app, {arguments})\n"
         "assert done.exit_code == 0 and 'Usage: ' in done.output, done.output\n"
         f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
@@ -64,10 +74,10 @@ def test_an_interrupt_while_modules_are_imported_is_one_line(program):
 import sys
 class Impatient:
     def find_spec(self, name, *_):
-        if name == 'recbole_lpi.cli':
+        if name == 'recbole_lpi.cli.app':
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Impatient())
-from recbole_lpi.start import {program}
+from recbole_lpi.cli.start import {program}
 {program}()"""],
         capture_output=True, text=True,
     )  # fmt: skip
@@ -84,7 +94,7 @@ def test_the_learning_core_does_not_import_recbole():
 
 def test_a_wrong_command_line_is_refused_before_recbole_is_imported():
     python(
-        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli.app import app\n"
         "done = CliRunner().invoke(app, ['run', '--model=LPIRL', 'beta=1'])\n"
         "assert done.exit_code == 2 and 'is not --setting=value' in done.stderr\n"
         "assert 'recbole' not in sys.modules"
@@ -285,7 +295,7 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     assert set(recboles) == set(ours)
     for name in recboles:
         assert ours[name] == pytest.approx(recboles[name], abs=1e-6), name
-    table = rank_policy(model, test.dataset, EvaluationPass(64, torch.device("cpu")))
+    table = rank_policy(model.network, test.dataset, EvaluationPass(64, torch.device("cpu")))
     # RecBole's loader gives rows in the order of the windows; the table in that of the store.
     np.testing.assert_array_equal(table.rank, np.array(ranks)[np.argsort(test.dataset.places)])
 

@@ -1,4 +1,4 @@
-"""What a run ends with: a table to read."""
+"""Show what a run ends with: a table to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANKINGS = (MEASURES["hit"], MEASURES["ndcg"])
 
 
 def show(run: Run, console: Console | None = None) -> None:
-    """Test metrics by purchase and click with ± standard errors, divergence, and the run folder."""
+    """Print test metrics by kind of event with ± standard errors, divergence, and the folder."""
     console = console or Console()
     test = run.results["test"]
     title = f"{run.model} on {run.dataset}: test part"
@@ -36,7 +36,7 @@ def show(run: Run, console: Console | None = None) -> None:
 
 
 def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Table:
-    """Hit rate and nDCG at each cut-off, a column for each kind of event."""
+    """Tabulate hit rate and nDCG at each cut-off, a column for each kind of event."""
     table = Table(title=Text(visible(title)))
     table.add_column("")
     found = {Metric.parse(name): estimate for name, estimate in estimates.items()}
@@ -55,7 +55,7 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
 
 
 def _named(kind: str, events: tuple[str, ...]) -> str:
-    """``purchase``, or ``purchase: liked`` where the data call it something else."""
+    """Name a kind: ``purchase``, or ``purchase: liked`` where the data call it something else."""
     return kind if events == (kind,) else f"{kind}: {', '.join(events)}"
 
 
@@ -69,5 +69,5 @@ def _number(estimates: Mapping[Metric, Estimate], kind: str | None) -> int:
 
 
 def plus_minus(estimate: Estimate) -> str:
-    """Mean ± standard error."""
+    """Spell an estimate as mean ± standard error."""
     return f"{estimate.mean:.4f} ± {estimate.stderr:.4f}"
