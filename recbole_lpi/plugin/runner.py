@@ -24,7 +24,7 @@ from recbole_lpi.policy.checkpoint import read_checkpoint
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
-from recbole_lpi.training.run_log import Plain, log_to
+from recbole_lpi.training.run_log import log_to, log_to_screen
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.yaml_values import read_file
 
@@ -243,7 +243,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     from recbole_lpi.plugin.dataset import PolicyDataset
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
-    _log_to_screen()
+    log_to_screen(distributed.ranks().first)
     logger = logging.getLogger()
     logger.info(f"run folder: {folder.path}")
     init_seed(config["seed"], config["reproducibility"])
@@ -262,16 +262,3 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
     return Run(config, folder, trainer.training.results, occurring)
-
-
-def _log_to_screen() -> None:
-    """RecBole's log lines on standard error, once, and of the first process alone."""
-    root = logging.getLogger()
-    if not distributed.ranks().first:
-        root.addHandler(logging.NullHandler())
-        return
-    root.setLevel(logging.INFO)
-    if not any(type(handler) is logging.StreamHandler for handler in root.handlers):
-        screen = logging.StreamHandler()
-        screen.setFormatter(Plain("%(asctime)s %(message)s", "%H:%M:%S"))
-        root.addHandler(screen)

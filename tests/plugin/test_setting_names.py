@@ -20,6 +20,7 @@ from recbole_lpi.plugin.properties import (
     settings_of_the_data,
 )
 from recbole_lpi.plugin.setting_names import SETTINGS, known, names
+from recbole_lpi.policy.settings import PolicySettings
 from recbole_lpi.roles import OF_DATA, Role, role_of, setting
 from recbole_lpi.yaml_values import read_file
 
@@ -27,7 +28,7 @@ OF_FLOORS = {kind for floor in FLOORS.values() for kind in floor.read}
 
 
 def every_settings_class() -> set[type]:
-    """Every dataclass of the package called Settings."""
+    """Every dataclass of the package called Settings, but for the one that bundles others."""
     importlib.import_module("recbole.quick_start")  # which some of our modules are imported by
     found = set()
     for module in pkgutil.walk_packages(recbole_lpi.__path__, "recbole_lpi."):
@@ -36,7 +37,7 @@ def every_settings_class() -> set[type]:
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and is_dataclass(value) and value.__name__ != "Settings":
                 found |= {value} if value.__name__.endswith("Settings") else set()
-    return found
+    return found - {PolicySettings}
 
 
 def nested(kinds: set[type]) -> set[type]:
