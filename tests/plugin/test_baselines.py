@@ -199,7 +199,7 @@ def test_every_sequential_model_is_accepted_or_refused_with_a_reason(at_shop):
     for name, reason in NEEDS_MORE.items():
         with pytest.raises(SettingError, match=f"{name} of RecBole cannot run.*{reason}"):
             make_config(name, "shop", (), {})
-    table = (Path(__file__).parents[2] / "docs" / "rivals.md").read_text()
+    table = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text()
     for name in recboles:
         assert (f"| `{name}` | no: " in table) == (name in NEEDS_MORE), name
         assert f"| `{name}` |" in table
