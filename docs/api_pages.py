@@ -1,7 +1,7 @@
 """The pages of the API reference, from the modules there are: ``python docs/api_pages.py``.
 
-Writes docs/api/<package>.md, one page for each package of ``recbole_lpi``, with every module that is
-not private. ``tests/test_docs.py`` fails where the pages in the tree are others than these.
+Writes docs/api/<package>.md, one page for each package of ``recbole_lpi``, with every module that
+is not private. ``tests/test_docs.py`` fails where the pages in the tree differ from these.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def _index(order: list[str]) -> str:
     entries = "\n".join(order)
     return f"""# API
 
-Every public name of the package, by package. `objectives`, `nn` and `policy` need torch alone, `data`
-needs numpy alone; only `plugin`, and what stands on it, imports RecBole.
+Every public name, by package. Only `plugin`, and what stands on it, imports RecBole.
 [docs/api_pages.py](../api_pages.py) writes these pages.
 
 ```{{toctree}}

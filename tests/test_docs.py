@@ -56,9 +56,9 @@ def test_every_public_symbol_is_in_the_api_reference(api_pages):
         if name in documented or left_out or any(p.startswith("_") for p in name.split(".")):
             continue
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                if not node.name.startswith("_") and ast.get_docstring(node):
-                    missing.append(f"{name}.{node.name}")
+            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if named and not node.name.startswith("_") and ast.get_docstring(node):
+                missing.append(f"{name}.{node.name}")
     assert not missing, "run python docs/api_pages.py"
 
 
