@@ -68,7 +68,7 @@ def draw() -> Figure:
     box(axes, PI, ORANGE, "policy π", "events that turned out well\ncount more; β limits the move")
     box(
         axes, TABLE, GREEN, "table",
-        "on sessions held out:\n\npurchases ranked\nclicks ranked\n\n"
+        "on sessions held out:\n\nranks of purchases\nranks of clicks\n\n"
         "divergence: how far\nπ moved from μ̂",
     )  # fmt: skip
     arrow(axes, (25, 24), (37, 24))
