@@ -150,7 +150,7 @@ def _coloured(
 def _limits(cells: Sequence[Cell]) -> tuple[float, float]:
     """An axis around the policies that are not far from most of them, bars included."""
     means = np.array([cell.mean for cell in cells])
-    errors = np.array([cell.stderr for cell in cells])
+    errors = np.nan_to_num([cell.stderr for cell in cells])  # of one session there is no error
     low, high = np.quantile(means, (0.25, 0.75))
     far = FAR * max(high - low, float(np.median(errors)))
     inside = (means >= low - far) & (means <= high + far)

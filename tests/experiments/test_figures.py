@@ -165,6 +165,13 @@ def test_files(comparison, tmp_path, suffix, magic):
     assert sorted(tmp_path.joinpath("new").iterdir()) == paths
 
 
+def test_one_session_has_no_bars(made):
+    made("a", [1, 2])
+    made("b", [2, 1], model="SQN")
+    (axes,) = figures.trade_off(compare(["a", "b"], METRICS), 20).axes
+    assert len(axes.texts) == 2 and np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all()
+
+
 def test_no_purchases_is_no_trade_off(made):
     made("a", [1, 1], kinds=["click", "click"])
     with pytest.raises(SettingError, match="no purchase in the test part"):
