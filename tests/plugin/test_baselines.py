@@ -99,7 +99,8 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
     """Of rows, and for divergences on candidates; a policy's own events are ranked together."""
     config = configuration.make("LoggingPolicy", "shop", PLAIN)
     train, _, test = PolicyDataset(config).build()
-    mu, device = make_model(config, train).network.eval(), torch.device("cpu")
+    model, device = make_model(config, train).eval(), torch.device("cpu")
+    mu = model.network
     sizes, ranked = [], events.ranking_pass
 
     def seen(scores, action, *rest):
@@ -108,7 +109,7 @@ def test_few_logits_are_written_down_at_a_time(at_shop, monkeypatch):
 
     monkeypatch.setattr(events, "ranking_pass", seen)
     monkeypatch.setattr(events, "MATRIX_ELEMENTS", 5 * 25)
-    rows = by_rows(lambda rows: mu.full_sort_predict(test[rows])[:, 1:], test)
+    rows = by_rows(lambda rows: model.full_sort_predict(test[rows])[:, 1:], test)
     windows = events.by_windows(mu, device)
     most = {}
     for name, ranker, how in (
@@ -204,7 +205,7 @@ def test_every_sequential_model_is_accepted_or_refused_with_a_reason(at_shop):
     for name, reason in NEEDS_MORE.items():
         with pytest.raises(SettingError, match=f"{name} of RecBole cannot run.*{reason}"):
             make_config(name, "shop", (), {})
-    table = (Path(__file__).parents[2] / "docs" / "rivals.md").read_text()
+    table = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text()
     for name in recboles:
         assert (f"| `{name}` | no: " in table) == (name in NEEDS_MORE), name
         assert f"| `{name}` |" in table
