@@ -145,11 +145,6 @@ class SessionData:
         rewards = self.sessions.rewards[self.trained_places]
         return float(rewards.max()) if len(rewards) else 0.0
 
-    @property
-    def item_counts(self) -> np.ndarray:
-        """How many events that carry loss in training are of each item, int64 [A]."""
-        return np.bincount(self.sessions.items[self.trained_places], minlength=self.item_num)[1:]
-
     def batch(self, windows: Windows, sample_weight: np.ndarray | None = None) -> Batch:
         """Collate windows of this part; ``sample_weight`` as ``collate`` takes it.
 
@@ -161,9 +156,16 @@ class SessionData:
             self.sessions, windows, r.gamma, self.returns, int(self.item_num), sample_weight
         )
 
-    def share(self, rank: int, size: int) -> SessionData:
-        """This part with every ``size``-th of its windows alone; rows stay those of the whole."""
-        shared = copy.copy(self)
-        shared.places = self.places
-        shared.windows = self.windows.take(np.arange(rank, len(self.windows), size))
-        return shared
+
+def item_counts(train: SessionData) -> np.ndarray:
+    """Count how many events that carry loss in training are of each item, int64 [A]."""
+    items = train.sessions.items[train.trained_places]
+    return np.bincount(items, minlength=train.item_num)[1:]
+
+
+def share_of(data: SessionData, rank: int, size: int) -> SessionData:
+    """Return the part with every ``size``-th of its windows alone; rows stay those of the whole."""
+    shared = copy.copy(data)
+    shared.places = data.places
+    shared.windows = data.windows.take(np.arange(rank, len(data.windows), size))
+    return shared

@@ -10,6 +10,7 @@ from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.session_data import item_counts
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
 
@@ -41,7 +42,7 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             settings,
             self.n_items - 1,
             float(dataset.max_reward),
-            dataset.item_counts if sampled else None,
+            item_counts(dataset) if sampled else None,
             encoder,
             heads,
         )

@@ -18,7 +18,8 @@ from recbole_lpi.data.windows import target_places
 from recbole_lpi.evaluation.event_ranking import Ranker, by_rows
 from recbole_lpi.objectives import Objective
 from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
-from recbole_lpi.policy.network import LossParts, PolicyNetwork
+from recbole_lpi.policy.loss_parts import LossParts
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import Ranks
@@ -117,10 +118,6 @@ class RowLearner:
     def compile(self, acceleration: AccelerationSettings, device: torch.device) -> None:
         """Refuse: the model has no encoder of this package."""
         raise SettingError(f"compile: {self.config['model']} has no encoder of this package")
-
-    def stored(self) -> dict[str, Any] | None:
-        """Return None: only RecBole can build the model again."""
-        return None
 
 
 def training_loader(config: Any, train: Any) -> TrainDataLoader:

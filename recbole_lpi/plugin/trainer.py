@@ -17,12 +17,14 @@ from recbole_lpi.plugin.checkpoints import describe_run
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.policy_recommender import PolicyRecommender
 from recbole_lpi.plugin.row_learner import RowLearner
+from recbole_lpi.policy.checkpoint import policy_values
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner
 from recbole_lpi.training.run_folder import RunFolder, claimed
 from recbole_lpi.training.settings import TrainingSettings
-from recbole_lpi.training.training import Surroundings, Training
+from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.training import Training
 
 
 class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
@@ -40,13 +42,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
     ) -> None:
         self.config, self.model = config, model  # RecBole's __init__ would wrap it for nccl as well
         learner: Learner = RowLearner(config, model)
+        built_from = None  # what builds the model again without RecBole
         if isinstance(model, PolicyRecommender):
-            learner = PolicyLearner(model.network)
+            learner, built_from = PolicyLearner(model.network), policy_values(model.network)
         given = TrainingSettings.of(config)
         self.training = Training(
             learner,
             given,
-            describe_run(config, learner.stored()),
+            describe_run(config, built_from),
             Surroundings(
                 torch.device(config["device"]),
                 settings.read(AccelerationSettings, config),

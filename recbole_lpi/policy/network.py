@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.nn.candidates import Candidates, LoggedItems, Sampler
+from recbole_lpi.nn.candidates import Sampler
 from recbole_lpi.nn.catalogue import Factors, Table
-from recbole_lpi.nn.heads import Q_HEADS, PropensityHead, QHead, ValueHead
 from recbole_lpi.nn.lazy import stretch
 from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
+from recbole_lpi.policy.auxiliary_heads import heads_of_step, make_head
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.losses import Events, Heads, StepLosses, compute_losses
+from recbole_lpi.policy.histories import most_recent, opened
+from recbole_lpi.policy.loss_parts import (
+    GlobalBatch,
+    LossParts,
+    draw_candidates,
+    events_of,
+    loss_parts,
+)
+from recbole_lpi.policy.losses import compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
-
-
-class LossParts(NamedTuple):
-    """The loss of a batch by part, and numbers that tell how training goes.
-
-    Attributes:
-        parts: ``policy loss`` and, by auxiliary head, ``td loss`` and ``value loss`` (λ included)
-            and ``propensity loss``; scalars, whose sum is the loss.
-        diagnostics: ``mean weight`` of the policy, Σsw / Σs with sample weights s; and
-            ``effective fraction``, (Σs|w|)² / (N Σ(sw)²): the share of the events that both
-            weights together leave to speak.
-    """
-
-    parts: dict[str, Tensor]
-    diagnostics: dict[str, Tensor]
-
-
-class GlobalBatch(NamedTuple):
-    """The batch of a step as all processes have it, of which this one takes the losses of a share.
-
-    Attributes:
-        logged: its events that carry loss.
-        total: sums a tensor of each share over all of them.
-    """
-
-    logged: LoggedItems
-    total: Callable[[Tensor], Tensor]
 
 
 class PolicyNetwork(nn.Module):
@@ -199,9 +179,12 @@ class PolicyNetwork(nn.Module):
         events = events_of(batch, self.forward(batch.item_seq)[batch.counts], self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
+        heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
+        if self.candidates is not None:
+            candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
         found = compute_losses(
-            events, self.policy_table, objective, given, self._heads_of_step(),
-            self._logging_factors(batch), self._candidates_of(batch, events, whole),
+            events, self.policy_table, objective, given, heads, self._logging_factors(batch),
+            candidates,
         )  # fmt: skip
         weight, drawn_weight = found.policy.weight, events.sample_weight
         sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),
@@ -220,87 +203,9 @@ class PolicyNetwork(nn.Module):
             {"mean weight": signed / drawn, "effective fraction": fraction},
         )
 
-    def _heads_of_step(self) -> Heads:
-        """Return the heads of a step: of two Q heads, which one chooses is drawn anew."""
-        heads = dict(self.heads.items())
-        q = None
-        if "q" in heads:
-            pair = cast(nn.ModuleList, heads["q"])
-            first = int(torch.randint(len(pair), (), generator=self.draws))
-            q = cast(QHead, pair[first]), cast(QHead, pair[first - 1])
-        value, propensity = heads.get("value"), heads.get("propensity")
-        return Heads(q, cast("ValueHead | None", value), cast("PropensityHead | None", propensity))
-
-    def _candidates_of(
-        self, batch: Batch, events: Events, whole: GlobalBatch | None
-    ) -> Candidates | None:
-        """Draw candidates for the whole batch, the same for every share; None: the catalogue."""
-        if self.candidates is None:
-            return None
-        session = batch.session[:, None].expand_as(batch.counts)[batch.counts]
-        logged = LoggedItems(events.action, session)
-        if whole is not None:
-            logged = LoggedItems(*(column.to(events.state.device) for column in whole.logged))
-        return self.candidates.draw(logged, session, self.draws)
-
     def _logging_factors(self, batch: Batch) -> Factors | None:
         """States and table of the logging policy, where the objective reads it."""
         mu = self.logging_policy
         if not self.needs_logging_policy or mu is None:
             return None
         return mu.forward(batch.item_seq)[batch.counts], mu.policy_table
-
-
-def make_head(name: str, objective: Objective, settings: PolicySettings, n_items: int) -> nn.Module:
-    """Make the auxiliary head ``value``, ``propensity`` or ``q``, of a policy over A items."""
-    network, given = settings.network, settings.objective
-    size, std, sparse = network.hidden_size, network.initializer_range, settings.softmax.sparse
-    if name == "value":
-        return ValueHead(size)
-    if name == "propensity":
-        return PropensityHead(n_items, size, std, sparse)
-    kind, number = Q_HEADS[given.q_head], objective.q_heads(given)
-    return nn.ModuleList(kind(n_items, size, std, sparse) for _ in range(number))
-
-
-def events_of(batch: Batch, state: Tensor, max_reward: float) -> Events:
-    """Return the N events of a batch that carry loss; ``state`` [N, D] is that of each."""
-    counts, reward = batch.counts, batch.reward[batch.counts]
-    return Events(
-        state,
-        batch.action[counts] - 1,
-        reward,
-        batch.discount[counts],
-        batch.return_[counts],
-        torch.full_like(reward, max_reward),
-        batch.sample_weight[counts],
-    )
-
-
-def loss_parts(
-    found: StepLosses, td_weight: float, share: float, scale: Tensor | None
-) -> dict[str, Tensor]:
-    """Return the loss by part; the policy's is divided by ``scale``, the mean size of weights."""
-    policy_loss = found.policy.loss * share
-    parts = {"policy loss": policy_loss if scale is None else policy_loss / scale}
-    for name, error in found.td_errors.items():
-        parts[name] = td_weight * error.mean() * share
-    if found.propensity is not None:
-        parts["propensity loss"] = found.propensity * share
-    return parts
-
-
-def most_recent(item_seq: Tensor, length: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Keep the last ``limit`` items of each list of ``item_seq`` [B, L], padded on the right."""
-    if item_seq.shape[1] <= limit:
-        return item_seq, length
-    first = (length - limit).clamp_min(0)
-    place = first[:, None] + torch.arange(limit, device=item_seq.device)
-    return item_seq.gather(1, place), length.clamp_max(limit)
-
-
-def opened(item_seq: Tensor, length: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Put ``start`` before every list that is not full, and so begins with its session."""
-    short = length < item_seq.shape[1]
-    moved = torch.cat([torch.full_like(item_seq[:, :1], start), item_seq[:, :-1]], 1)
-    return torch.where(short[:, None], moved, item_seq), length + short.long()

@@ -15,7 +15,7 @@ from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.data.windows import Windows, logged_targets, training_batches
 from recbole_lpi.nn.candidates import LoggedItems
-from recbole_lpi.policy.network import GlobalBatch
+from recbole_lpi.policy.loss_parts import GlobalBatch
 from recbole_lpi.training.distributed import ALONE, Ranks
 
 

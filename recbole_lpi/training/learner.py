@@ -10,8 +10,8 @@ from torch import nn
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.event_ranking import Ranker, by_windows
 from recbole_lpi.objectives import Objective
-from recbole_lpi.policy.checkpoint import policy_values
-from recbole_lpi.policy.network import LossParts, PolicyNetwork
+from recbole_lpi.policy.loss_parts import LossParts
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings, compile_encoder
 from recbole_lpi.training.distributed import Ranks
@@ -62,9 +62,6 @@ class Learner(Protocol):
 
     def compile(self, acceleration: AccelerationSettings, device: torch.device) -> None:
         """Compile what can be compiled; SettingError if nothing can."""
-
-    def stored(self) -> dict[str, Any] | None:
-        """Return what builds the model again from a checkpoint; None if only RecBole can."""
 
 
 class PolicyLearner:
@@ -134,10 +131,6 @@ class PolicyLearner:
         self.network.train()
         with acceleration.training(), acceleration.autocast(device):
             compile_encoder(self.network.encoder, example)
-
-    def stored(self) -> dict[str, Any] | None:
-        """Return what builds the network again."""
-        return policy_values(self.network)
 
 
 def has_parameters(module: nn.Module) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from recbole_lpi.data.session_data import SessionData
+from recbole_lpi.data.session_data import SessionData, share_of
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, rank_events
 from recbole_lpi.evaluation.event_table import EventTable, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
@@ -57,7 +57,7 @@ class Measure:
             whole: with divergences and imputed rewards, not rankings alone.
         """
         self.learner.module.eval()
-        own = held.share(self.ranks.rank, self.ranks.size) if self.ranks.several else held
+        own = share_of(held, self.ranks.rank, self.ranks.size) if self.ranks.several else held
         with self.acceleration.evaluation():
             table = self._table(own, held, whole) if len(own.windows) else None
         tables = [found for found in self.ranks.gather(table) if found is not None]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole_lpi.nn.lazy import clip_gradients
-from recbole_lpi.policy.network import LossParts
+from recbole_lpi.policy.loss_parts import LossParts
 from recbole_lpi.stored_tensors import load_optimizer
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import ALONE, Ranks

@@ -5,57 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-
-import torch
 
 from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.imputation import Imputation
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
-from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training import distributed
-from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.epochs import Epochs
-from recbole_lpi.training.learner import Learner, PolicyLearner, has_parameters
+from recbole_lpi.training.learner import Learner, has_parameters
 from recbole_lpi.training.loop import TrainingLoop
 from recbole_lpi.training.measuring import Measure, check_candidates, check_criterion
 from recbole_lpi.training.recorder import Recorder, RunDescription
 from recbole_lpi.training.reward_checks import check_rewards
-from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.selection import Selector
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
-
-FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
-FindImputation = Callable[[SessionData, SessionData, bool], Imputation]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """Where a model is trained, and what it is compared with.
-
-    Attributes:
-        device: where the model is.
-        acceleration: half precision, TF32 and compilation.
-        folder: what claims and returns the folder of the run when training begins; None: nothing
-            is kept.
-        resume: go on from the last epoch in that folder.
-        logging_policy: finds the policy to compare with, given training and validation part.
-        imputation: finds what imputes rewards, given both and whether to show a bar.
-    """
-
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    acceleration: AccelerationSettings = field(default_factory=AccelerationSettings)
-    folder: Callable[[ExitStack], RunFolder] | None = None
-    resume: bool = False
-    logging_policy: FindPolicy | None = None
-    imputation: FindImputation | None = None
+from recbole_lpi.training.surroundings import Surroundings
 
 
 class Training:
@@ -124,27 +93,12 @@ class Training:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
         epochs = self.learner.epochs(train, self.settings, self.around.device, self.ranks)
-        self.recorder = recorder = self._recorder(train, valid, saved)
-        with recorder.logging():
-            if valid is not None and self.settings.imputes and self.around.imputation is not None:
-                find = self.around.imputation
-                self.measure.imputation = self.ranks.from_first(
-                    lambda: find(train, valid, show_progress)
-                )
-            find_mu = self.around.logging_policy
-            self.learner.compare_with(None if find_mu is None else find_mu(train, valid))
-            if self.ranks.from_first(lambda: recorder.data) != recorder.data:
-                raise SettingError(
-                    f"{train.dataset_name}: process {self.ranks.rank} read other data than the "
-                    "first; give every machine the same files"
-                )
-            self.loop = loop = self._loop(epochs, valid)
-            recorder.restore(loop, self.around.resume)
-            self.learner.share_draws(recorder.draws)
-            loop.run(verbose, show_progress, callback)
-            if valid is not None:
-                self.evaluate(valid)
-        return loop.selector
+        self.recorder = self._recorder(train, valid, saved)
+        try:
+            return self._fit(epochs, train, valid, verbose, show_progress, callback)
+        except BaseException:
+            self._held.close()
+            raise
 
     def evaluate(
         self, held: SessionData, best: bool = True, file: str | None = None
@@ -181,6 +135,39 @@ class Training:
             report = None if imputation is None else imputation.report
             self.recorder.finish(self.loop, self.results, report)
         self._held.close()
+
+    def _fit(
+        self,
+        epochs: Epochs,
+        train: SessionData,
+        valid: SessionData | None,
+        verbose: bool,
+        show_progress: bool,
+        callback: Callable[[int, float], None] | None,
+    ) -> Selector:
+        """Find what the model is compared with, go on where the run broke off, and train."""
+        recorder, around = self.recorder, self.around
+        assert recorder is not None
+        with recorder.logging():
+            find = around.imputation
+            if valid is not None and self.settings.imputes and find is not None:
+                self.measure.imputation = self.ranks.from_first(
+                    lambda: find(train, valid, show_progress)
+                )
+            find_mu = around.logging_policy
+            self.learner.compare_with(None if find_mu is None else find_mu(train, valid))
+            if self.ranks.from_first(lambda: recorder.data) != recorder.data:
+                raise SettingError(
+                    f"{train.dataset_name}: process {self.ranks.rank} read other data than the "
+                    "first; give every machine the same files"
+                )
+            self.loop = loop = self._loop(epochs, valid)
+            recorder.restore(loop, around.resume)
+            self.learner.share_draws(recorder.draws)
+            loop.run(verbose, show_progress, callback)
+            if valid is not None:
+                self.evaluate(valid)
+        return loop.selector
 
     def _check(self, train: SessionData, valid: SessionData | None) -> None:
         """Refuse, before any work, what would be trained on nothing or chosen by nothing."""
@@ -233,52 +220,3 @@ class Training:
         )
         loop.shown = [f"{kind}_ndcg@{max(s.topk)}" for kind in ("purchase", "click")]
         return loop
-
-
-def train_policy(
-    network: PolicyNetwork,
-    train: SessionData,
-    valid: SessionData | None = None,
-    settings: TrainingSettings | None = None,
-    logging_policy: PolicyNetwork | None = None,
-    folder: RunFolder | None = None,
-    show_progress: bool = False,
-) -> Training:
-    """Train a policy, without RecBole; it ends with the weights of the best epoch.
-
-    Args:
-        network: the policy, on the device where it is to be trained.
-        train, valid: parts of one log; without ``valid`` the last epoch is the best.
-        settings: how it is trained; None: the defaults.
-        logging_policy: the policy that made the log, or an estimate, to compare with.
-        folder: keeps the run; None: nothing is kept.
-        show_progress: whether bars are shown, on a terminal.
-
-    Returns: the training, whose ``evaluate`` measures the policy on another part.
-
-    Raises:
-        SettingError: the data do not suit the settings, or the folder holds another run.
-        FloatingPointError: the loss is not finite.
-    """
-
-    def claim(held: ExitStack) -> RunFolder:
-        assert folder is not None
-        held.enter_context(folder.exclusive())
-        folder.claim(overwrite=False)
-        return folder
-
-    learner, settings = PolicyLearner(network), settings or TrainingSettings()
-    plain = {"model": network.name, "dataset": train.dataset_name}
-    about = RunDescription(
-        network.name, train.dataset_name, settings.seed, plain, plain, learner.stored()
-    )
-    around = Surroundings(
-        device=network.item_embedding.weight.device,
-        folder=None if folder is None else claim,
-        logging_policy=lambda *parts: logging_policy,
-    )
-    training = Training(learner, settings, about, around)
-    training.fit(train, valid, show_progress=show_progress)
-    assert training.loop is not None and training.loop.selector.best_state is not None
-    network.load_state_dict(training.loop.selector.best_state)
-    return training

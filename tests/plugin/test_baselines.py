@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 
+from recbole_lpi.data.session_data import share_of
 from recbole_lpi.evaluation import event_ranking as events
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, by_rows, rank_events, rank_policy
 from recbole_lpi.plugin import configuration
@@ -134,7 +135,7 @@ def test_shares_of_the_events_draw_other_candidates_each_always_the_same(at_shop
         return estimator(*given, seed=seed)
 
     monkeypatch.setattr(events, "DivergenceEstimator", seen)
-    for share in (test.share(0, 3), test.share(1, 3), test.share(2, 3), test.share(0, 3)):
+    for share in (share_of(test, rank, 3) for rank in (0, 1, 2, 0)):
         rank_policy(mu, share, EvaluationPass(100, device, mu, candidates=10))
     assert len(set(seeds)) == 3 and seeds[0] == seeds[3]
 

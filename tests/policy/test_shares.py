@@ -7,7 +7,7 @@ from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import losses as estimation
-from recbole_lpi.policy.network import GlobalBatch
+from recbole_lpi.policy.loss_parts import GlobalBatch
 from tests.support.tiny import batch, gradients, make
 
 VARIANTS = [
