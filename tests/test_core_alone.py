@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from recbole_lpi.training import RunFolder, TrainingSettings, train_policy
 
 ITEMS = [f"i{number}" for number in range(12)]
 SETTINGS = PolicySettings(NetworkSettings(hidden_size=8, inner_size=16), max_length=6)
-HOW = TrainingSettings(epochs=8, train_batch_size=32, learning_rate=0.01, topk=(3, 10), seed=1)
+HOW = TrainingSettings(epochs=8, train_batch_size=32, learning_rate=0.01, topk=(3, 10), seed=1,
+                       metrics=("hit", "ndcg", "js_divergence"))  # fmt: skip
 
 
 def test_it_imports_neither_recbole_nor_pandas_and_no_torch_before_it_is_used():
@@ -125,3 +127,13 @@ def test_a_policy_that_needs_a_logging_policy_says_so():
     policy = PolicyNetwork("IPS", settings, train.item_num - 1)
     with pytest.raises(SettingError, match="needs a logging policy"):
         train_policy(policy, train, settings=HOW)
+
+
+def test_the_script_of_the_docs_does_what_it_says(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[1] / "docs" / "without-recbole.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks), "docs/without-recbole.md", "exec"), {})
+    measured, recommended = capsys.readouterr().out.strip().splitlines()[-2:]
+    assert measured.count("Estimate(mean=0.") == 2 and "'product 5'" in recommended
+    assert (tmp_path / "runs" / "shop" / "model.pth").is_file()
