@@ -130,6 +130,9 @@ CHECKPOINTS = {
     "of schema 1, of other layers": (schema_1(n_layers=7), "lacks the weights"),
     "of schema 1, of no layers": (schema_1(n_layers="many"), "n_layers"),
     "of schema 1, that takes all memory": (schema_1(hidden_size=2**40, n_heads=1), ""),
+    "of schema 1, of an encoder that was RecBole's": (
+        schema_1(encoder="gru4rec"), "whose encoder gru4rec was another: train it again",
+    ),
     "of schema 3": (entry("schema", 3), "update recbole_lpi"),
     "without names of items": (without("items"), "no 'items'"),
     "names of items of text": (entry("items", "i1"), "'items' is of type str"),

@@ -22,6 +22,7 @@ from recbole_lpi.data.identity import catalogue_hash
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
+from recbole_lpi.policy.backbones import BACKBONES
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
 from recbole_lpi.settings import SettingError, coerce
@@ -165,6 +166,11 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
         max_reward = float(state["policy"]["max_reward"])
         with refusing(path):
             settings = coerce("settings", state["policy"]["settings"], PolicySettings)
+    encoder = settings.network.encoder
+    if state.get("schema", 1) == 1 and encoder in BACKBONES:
+        raise SettingError(
+            f"{path} is of an earlier version, whose encoder {encoder} was another: train it again"
+        )
     with refusing(path):
         network = PolicyNetwork(name, settings, state["n_items"] - 1, max_reward)
     load_weights(network, state["state_dict"], path)
