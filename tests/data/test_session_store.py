@@ -26,6 +26,8 @@ from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.runner import make_config, run
 from tests.support.logs import SMALL, write_log
 
+pytestmark = pytest.mark.recbole
+
 COLUMNS = ["session_id", "item_id", "timestamp", "event", "reward"]
 CACHE = Path("runs/sessions")
 

@@ -20,6 +20,8 @@ from recbole_lpi.policy.no_encoders import NO_ENCODER
 from recbole_lpi.policy.settings import NetworkSettings
 from recbole_lpi.settings import SettingError
 
+pytestmark = pytest.mark.recbole
+
 D, LENGTH = 8, 7
 OWN = '''
 import torch

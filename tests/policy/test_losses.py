@@ -17,6 +17,8 @@ from recbole_lpi.policy.losses import sample_negatives
 from recbole_lpi.yaml_values import read_file
 from tests.support.tiny import N_ITEMS, batch, gradients, learn_something, make
 
+pytestmark = pytest.mark.recbole
+
 
 def dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))

@@ -17,6 +17,8 @@ from recbole_lpi.data.sequences import (
 from recbole_lpi.plugin.models import LPIRL, LoggingPolicy
 from tests.support.tiny import batch, gradients, make
 
+pytestmark = pytest.mark.recbole
+
 DRAWS, GAMMA = 4000, 0.6
 ITEMS = [[3, 1, 5, 2], [4, 6], [2, 2, 6, 1, 3, 5], [1, 5, 4], [6, 3], [2, 4, 1]]
 REWARDS = [

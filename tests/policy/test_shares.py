@@ -10,6 +10,8 @@ from recbole_lpi.plugin.policy_recommender import Whole
 from recbole_lpi.policy import losses as estimation
 from tests.support.tiny import batch, gradients, make
 
+pytestmark = pytest.mark.recbole
+
 VARIANTS = [
     {},
     {"weight_normalize": True},

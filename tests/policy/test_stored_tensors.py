@@ -17,6 +17,8 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import SMALL, broken_off_after, write_log
 
+pytestmark = pytest.mark.recbole
+
 WEIGHT = "item_embedding.weight"
 GIVEN = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
 

@@ -15,6 +15,8 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import compile_encoder
 from tests.support.logs import SMALL
 
+pytestmark = pytest.mark.recbole
+
 EXACT = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}  # dropout draws otherwise compiled
 HALF = {"enable_amp": True, "amp_dtype": "float16", "enable_scaler": True}
 needs_compiler = pytest.mark.skipif(

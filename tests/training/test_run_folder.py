@@ -24,6 +24,8 @@ from tests.support.crashes import killed_after
 from tests.support.logs import SMALL
 from tests.support.processes import forkserver, start
 
+pytestmark = pytest.mark.recbole
+
 
 def keep_epoch(folder: RunFolder, who: str) -> None:
     """What the first epoch of a run leaves."""
