@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.logs import log as log  # a fixture
+pytest.register_assert_rewrite("tests.support")  # so that suites say what they found
+
+from tests.support.logs import log as log  # noqa: E402  (a fixture)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # read by torch, which is not imported yet
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -10,6 +10,7 @@ from dataset_prep import csv as any_log
 from dataset_prep import order
 from dataset_prep.csv import Columns, Format, Kept, Rewards
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 COLUMNS = Columns("user", "product", "when", "action")
 REWARDS = Rewards({"look": 0.25, "cart": 0.5, "order": 2.0})
@@ -32,6 +33,15 @@ def rows(folder: Path) -> list[tuple[str, str, float, str, float]]:
     lines = (folder / f"{folder.name}.inter").read_text().splitlines()[1:]
     cells = [line.split("\t") for line in lines]
     return [(s, i, float(t), e, float(r)) for s, i, t, e, r in cells]
+
+
+class TestAnyLog(ConverterSuite):
+    files = {"log.csv": LOG}
+    rows = EXPECTED
+    bad = ("log.csv", "soon,look,B,1.0,ann", "the time is neither")
+
+    def convert(self, paths, output, **options):
+        return any_log.convert(*paths, output, COLUMNS, REWARDS, **options)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from dataset_prep import movie_files, netflix
 from dataset_prep.ratings import Preparation
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 MOVIES = {
     1: "7,3,2005-09-06\n8,5,2005-05-13\n",
@@ -116,6 +117,18 @@ def rows(folder: Path) -> list[tuple[str, str, float, float, str, float]]:
     lines = (folder / f"{folder.name}.inter").read_text().splitlines()[1:]
     cells = [line.split("\t") for line in lines]
     return [(s, i, float(t), float(r), e, float(w)) for s, i, t, r, e, w in cells]
+
+
+class TestNetflix(ConverterSuite):
+    files = {
+        "combined_data_1.txt": f"1:\n{MOVIES[1]}2:\n{MOVIES[2]}",
+        "combined_data_2.txt": f"10:\n{MOVIES[10]}11:\n{MOVIES[11]}",
+    }
+    rows = EXPECTED
+    bad = ("combined_data_1.txt", "7,6,2005-09-06", "the rating")
+
+    def convert(self, paths, output, **options):
+        return netflix.convert(paths, output, EVERYTHING, **options)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from dataset_prep import retailrocket
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid"
 # Visitor 5: four events on items 1 and 2, visitor 6: three on 1, 1 and 9, visitor 8: two on 1.
@@ -20,6 +21,26 @@ EVENTS = f"""{HEADER}
 1433221334000,8,view,1,
 1433221335000,8,transaction,1,8
 """
+
+
+class TestRetailRocket(ConverterSuite):
+    files = {"events.csv": EVENTS}
+    rows = [
+        ("5", "2", 1433221332.0, "click", 0.2),
+        ("5", "1", 1433221332.117, "click", 0.2),
+        ("5", "1", 1433221332.118, "purchase", 1.0),
+        ("5", "1", 1433221332.119, "purchase", 1.0),
+        ("6", "1", 1433221332.999, "click", 0.2),
+        ("6", "9", 1433221333.001, "click", 0.2),  # a tie, in file order
+        ("6", "1", 1433221333.001, "purchase", 1.0),
+        ("8", "1", 1433221334.0, "click", 0.2),
+        ("8", "1", 1433221335.0, "purchase", 1.0),
+    ]
+    bad = ("events.csv", "1433221335000,8,wishlist,1,", "the event is not view")
+
+    def convert(self, paths, output, **options):
+        few = {"min_interactions": 1, "min_item_interactions": 1}
+        return retailrocket.convert(*paths, output, purchase_event="both", **few, **options)
 
 
 @pytest.fixture

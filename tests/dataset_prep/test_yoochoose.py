@@ -8,6 +8,7 @@ import pytest
 
 from dataset_prep import yoochoose
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 # Session 7 appears first; session 2's buy is at the time of its third click; 3 has two clicks;
 # 9 has buys only; 4's clicks are out of order in the file.
@@ -30,6 +31,31 @@ BUYS = """\
 9,2014-04-06T18:44:58.314Z,214716935,12462,2
 2,2014-04-07T13:58:37.446Z,214825110,0,0
 """
+
+
+class TestYooChoose(ConverterSuite):
+    files = {"yoochoose-clicks.dat": CLICKS, "yoochoose-buys.dat": BUYS}
+    rows = [
+        ("7", "214536502", 1396867869.277, "click", 0.2),
+        ("7", "214536500", 1396868049.868, "click", 0.2),
+        ("7", "214536506", 1396868086.998, "click", 0.2),
+        ("2", "214662742", 1396878997.614, "click", 0.2),
+        ("2", "214662742", 1396879039.373, "click", 0.2),
+        ("2", "214825110", 1396879117.446, "click", 0.2),  # the click before both buys
+        ("2", "214662742", 1396879117.446, "purchase", 1.0),
+        ("2", "214825110", 1396879117.446, "purchase", 1.0),
+        ("3", "214716935", 1396444666.94, "click", 0.2),
+        ("3", "214774687", 1396445162.515, "click", 0.2),
+        ("3", "214716935", 1396445412.318, "purchase", 1.0),
+        ("4", "30", 1396872550.0, "click", 0.2),
+        ("4", "31", 1396873390.001, "click", 0.2),  # a tie, in file order
+        ("4", "32", 1396873390.001, "click", 0.2),
+        ("9", "214716935", 1396809898.314, "purchase", 1.0),
+    ]
+    bad = ("yoochoose-clicks.dat", "7,soon,214536502,0", "the time")
+
+    def convert(self, paths, output, **options):
+        return yoochoose.convert(*paths, output, min_clicks=0, **options)
 
 
 @pytest.fixture

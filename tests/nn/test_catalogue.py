@@ -5,29 +5,8 @@ import math
 import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import (
-    Table,
-    catalogue_pass,
-    plain_pass,
-)
-
-
-def random_tables(n=5, d=3, a=7):
-    g = torch.Generator().manual_seed(1)
-    r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
-    action = torch.randint(a, (n,), generator=g)
-    q = r(n, d + 1), Table(r(a, d + 1), r(a))  # of a width of its own
-    return r(n, d), action, Table(r(a, d)), q, (r(n, d), Table(r(a, d)))
-
-
-def loop_softmax(logits):
-    top = max(logits)
-    z = sum(math.exp(x - top) for x in logits)
-    return [math.exp(x - top) / z for x in logits]
-
-
-def loop_kl(p, q):
-    return sum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
+from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
+from tests.support.loops import loop_softmax, random_tables
 
 
 def one(part, statistics):

@@ -7,7 +7,7 @@ import torch
 
 from recbole_lpi.plugin.models import LPI, LPIRL, RewardWeighted
 from recbole_lpi.policy.normalization import MeanWeightSize
-from tests.policy.test_shares import losses_of_shares
+from tests.support.shares import losses_of_shares
 from tests.support.tiny import BETA, batch, gradients, make
 
 pytestmark = pytest.mark.recbole
