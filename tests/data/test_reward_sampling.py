@@ -39,7 +39,8 @@ def store(rewards=SESSIONS):
 
 
 def sampler(rewards=SESSIONS, **settings):
-    return RewardSampler(*store(rewards), SamplingSettings(**settings))
+    sessions, windows = store(rewards)
+    return RewardSampler(sessions, windows, SamplingSettings(**settings))
 
 
 def shares_in_the_loss(sampler, rng, batch_size=3):

@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -148,7 +150,7 @@ def test_loading_is_recboles(log, given, features):
     from recbole.config import Config
     from recbole.data.dataset import Dataset
 
-    wide = widen(log)
+    wide: Any = widen(log)
     if not features:
         wide["load_col"].pop("item")
     settings = {**wide, **given}
@@ -221,11 +223,12 @@ def test_what_misses_and_what_does_not(log, made):
     dataset()
     assert len(made) == 2 and len(stores()) == 2
     log.write_text(text)
-    for given in (
+    others: list[dict[str, Any]] = [
         {"user_inter_num_interval": "[4,inf)"}, {"item_inter_num_interval": "[2,inf)"},
         {"val_interval": {"reward": "[0,2]"}}, {"load_col": None}, {"reward_field": "timestamp"},
         {"rm_dup_inter": "last"}, {"rating_to_reward": {0: 0, 2: 1}},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for given in others:
         dataset(**given)
         dataset(**given)
     assert len(made) == len(stores()) == 9
@@ -276,7 +279,7 @@ def pickle_in(folder: Path) -> None:
     (folder / "about.json").write_text(json.dumps(about))
 
 
-def change(folder: Path, name: str, values: object) -> None:
+def change(folder: Path, name: str, values: Callable[[np.ndarray], object]) -> None:
     """An array of the store, with the hash that it then has."""
     array = np.load(folder / f"{name}.npy")
     np.save(folder / f"{name}.npy", np.asarray(values(array)))

@@ -69,9 +69,9 @@ def hand_made(**settings):
 
 def test_rewards_of_a_held_out_session_come_from_its_own_ratings():
     """(0.25 · 14 + 0.75 · Σ a² + 0.5 · (0.75 n + 0.25 · 3)) p = Σ a (r − 2), then r̂ = 2 + a p."""
-    first = (5 - 2) * 1 + (1 - 2) * 2  # items 1 and 2, rated 5 and 1
+    first = (5.0 - 2) * 1 + (1 - 2) * 2  # items 1 and 2, rated 5 and 1
     first /= 0.25 * 14 + 0.75 * (1 + 4) + 0.5 * (0.75 * 2 + 0.75)
-    third = (4 - 2) * 1
+    third = (4.0 - 2) * 1
     third /= 0.25 * 14 + 0.75 * 1 + 0.5 * (0.75 + 0.75)
     imputed = ImputedRewards(hand_made(), log(), part(0, 2), 4)
     got = imputed(np.array([2, 0, 2]), torch.tensor([[1, 3], [2, 2], [2, 1]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def comparison(made):
 
 def test_every_policy_is_a_point_and_beta_a_line(comparison):
     (axes,) = figures.trade_off(comparison, 20).axes
-    drawn = {bars.get_label(): bars for bars in axes.containers}
+    drawn: dict[Any, Any] = {bars.get_label(): bars for bars in axes.containers}
     assert list(drawn) == [
         "LPIRL (gamma=0.5)",
         "LPIRL (beta=1.0, gamma=0.1)",
@@ -52,7 +53,8 @@ def test_every_policy_is_a_point_and_beta_a_line(comparison):
 
 def test_bars_are_one_standard_error(comparison):
     (axes,) = figures.trade_off(comparison, 20).axes
-    across, up = axes.containers[0].lines[2]
+    bars: Any = axes.containers[0]
+    across, up = bars.lines[2]
     policy = next(p for p in comparison.policies if p.differing.get("beta") == 0.1)
     for bars, metric, axis in ((across, METRICS[0], 0), (up, METRICS[1], 1)):
         ends = bars.get_segments()[0][:, axis]
@@ -79,7 +81,8 @@ def test_no_text_lies_on_a_line_or_a_point(made, rises):
     figure = figures.trade_off(compare([f"r{n}" for n in (1, 4, 6, 9)], METRICS), 20)
     figure.draw_without_rendering()
     (axes,) = figure.axes
-    points = axes.transData.transform(np.asarray(axes.containers[0].lines[0].get_xydata(), float))
+    bars: Any = axes.containers[0]
+    points = axes.transData.transform(np.asarray(bars.lines[0].get_xydata(), float))
     along = np.concatenate([np.linspace(a, b, 200) for a, b in itertools.pairwise(points)])
     for text in axes.texts:
         box = text.get_window_extent()
@@ -90,6 +93,7 @@ def test_colour_and_marker_tell_policies_apart(made):
     for number in range(9):
         made(f"r{number}", [1, 1], learning_rate=number)
     found = compare([f"r{number}" for number in range(9)], METRICS)
+    axes: Any
     (axes,) = figures.trade_off(found, 20).axes
     lines = [bars.lines[0] for bars in axes.containers]
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 9

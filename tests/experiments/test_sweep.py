@@ -269,7 +269,7 @@ def test_our_own_plan_has_every_policy_with_one_budget():
 
 
 def test_every_row_is_tested_against_lpirl_or_else_against_the_reference(plan, made, tmp_path):
-    given = read_plan(str(plan)), "shop", tmp_path / "runs", {}, 1
+    given: tuple[Any, ...] = (read_plan(str(plan)), "shop", tmp_path / "runs", {}, 1)
     work = Sweep(*given, only=["LoggingPolicy", "Counted"])
     assert report.tested_row(Sweep(*given), None) == "LPIRL"
     assert report.tested_row(work, None) == "LoggingPolicy"

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_with_every_item_it_is_the_full_softmax():
     assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
     got = candidate_pass(state, action, policy, by_everything, q, logging, candidates=candidates)
     full = plain_pass(state, action, policy, by_everything, q, logging)
-    close = {"atol": 1e-10, "rtol": 0}
+    close: dict[str, Any] = {"atol": 1e-10, "rtol": 0}
     torch.testing.assert_close(got.loss, full.loss, **close)
     torch.testing.assert_close(got.weight, full.weight, **close)
     for name, value in full.statistics._asdict().items():
@@ -147,12 +148,13 @@ def test_the_corrected_sum_is_unbiased_and_the_uncorrected_is_not():
     logits = torch.randn(A, dtype=torch.float64) + torch.linspace(
         0, 3, A
     )  # it knows what is likely
-    sampler, sums = StratifiedSampler(popularity(8)), []
+    sampler = StratifiedSampler(popularity(8))
+    drawn = []
     for _ in range(DRAWS):
         item, log_weight = sampler.draw(ONE)
         each = logits[item].exp()
-        sums.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
-    sums = torch.tensor(sums)
+        drawn.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
+    sums = torch.tensor(drawn)
     far = (sums.mean(0) - logits.exp().sum()).abs() / (sums.std(0) / math.sqrt(len(sums)))
     assert far[0] < 4 and far[1] > 10
 

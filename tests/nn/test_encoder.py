@@ -1,5 +1,7 @@
 """SASRec sees the past and nothing else."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from tests.support.encoders import EncoderSuite
 
 
 def encoder(**changed):
-    settings = {
+    settings: dict[str, Any] = {
         "hidden_size": 8, "n_layers": 2, "n_heads": 2, "inner_size": 16, "hidden_dropout_prob": 0.0,
         "attn_dropout_prob": 0.0, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_length": 6,
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """The ranking pass against its plain form, and that against plain loops."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_first_choices_begin_with_the_greedy_item_also_among_ties(rank, top):
 
 def test_divergence_equals_plain_loops():
     state, action, policy, _, logging = random_tables()
-    got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
+    got: Any = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
     for i in range(len(state)):
         pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
         mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])

@@ -78,9 +78,9 @@ def test_imputed_reward_of_a_run_is_that_of_a_direct_solution(films):
 
 
 def test_a_run_without_rankings_ends_without_an_empty_table(films):
-    console = Console(file=io.StringIO(), width=100)
-    show(go(), console)
-    text = console.file.getvalue()
+    file = io.StringIO()
+    show(go(), Console(file=file, width=100))
+    text = file.getvalue()
     assert text.startswith("LoggingPolicy on films: test part\nAR@1, the reward collected")
 
 

@@ -343,4 +343,4 @@ def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, argu
     )  # fmt: skip
     policy.losses(batch).parts["policy loss"].backward()
     for key, parameter in policy.encoder.named_parameters():
-        assert parameter.grad.abs().sum() > 0, key
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -260,13 +261,13 @@ def learn_on_logits(name, logits, **changes):
     s = replace(ObjectiveSettings(**known), **changes)
     objective, (n, a) = OBJECTIVES[name], logits.shape
     torch.manual_seed(5)
-    q = [BilinearQHead(a, a).double() for _ in range(2)]
+    q = (BilinearQHead(a, a).double(), BilinearQHead(a, a).double())
     learn_something(q)
     value = estimation.ValueHead(a).double()
     mu = estimation.PropensityHead(a, a, 1.0).double()
     needed = objective.heads(s)
     heads = estimation.Heads(
-        tuple(q) if "q" in needed else None, value if "value" in needed else None,
+        q if "q" in needed else None, value if "value" in needed else None,
         mu if "propensity" in needed else None,
     )  # fmt: skip
     reward = torch.tensor([0.2, 1.0, 0.2, 0.5], dtype=torch.float64)
@@ -440,7 +441,7 @@ def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
 
 def test_encoder_and_heads_can_be_ones_own():
     """An encoder that sees the last item alone, and one Q head that knows its values."""
-    head = TableQHead(N_ITEMS - 1, 4)
+    head: Any = TableQHead(N_ITEMS - 1, 4)
     with torch.no_grad():
         head.weight.zero_()
         head.value.net[2].weight.zero_()  # of a constant, no advantage knows

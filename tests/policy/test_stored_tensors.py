@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -205,7 +206,7 @@ def test_the_run_goes_on_where_the_file_is_right(here):
 
 
 def test_a_mask_in_an_encoder_may_be_infinite():
-    layer = torch.nn.Linear(2, 2)
+    layer: Any = torch.nn.Linear(2, 2)
     layer.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
     load_weights(layer, layer.state_dict(), "here")
     layer.mask[0] = float("nan")

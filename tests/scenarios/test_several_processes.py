@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,6 +53,7 @@ RUNS = {
 
 
 def given(name, folder):
+    own: Any
     model, own = RUNS[name]
     values = SMALL if model == "SessionKNN" else ALIKE
     mu = {"logging_policy_dir": f"{folder}/logging_policy"}
@@ -144,7 +146,7 @@ def train_until(rank, epoch, what, given):
             what()
         return batch(trainer, train, index)
 
-    PolicyTrainer._batch = interrupted
+    pytest.MonkeyPatch().setattr(PolicyTrainer, "_batch", interrupted)  # for good
     model, dataset = (None, None) if "resume" in given else ("SQN", "shop")
     run(model, dataset, (), given)
 
@@ -250,7 +252,7 @@ def die_between_the_groups(rank):
         calls.append(named)
         return made(*given, **named)
 
-    calls: list = []
+    calls: list[object] = []
     dist.new_group = make
     try:
         join(torch.device("cpu"), 5.0)

@@ -47,7 +47,9 @@ def forkserver():
 
 def start(processes, work):
     """Start them all; the module of ``work`` is found there by the name that pytest gave it."""
-    root = Path(sys.modules[work.__module__].__file__).parents[work.__module__.count(".")]
+    file = sys.modules[work.__module__].__file__
+    assert file is not None
+    root = Path(file).parents[work.__module__.count(".")]
     sys.path.append(str(root))
     for process in processes:
         process.start()

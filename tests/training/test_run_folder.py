@@ -8,6 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,10 +115,12 @@ def test_of_runs_that_begin_in_one_folder_at_one_moment_one_trains(tmp_path, kin
 
 
 def test_a_folder_that_is_trained_in_is_refused_to_all_others(log, monkeypatch):
-    recorded, told = PolicyTrainer._record, []
+    recorded = PolicyTrainer._record
+    told: list[Any] = []
 
     def record(trainer, *given):
         recorded(trainer, *given)
+        call: dict[str, Any]
         for call in (
             {"config_dict": {"resume": "runs/a"}},
             {"config_dict": {"resume": "runs/link"}},
