@@ -35,7 +35,7 @@ from recbole_lpi.nn.catalogue import (
 )
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
-from recbole_lpi.policy import losses as estimation
+from recbole_lpi.policy import losses as policy_losses
 from recbole_lpi.policy.losses import Events, Heads
 from recbole_lpi.training.memory import keep_freed_memory
 
@@ -93,12 +93,12 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
     catalogue = form_of(form)
 
     def step() -> Tensor:
-        estimation.catalogue_pass = catalogue  # type: ignore[attr-defined]
+        policy_losses.catalogue_pass = catalogue  # type: ignore[attr-defined]
         optimiser.zero_grad()
         state.grad = None
-        learnt = estimation.learn(*common)
-        loss = learnt.policy.loss
-        for error in learnt.td_errors.values():
+        losses = policy_losses.compute_losses(*common)
+        loss = losses.policy.loss
+        for error in losses.td_errors.values():
             loss = loss + error.mean()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

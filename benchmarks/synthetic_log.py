@@ -271,10 +271,10 @@ def read(kind: Kind, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame, int
             for file, name in zip(files, FILES[kind], strict=True)
         ]
         if kind == "yoochoose":
-            log, _ = yoochoose.read_both(unpacked[0], unpacked[1], "stop")
+            log, _ = yoochoose.read_both(unpacked[0], unpacked[1], "stop", Path(scratch))
             name, click, cart, paid = "event", "click", "purchase", ""
         else:
-            log, _ = retailrocket.read(unpacked[0], "stop")
+            log, _ = retailrocket.read(unpacked[0], "stop", Path(scratch))
             name, click, cart, paid = "name", "view", "addtocart", "transaction"
     event = pl.col(name).cast(pl.String)
     return log.filter(event == click), log.filter(event == cart), len(log.filter(event == paid))

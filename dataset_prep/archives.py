@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, BinaryIO, cast
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
-from dataset_prep.inputs import InputError
+from dataset_prep.inputs import InputError, printable
 
 ZIP, SEVEN_ZIP = b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c"
 COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
@@ -37,7 +38,7 @@ def decompressed(path: Path, target: Path) -> Path:
         if start.startswith(magic):
             with (
                 _progress() as progress,
-                progress.open(path, "rb", description=f"reading {path.name}") as packed,
+                progress.open(path, "rb", description=_reading(path.name)) as packed,
                 opened(packed) as stream,
             ):
                 return _copy(stream, target)
@@ -63,7 +64,7 @@ def take_out(path: Path, label: str, member: str | None, target: Path) -> str:
         else _out_of_tar(path, label, member) as (name, size, opened),
         _progress() as progress,
     ):
-        with progress.wrap_file(opened, size, description=f"reading {name}") as stream:
+        with progress.wrap_file(opened, size, description=_reading(name)) as stream:
             _copy(stream, target)
         return name
 
@@ -121,7 +122,7 @@ def _out_of_7z(path: Path, label: str, member: str | None, target: Path) -> str:
                     f"{label} holds {name!r}, a path that leads out of it: it is not what it "
                     "seems, get it from elsewhere"
                 )
-            progress.add_task(f"reading {Path(name).name}", total=None)
+            progress.add_task(_reading(Path(name).name), total=None)
             archive.extract(path=folder, targets=[name])
     except (errors.PasswordRequired, errors.UnsupportedCompressionMethodError) as error:
         reason = type(error).__name__
@@ -156,6 +157,11 @@ def _copy(stream: Any, target: Path) -> Path:
     with target.open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)
     return target
+
+
+def _reading(name: str) -> str:
+    """What a bar says; a name is no markup, and commands no terminal."""
+    return f"reading {escape(printable(name))}"
 
 
 def _progress() -> Progress:

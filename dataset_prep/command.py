@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataset_prep.atomic import Summary
+from dataset_prep.inputs import printable as printable
 from dataset_prep.once import Once
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError
@@ -73,11 +74,6 @@ def one_line_errors() -> Iterator[None]:
     except InputError as error:
         typer.echo(f"error: {printable(str(error))}", err=True)
         raise typer.Exit(2) from None
-
-
-def printable(text: str) -> str:
-    """``text`` in one line, in which what a terminal would obey is escaped: \\x1b."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split("\n")))
 
 
 def report(summary: Summary, output: Path) -> None:

@@ -23,6 +23,11 @@ class InputError(ValueError):
     """What the user gave is wrong: one line that names it and the cure."""
 
 
+def printable(text: str) -> str:
+    """``text`` in one line, in which what a terminal would obey is escaped: \\x1b."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split("\n")))
+
+
 @contextmanager
 def reading(label: str) -> Iterator[None]:
     """InputError, with ``label``, for whatever a parser of foreign bytes fails with.

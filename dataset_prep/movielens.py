@@ -42,7 +42,7 @@ def convert(
     with atomic.staged(output, overwrite) as folder:
         held = [name for name in sources.zipped_names(log) if name in MEMBERS]
         source = sources.unpack(log, held[0] if held else None, folder.parent)
-        frame, bad_rows = read(source, on_error)
+        frame, bad_rows = read(source, on_error, folder.parent)
         return ratings.write(
             frame.lazy(),
             preparation or Preparation(),
@@ -70,7 +70,7 @@ def layout(source: Source) -> tuple[str, list[str]]:
     )
 
 
-def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int]]:
+def read(source: Source, on_error: OnError, scratch: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     """All ratings, and how many rows were bad and why."""
     separator, names = layout(source)
     places = (
@@ -80,7 +80,8 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
     )
     width = len(names) or len(NAMES)
     texts = {f"{ours}_text": place for ours, place in places.items()}
-    raw = rows.split(source, separator, width, texts)
+    lines = rows.one_line_each(source, separator, width, scratch)
+    raw = rows.split(lines, separator, width, texts)
     if names:
         raw = raw.filter(pl.col("row") > 0)
     values = {
@@ -92,6 +93,7 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
     rating = pl.col("rating")
     on_scale = rating.is_between(0.5, 5) & (rating * 2 == (rating * 2).floor())
     problems = {
+        rows.STRAY: pl.col("stray"),
         f"not {width} fields": pl.col("torn"),
         "the user is not a whole number": pl.col("session").is_null(),
         "the movie is not a whole number": pl.col("item").is_null(),

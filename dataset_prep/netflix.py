@@ -67,6 +67,7 @@ def read_all(
     header_of: dict[int, str] = {}
     lines = 0
     for source in movie_files.opened(paths, scratch):
+        source = rows.one_line_each(source, ",", len(FIELDS), scratch)
         movies = read_headers(source)
         for line, movie in movies.iter_rows():
             if movie in header_of:
@@ -120,6 +121,7 @@ def read(
         "no line such as 1: stands before it and says which movie was rated": (
             pl.lit(True) if first is None else pl.col("row") < first
         ),
+        rows.STRAY: pl.col("stray"),
         f"not {len(FIELDS)} fields": pl.col("torn"),
         "the customer is not a whole number": pl.col("session").is_null(),
         "the rating is not 1, 2, 3, 4 or 5": ~pl.col("rating").is_between(1, 5).fill_null(False),

@@ -60,7 +60,7 @@ def convert(
     }
     with atomic.staged(output, overwrite) as folder:
         source = sources.unpack(events, "events.csv", folder.parent)
-        everything, bad_rows = read(source, on_error)
+        everything, bad_rows = read(source, on_error, folder.parent)
         used = everything.filter(pl.col("name").is_in(["view", *PURCHASES[purchase_event]]))
         event = pl.when(pl.col("name") == "view").then(pl.lit(logs.CLICK))
         used = used.with_columns(event=event.otherwise(pl.lit(logs.PURCHASE)).cast(logs.EVENTS))
@@ -87,12 +87,13 @@ def convert(
         return atomic.write(log, logs.binary_reward(), summary, folder)
 
 
-def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int]]:
+def read(source: Source, on_error: OnError, scratch: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     """All rows of events.csv with the raw event in ``name``, and how many were bad and why."""
     names = rows.header(source, ",")
     places = rows.columns(source, names, COLUMNS)
     places = {f"{ours}_text": place for ours, place in places.items()}
-    raw = rows.split(source, ",", len(names), places).filter(pl.col("row") > 0)
+    lines = rows.one_line_each(source, ",", len(names), scratch)
+    raw = rows.split(lines, ",", len(names), places).filter(pl.col("row") > 0)
     milliseconds = pl.col("time_text").cast(pl.Int64, strict=False)
     values = {
         "session": pl.col("session_text").cast(pl.Int64, strict=False),
@@ -101,6 +102,7 @@ def read(source: Source, on_error: OnError) -> tuple[pl.DataFrame, dict[str, int
         "name": pl.col("name_text").cast(EVENTS, strict=False),
     }
     problems = {
+        rows.STRAY: pl.col("stray"),
         f"not {len(names)} fields": pl.col("torn"),
         "the visitor is not a whole number": pl.col("session").is_null(),
         "the item is not a whole number": pl.col("item").is_null(),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from dataset_prep import plain_text
+from dataset_prep import plain_text, sources
 from dataset_prep.inputs import InputError, reading
 from dataset_prep.sources import Source
 
 OnError = Literal["stop", "skip"]
+STRAY = "a quote that neither opens nor closes its field"
 
 NO_FIELD = "\x01"  # no log holds it, so a "CSV" with this separator has whole lines as its fields
 LONGEST_HEADER = 1 << 20  # bytes
@@ -22,15 +26,27 @@ LONGEST_SHOWN = 200  # characters of a bad row in an error message
 
 
 def header(source: Source, separator: str, line: int = 0, quotes: bool = True) -> list[str]:
-    """The fields of a line, which counts from 0: as a rule the first, which holds the names."""
+    """The fields of the record at a line, from 0: as a rule the first, which holds the names."""
     with source.rows.open("rb") as file, reading(source.place(line)):
-        found = next(islice(file, line, None), b"")[:LONGEST_HEADER]
-        text = found.decode("utf-8-sig").rstrip("\r\n").replace("\r", " ")
-        if quotes:
-            names = next(csv.reader([text], delimiter=separator), [])
+        found = next(islice(file, line, None), b"")
+        if not quotes:
+            names = _header_text(found).split(separator)
         else:
-            names = text.split(separator)
+            names = next(csv.reader([_header_text(found)], delimiter=separator), [])
+            if found.count(b'"') % 2:  # a field may go on in the next lines
+                for following in islice(file, plain_text.MOST_LINES - 1):
+                    found += following
+                    if following.count(b'"') % 2:
+                        break
+                lines = io.StringIO(_header_text(found), newline="")
+                records = list(csv.reader(lines, delimiter=separator))
+                names = records[0] if len(records) == 1 else names
         return [name.strip() for name in names]
+
+
+def _header_text(line: bytes) -> str:
+    text = line[:LONGEST_HEADER].decode("utf-8-sig").rstrip("\r\n")
+    return text.replace("\r\n", "\n").replace("\r", " ")
 
 
 def columns(source: Source, names: Sequence[str], wanted: Mapping[str, str]) -> dict[str, int]:
@@ -48,6 +64,14 @@ def columns(source: Source, names: Sequence[str], wanted: Mapping[str, str]) -> 
     return {ours: list(names).index(theirs) for ours, theirs in wanted.items()}
 
 
+def one_line_each(source: Source, separator: str, width: int, scratch: Path) -> Source:
+    """``source`` with each record in one line, also where quoted fields hold line ends."""
+    with reading(source.label):
+        target = sources.new_file(scratch)
+        lines = plain_text.one_line_each(source.rows, separator, width, target)
+    return replace(source, rows=lines)
+
+
 def split(
     source: Source,
     separator: str,
@@ -58,8 +82,8 @@ def split(
     """Lines as ``row`` (0-based), a String column per wanted field, ``torn`` and ``stray``.
 
     ``torn`` is true where a line has not ``width`` fields. Blank lines are left out. Fields may be
-    quoted as in RFC 4180, but not span lines; ``stray`` is true where a quote is none of that, and
-    the line is torn. Without ``quotes`` they are letters like others.
+    quoted as in RFC 4180, but not span lines (``one_line_each``); ``stray`` is true where a quote
+    is none of that, and the line is torn. Without ``quotes`` they are letters like others.
     """
     lines = pl.scan_csv(
         source.rows,
@@ -148,7 +172,8 @@ def bad_row(
         text = ",".join("" if cell is None else str(cell) for cell in cells)
     else:
         with source.rows.open("rb") as file:
-            text = next(islice(file, row, None)).decode(errors="replace").rstrip("\r\n")
+            line = next(islice(file, row, None)).rstrip(b"\r\n")
+        text = line.replace(plain_text.JOINT, b"\n").decode(errors="replace")
     shown = repr(text[:LONGEST_SHOWN]) + ("..." if len(text) > LONGEST_SHOWN else "")
     return InputError(f"{source.place(row)}: {reason}: {shown}: {cure}")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from dataset_prep import headers, order, plain_text, rows, sources, times, tokens
+from dataset_prep import headers, order, rows, sources, times, tokens
 from dataset_prep.headers import Format
 from dataset_prep.logs import CLICK
 from dataset_prep.rows import OnError
@@ -109,6 +109,7 @@ def read(
     for ours, what in called.items():
         table, said = tokens.without_spaces(table, f"{ours}_text", what, source.label)
         notes += said
+        notes += tokens.decimals(table, f"{ours}_text", what, source.label)
     seconds, no_time = _times(table, columns, format, source)
     if columns.reward is None:
         reward, no_reward = rewards.of(pl.col("event")), "the event has no --reward NAME=VALUE"
@@ -123,9 +124,7 @@ def read(
         "event": pl.col("event_text") if columns.event else pl.lit(CLICK),
     }
     problems = {
-        "a quote that neither opens nor closes its field (--quote=none reads quotes as letters)": (
-            pl.col("stray")
-        ),
+        f"{rows.STRAY} (--quote=none reads quotes as letters)": pl.col("stray"),
         "another number of fields than the header": pl.col("torn"),
         "the session is missing": pl.any_horizontal(map(tokens.is_missing, parts)),
         "the item is missing": tokens.is_missing(pl.col("item")),
@@ -164,11 +163,7 @@ def read_text(source: Source, columns: Columns, format: Format, scratch: Path) -
     places = rows.columns(source, layout.names, named)
     places = {f"{ours}_text": place for ours, place in places.items()}
     if format.quotes:
-        with sources.reading(source.label):
-            lines = plain_text.one_line_each(
-                source.rows, layout.separator, len(layout.names), sources.new_file(scratch)
-            )
-        source = replace(source, rows=lines)
+        source = rows.one_line_each(source, layout.separator, len(layout.names), scratch)
     raw = rows.split(source, layout.separator, len(layout.names), places, format.quotes)
     raw = raw.filter(pl.col("row") >= layout.first).with_columns(
         **times.parsed(pl.col("time_text"))

@@ -36,6 +36,23 @@ def without_spaces(
     return table.with_columns(after), [note]
 
 
+def decimals(table: pl.DataFrame, column: str, called: str, label: str) -> list[str]:
+    """A line where names look like whole numbers that went through floats: 12.0. They stay."""
+    text = table[column]
+    names = text.filter(text.str.ends_with(".0")).unique(maintain_order=True)
+    names = names.filter(names.str.contains(r"^-?\d+\.0$"))
+    if not len(names):
+        return []
+    rows = int(text.is_in(names.implode()).sum())
+    also = names.filter(names.str.strip_suffix(".0").is_in(text.drop_nulls().implode()))
+    twice = f"; {len(also):,} are there without .0 too, as another {called}" if len(also) else ""
+    return [
+        f"{label}: the {called} is a decimal such as {names[0]} in {rows:,} rows, and stays it"
+        f"{twice}: where it should be {names[0][:-2]}, write whole numbers (in pandas by "
+        "astype('Int64') before to_csv)"
+    ]
+
+
 def whole_floats(table: pl.LazyFrame, column: str, label: str) -> tuple[pl.Expr, str]:
     """Names from a column of floats, as whole numbers, and a line that says so.
 

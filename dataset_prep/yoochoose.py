@@ -45,7 +45,7 @@ def convert(
     with atomic.staged(output, overwrite) as folder:
         clicked = sources.unpack(clicks, "yoochoose-clicks.dat", folder.parent)
         bought = sources.unpack(buys, "yoochoose-buys.dat", folder.parent)
-        log, bad_rows = read_both(clicked, bought, on_error)
+        log, bad_rows = read_both(clicked, bought, on_error, folder.parent)
         raw, raw_events = table_2(log), logs.events(log)
         log = logs.at_least(log, "session", min_clicks, pl.col("event") == logs.CLICK)
         kept = table_2(log)
@@ -75,23 +75,24 @@ def table_2(log: pl.DataFrame) -> logs.Counts:
 
 
 def read_both(
-    clicks: Source, buys: Source, on_error: OnError
+    clicks: Source, buys: Source, on_error: OnError, scratch: Path
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """One log, the buys' rows numbered after the clicks', and the bad rows of both by reason."""
-    clicked, bad_clicks = read(clicks, CLICK_FIELDS, logs.CLICK, 0, on_error)
+    clicked, bad_clicks = read(clicks, CLICK_FIELDS, logs.CLICK, 0, on_error, scratch)
     after = clicked["row"].max() or 0
     assert isinstance(after, int)
-    bought, bad_buys = read(buys, BUY_FIELDS, logs.PURCHASE, after + 1, on_error)
+    bought, bad_buys = read(buys, BUY_FIELDS, logs.PURCHASE, after + 1, on_error, scratch)
     bad_rows = {f"clicks, {reason}": number for reason, number in bad_clicks.items()}
     bad_rows |= {f"buys, {reason}": number for reason, number in bad_buys.items()}
     return pl.concat([clicked, bought]), bad_rows
 
 
 def read(
-    source: Source, width: int, event: str, first_row: int, on_error: OnError
+    source: Source, width: int, event: str, first_row: int, on_error: OnError, scratch: Path
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """The rows of one headerless file as a log, and how many were bad for which reason."""
-    raw = rows.split(source, ",", width, {"session_text": 0, "time_text": 1, "item_text": 2})
+    lines = rows.one_line_each(source, ",", width, scratch)
+    raw = rows.split(lines, ",", width, {"session_text": 0, "time_text": 1, "item_text": 2})
     time = pl.col("time_text").str.to_datetime(TIME, strict=False, time_unit="ms")
     values = {
         "session": pl.col("session_text").cast(pl.Int64, strict=False),
@@ -99,6 +100,7 @@ def read(
         "timestamp": times.tick_seconds(time.dt.epoch("ms"), 1000),
     }
     problems = {
+        rows.STRAY: pl.col("stray"),
         f"not {width} fields": pl.col("torn"),
         "the session is not a whole number": pl.col("session").is_null(),
         f"the time is not like 2014-04-07T10:51:09.277Z, {times.YEARS}": ~times.plausible(

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,21 @@ def beside(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def linked(path: Path) -> bool:
+    """Whether what is written to ``path`` would go elsewhere too: a symbolic or a hard link."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write to, which takes the place of ``path`` when all is written, or is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = beside(path)
+    scratch.unlink(missing_ok=True)  # it may be a link to somewhere else
     try:
         yield scratch
         scratch.replace(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from recbole_lpi.files import linked
 from recbole_lpi.settings import SettingError
 
 BESIDE = ".lock"
@@ -25,10 +26,13 @@ class Busy(SettingError):
 
 
 @contextmanager
-def alone(path: Path, what: str) -> Iterator[None]:
-    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it."""
+def alone(path: Path, what: str | None) -> Iterator[None]:
+    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it.
+
+    None does not wait: Busy.
+    """
     file = path.with_name(path.name + BESIDE)
-    with _held(file, f"{what}: waiting for the run that makes {path}"):
+    with _held(file, what and f"{what}: waiting for the run that makes {path}"):
         yield
 
 
@@ -38,7 +42,7 @@ def remove_left_behind(folder: Path) -> list[Path]:
     names |= {part.name[1:].removesuffix(".part") for part in folder.glob(".?*.part")}
     removed = []
     for name in sorted(names - {""}):
-        with suppress(Busy, OSError), _held(folder / f"{name}{BESIDE}", None):
+        with suppress(SettingError, OSError), _held(folder / f"{name}{BESIDE}", None):
             part = folder / f".{name}.part"
             if part.is_dir():
                 shutil.rmtree(part)
@@ -66,6 +70,8 @@ def exclusive(folder: Path, waiting: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def _held(file: Path, waiting: str | None) -> Iterator[None]:
+    if linked(file):  # which some versions of filelock empty
+        raise SettingError(f"{file} is a link to another file, and no lock: remove it")
     lock = FileLock(file, is_singleton=True)
     try:
         _acquire(lock, file, 0)

@@ -36,7 +36,7 @@ from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.files import write_json
 from recbole_lpi.locks import alone, remove_left_behind
 
-FORMAT, VERSION = "recbole_lpi sessions", 2
+FORMAT, VERSION = "recbole_lpi sessions", 3
 ABOUT = "about.json"
 PIECE = 2**24  # bytes that a thread hashes at once; part of the format
 ARRAYS = tuple(field.name for field in fields(Sessions) if field.name != "event_names")

@@ -14,6 +14,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 EARLIEST, LATEST = (
     (datetime(year, 1, 1, tzinfo=timezone.utc) - EPOCH).total_seconds() for year in (1980, 2100)
 )
+MOSTLY = 9  # a file runs backwards where that many times more steps of its sessions do than not
 UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
 
@@ -72,6 +73,31 @@ def describe_times(sessions: Sessions) -> list[str]:
             f"the order of the file; {repeated} rows repeat another in all that is read"
         )
     return lines
+
+
+def describe_direction(session: np.ndarray, times: np.ndarray, path: str) -> list[str]:
+    """A line where a file runs newest first and has ties, which then stand the wrong way round.
+
+    Codes of sessions (below 0: none) and times, [E] in the order of the file, which is what decides
+    between equal times; it is not changed, as RecBole does not.
+    """
+    if (times[1:] >= times[:-1]).all():
+        return []
+    if (session[1:] < session[:-1]).any():
+        order = np.argsort(session, kind="stable")
+        session, times = session[order], times[order]
+    same = (session[1:] == session[:-1]) & (session[1:] >= 0)
+    back, forth, tied = (
+        int((same & step(times[1:], times[:-1])).sum()) for step in (np.less, np.greater, np.equal)
+    )
+    if not tied or back <= MOSTLY * forth:
+        return []
+    return [
+        f"{path} runs newest first: within sessions {back} steps from row to row go back in time "
+        f"and {forth} forth; {tied} rows have the time of the row before of their session, and as "
+        "the order of the file decides they are taken to be later than it, though they seem to be "
+        "earlier: write the rows below the header in reverse order"
+    ]
 
 
 def _ties(sessions: Sessions) -> tuple[int, int]:

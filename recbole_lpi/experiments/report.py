@@ -73,7 +73,7 @@ def still_improving_line(sweep: Sweep) -> list[str]:
             if not folder.finished:
                 continue
             found = folder.read_metrics()
-            if found["best_epoch"] < 0:  # nothing is trained
+            if found.get("best_epoch", -1) < 0:  # nothing is trained
                 continue
             number += 1
             if found["best_epoch"] + 1 == found.get("epochs"):
@@ -174,7 +174,8 @@ def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) 
     means = [found["valid"].get(name, {}).get("mean") for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]
     trained = f" of {found['epochs']}" if "epochs" in found else ""
-    best = f"{found['best_epoch'] + 1}{trained}" if found["best_epoch"] >= 0 else "–"
+    epoch = found.get("best_epoch", -1)
+    best = f"{epoch + 1}{trained}" if epoch >= 0 else "–"
     return " | ".join([*cells, best])
 
 

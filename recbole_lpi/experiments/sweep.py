@@ -143,8 +143,13 @@ class Sweep:
             return float("-inf")
         if not folder.finished:
             return None
-        found = folder.read_metrics()["valid"][self.criterion]["mean"]
-        return float("-inf") if found is None else float(found)
+        found = folder.read_metrics().get("valid", {}).get(self.criterion)
+        if found is None:
+            raise SettingError(
+                f"{folder.metrics} has no {self.criterion} of validation, by which the plan picks: "
+                "it is of another plan; give another --runs"
+            )
+        return float("-inf") if found["mean"] is None else float(found["mean"])
 
     def best(self, row: Row) -> Settings | None:
         """The try that ranked best on validation; None until all have run, or if all diverged."""

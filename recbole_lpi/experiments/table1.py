@@ -17,7 +17,7 @@ from recbole_lpi import text
 from recbole_lpi.experiments import figures, report, tables
 from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison
 from recbole_lpi.experiments.sweep import Sweep
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, refused
 
 PLAN = "table1"
 REWARDS = ("average_reward@1", "imputed_average_reward@1")
@@ -50,6 +50,8 @@ def fit_of(sweep: Sweep) -> dict[str, Any]:
         for folder in sweep.runs(row):
             found = folder.read_metrics().get("imputation")
             if found:
+                with refused(f"{folder.metrics} does not hold what a fit reports"):
+                    fit_lines(found)
                 return dict(found)
     raise SettingError(f"{sweep.root} has no run with imputed rewards")
 

@@ -2,17 +2,35 @@
 
     loss = −(1/N) Σ w(xᵢ, aᵢ) log π(aᵢ | xᵢ)  +  λ · (1/N) Σ (value(xᵢ) − targetᵢ)²
 
-A row of ``OBJECTIVES`` says which weight w, and what an auxiliary head must learn for it.
+A row of ``OBJECTIVES`` says which weight w, and what an auxiliary head must learn for it. What such
+a head learns, and what the weight makes of it, are rows too, which settings choose by name:
+``VALUE_ESTIMATORS``, ``ADVANTAGE_ESTIMATORS`` and ``BASELINES``.
 """
 
 from __future__ import annotations
 
 from recbole_lpi.objectives import weights
+from recbole_lpi.objectives.advantage_estimators import ADVANTAGE_ESTIMATORS, AdvantageEstimator
+from recbole_lpi.objectives.baselines import BASELINES, Baseline
+from recbole_lpi.objectives.critics import Critics
 from recbole_lpi.objectives.estimates import Estimates
 from recbole_lpi.objectives.objective import Objective
 from recbole_lpi.objectives.settings import ObjectiveSettings
+from recbole_lpi.objectives.value_estimators import VALUE_ESTIMATORS, ValueEstimator
 
-__all__ = ["OBJECTIVES", "Estimates", "Objective", "ObjectiveSettings"]
+__all__ = [
+    "ADVANTAGE_ESTIMATORS",
+    "BASELINES",
+    "OBJECTIVES",
+    "VALUE_ESTIMATORS",
+    "AdvantageEstimator",
+    "Baseline",
+    "Critics",
+    "Estimates",
+    "Objective",
+    "ObjectiveSettings",
+    "ValueEstimator",
+]
 
 OBJECTIVES: dict[str, Objective] = {
     # Weights from the logs alone.

@@ -1,4 +1,4 @@
-"""What a policy weight may see of an event: a few numbers, never a catalogue row."""
+"""``Estimates``: what a policy weight may see of an event, a few numbers and no catalogue row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Estimates:
         q: Q(x_t, a_t) of the logged action.
         v: the baseline V(x_t) that the advantage subtracts.
         v_tp1: V(x_{t+1}); ignored where ``discount`` is 0.
-        gae: generalised advantage, Σ_k (γλ)ᵏ (r_{t+k} + γ V(x_{t+k+1}) − V(x_{t+k})).
+        advantage: A(x_t, a_t) of an advantage estimator that sums it along the session.
     """
 
     reward: Tensor
@@ -34,7 +34,7 @@ class Estimates:
     q: Tensor | None = None
     v: Tensor | None = None
     v_tp1: Tensor | None = None
-    gae: Tensor | None = None
+    advantage: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.reward.dim() != 1:
@@ -48,7 +48,7 @@ class Estimates:
                 )
 
     def need(self, name: str) -> Tensor:
-        """The tensor called ``name``, detached; ValueError if no head or data supplied it."""
+        """The attribute ``name``, [N], detached; ValueError where no head or data supplied it."""
         value = getattr(self, name)
         if value is None:
             raise ValueError(f"this policy weight needs '{name}', which no head supplied")

@@ -1,31 +1,36 @@
-"""A row of OBJECTIVES: a policy weight, and what an auxiliary head must learn for it."""
+"""``Objective``: a policy weight, and what an auxiliary head must learn for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 from torch import Tensor
 
 from recbole_lpi.objectives import weights
+from recbole_lpi.objectives.advantage_estimators import (
+    ADVANTAGE_ESTIMATORS,
+    AdvantageEstimator,
+    Critic,
+)
+from recbole_lpi.objectives.baselines import BASELINES, Baseline
 from recbole_lpi.objectives.estimates import Estimates
+from recbole_lpi.objectives.requirements import check_allowed
 from recbole_lpi.objectives.settings import ObjectiveSettings
+from recbole_lpi.objectives.value_estimators import VALUE_ESTIMATORS, ValueEstimator
 
-# What each kind of learning reads of ObjectiveSettings, beyond what the row itself reads.
-OF_WEIGHT = ("weight_clip", "weight_normalize", "warmup_epochs")
-OF_VALUES = ("gamma", "td_weight", "value_estimator", "q_head", "negative_samples", "expectile")
-OF_ADVANTAGE = ("advantage_estimator", "advantage_baseline", "gae_lambda")
-READS = {
-    None: (),
-    "propensity": ("propensity",),
-    "q": OF_VALUES,
-    "advantage": (*OF_VALUES, *OF_ADVANTAGE),
-}
+WEIGHT_SETTINGS = ("weight_clip", "weight_normalize", "warmup_epochs")
+VALUE_SETTINGS = (
+    "gamma", "td_weight", "value_estimator", "q_head", "negative_samples", "expectile",
+)  # fmt: skip
+ADVANTAGE_SETTINGS = ("advantage_estimator", "advantage_baseline")
+DEFAULT_VALUE_ESTIMATORS: dict[Critic, str] = {"q": "double_q", "value": "sarsa"}
 
 
 @dataclass(frozen=True)
 class Objective:
-    """One policy.
+    """What one policy learns.
 
     Attributes:
         weight: policy weight [N] from the estimates of an event, detached.
@@ -43,32 +48,67 @@ class Objective:
     bandit: bool = False
     rewards: str | None = None
 
+    def critic(self, settings: ObjectiveSettings) -> Critic | None:
+        """The head that learns values by the TD error, ``q`` or ``value``; None without values."""
+        estimator = self.advantage_estimator(settings)
+        if estimator is not None:
+            return estimator.critic
+        return "q" if self.learns == "q" else None
+
+    def advantage_estimator(self, settings: ObjectiveSettings) -> AdvantageEstimator | None:
+        """The row of ``ADVANTAGE_ESTIMATORS`` in its weight, None where it has no advantage."""
+        if self.learns != "advantage":
+            return None
+        return ADVANTAGE_ESTIMATORS[settings.advantage_estimator]
+
+    def value_estimator(self, settings: ObjectiveSettings) -> ValueEstimator | None:
+        """The row of ``VALUE_ESTIMATORS`` in its TD target, None where it learns no values."""
+        critic = self.critic(settings)
+        if critic is None:
+            return None
+        return VALUE_ESTIMATORS[settings.value_estimator or DEFAULT_VALUE_ESTIMATORS[critic]]
+
+    def baseline(self, settings: ObjectiveSettings) -> Baseline | None:
+        """The row of ``BASELINES`` that is subtracted from Q, None where none is."""
+        subtracts = self.learns == "advantage" and self.critic(settings) == "q"
+        return BASELINES[settings.advantage_baseline] if subtracts else None
+
     def heads(self, settings: ObjectiveSettings) -> tuple[str, ...]:
-        """The auxiliary heads it needs: of ``q``, ``value`` and ``propensity``."""
+        """The auxiliary heads it needs, of ``q``, ``value`` and ``propensity``."""
         if self.learns == "propensity":
             return ("propensity",) if settings.propensity == "head" else ()
-        if self.learns is None:
-            return ()
-        if self.learns == "advantage" and settings.advantage_estimator != "analytic":
-            return ("value",)
-        baseline = self.learns == "advantage" and settings.advantage_baseline == "value"
-        return ("q", "value") if baseline or settings.value_estimator == "state_value" else ("q",)
+        critic = self.critic(settings)
+        if critic != "q":
+            return () if critic is None else (critic,)
+        rows = self.value_estimator(settings), self.baseline(settings)
+        return ("q", "value") if any(row and row.value_head for row in rows) else ("q",)
+
+    def q_heads(self, settings: ObjectiveSettings) -> int:
+        """How many Q heads it needs, 0 where it learns no Q."""
+        estimator = self.value_estimator(settings)
+        return estimator.q_heads if estimator and "q" in self.heads(settings) else 0
 
     def needs_logging_policy(self, settings: ObjectiveSettings) -> bool:
         """Whether the weight is computed from a given logging policy."""
         if self.learns == "propensity":
             return settings.propensity == "checkpoint"
-        return "q" in self.heads(settings) and settings.advantage_baseline == "logging"
+        baseline = self.baseline(settings)
+        return baseline is not None and baseline.logging_policy
 
     def unread(self, settings: ObjectiveSettings) -> set[str]:
         """Settings of objectives that make no difference to this one."""
-        read = {*self.reads, *READS[self.learns]}
-        if settings.advantage_estimator != "gae":
-            read.discard("gae_lambda")
+        read = set(self.reads)
+        if self.weight is not weights.uniform:
+            read |= set(WEIGHT_SETTINGS)
+        if self.learns == "propensity":
+            read.add("propensity")
+        if self.learns in ("q", "advantage"):
+            read |= set(VALUE_SETTINGS)
+        advantage = self.advantage_estimator(settings)
+        if advantage is not None:
+            read |= {*ADVANTAGE_SETTINGS, *advantage.reads}
         if "q" not in self.heads(settings):
             read.discard("q_head")
-        if self.weight is not weights.uniform:
-            read |= set(OF_WEIGHT)
         return {field.name for field in fields(ObjectiveSettings)} - read
 
     def check_rewards(self, name: str, lowest: float, highest: float) -> None:
@@ -88,42 +128,54 @@ class Objective:
 
     def check(self, name: str, settings: ObjectiveSettings) -> None:
         """ValueError, with the reason, for settings that make no sense in the policy ``name``."""
-        heads, estimator = self.heads(settings), settings.advantage_estimator
-        values = ("value_estimator", *OF_ADVANTAGE[:2], "negative_samples", "expectile")
-        if self.learns in (None, "propensity"):
-            _only(name, settings, "it learns no values", **_defaults(*values))
+        refuse_others = partial(check_allowed, name, settings)
+        critic = self.critic(settings)
+        if critic is None:
+            values = ("value_estimator", *ADVANTAGE_SETTINGS, "negative_samples", "expectile")
+            refuse_others("it learns no values", _defaults(*values))
         if self.learns == "q":
-            _only(name, settings, "its weight is not an advantage", **_defaults(*OF_ADVANTAGE[:2]))
+            refuse_others("its weight is not an advantage", _defaults(*ADVANTAGE_SETTINGS))
         if self.learns != "propensity":
-            _only(name, settings, "it has no importance ratio", **_defaults("propensity"))
-        if heads == ("value",):
-            _only(
-                name, settings, f"{estimator} learns V(x) alone, and subtracts it",
-                value_estimator=(None, "sarsa", "monte_carlo"),
-                advantage_baseline=("policy", "value"),
-                negative_samples=(0,), expectile=(0.5,),
-            )  # fmt: skip
-        elif heads != ("q", "value"):
+            refuse_others("it has no importance ratio", _defaults("propensity"))
+        if critic == "value":
+            why = f"{settings.advantage_estimator} learns V(x) alone, and subtracts it"
+            refuse_others(why, _allowed_beside_v())
+        elif "value" not in self.heads(settings):
             why = "no value head is regressed on Q, as by advantage_baseline: value"
-            _only(name, settings, why, **_defaults("expectile"))
-        if settings.advantage_baseline == "negatives" and not settings.negative_samples:
-            _only(name, settings, "no negatives are drawn", negative_samples=(1, 10))
+            refuse_others(why, _defaults("expectile"))
+        if critic == "q":
+            known = (name for name, row in VALUE_ESTIMATORS.items() if row.of_q)
+            refuse_others("it learns Q(x, a)", {"value_estimator": (None, *known)})
+        for row in self._rows(settings):
+            for requirement in row.requires:
+                requirement.check(name, settings)
         if self.bandit:
             why = "it is the contextual bandit (section 3.1); LPIRL discounts"
-            _only(name, settings, why, gamma=(0.0,))
+            refuse_others(why, {"gamma": (0.0,)})
 
-
-def _only(name: str, settings: ObjectiveSettings, why: str, **allowed: tuple[object, ...]) -> None:
-    """ValueError that names all settings with a value not allowed, and what they may be."""
-    wrong = {key: may for key, may in allowed.items() if getattr(settings, key) not in may}
-    if wrong:
-        found = " and ".join(f"{key} cannot be {getattr(settings, key)!r}" for key in wrong)
-        cures = ", ".join(
-            f"{key}: {' or '.join('~' if value is None else str(value) for value in may)}"
-            for key, may in wrong.items()
+    def _rows(
+        self, settings: ObjectiveSettings
+    ) -> list[ValueEstimator | AdvantageEstimator | Baseline]:
+        """The rows that the settings choose, of the tables that this objective reads."""
+        rows = (
+            self.value_estimator(settings),
+            self.advantage_estimator(settings),
+            self.baseline(settings),
         )
-        raise ValueError(f"{found} for {name}: {why}; set {cures}")
+        return [row for row in rows if row is not None]
+
+
+def _allowed_beside_v() -> dict[str, tuple[object, ...]]:
+    """What settings may be where V(x) alone is learnt: no Q, no negatives, no regression on Q."""
+    defaults = _defaults("advantage_baseline", "negative_samples", "expectile")
+    estimators = (name for name, row in VALUE_ESTIMATORS.items() if row.of_v)
+    subtract_v = (name for name, row in BASELINES.items() if row.value_head)
+    baselines = (*defaults.pop("advantage_baseline"), *subtract_v)
+    return {
+        "value_estimator": (None, *estimators), "advantage_baseline": baselines, **defaults,
+    }  # fmt: skip
 
 
 def _defaults(*names: str) -> dict[str, tuple[object, ...]]:
+    """The default alone as what each setting may be."""
     return {name: (ObjectiveSettings.__dataclass_fields__[name].default,) for name in names}

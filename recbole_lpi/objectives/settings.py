@@ -1,14 +1,13 @@
-"""The settings that objectives read, checked once."""
+"""The settings of objectives, each checked by itself when they are made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-VALUE_ESTIMATORS = (
-    "double_q", "q_learning", "sarsa", "expected_sarsa", "monte_carlo", "state_value",
-)  # fmt: skip
-ADVANTAGE_ESTIMATORS = ("analytic", "td_residual", "gae")
-ADVANTAGE_BASELINES = ("policy", "logging", "max", "value", "negatives")
+from recbole_lpi.objectives.advantage_estimators import ADVANTAGE_ESTIMATORS
+from recbole_lpi.objectives.baselines import BASELINES
+from recbole_lpi.objectives.value_estimators import VALUE_ESTIMATORS
+
 Q_HEADS = ("bilinear", "table")
 PROPENSITIES = ("head", "checkpoint")
 
@@ -17,15 +16,17 @@ PROPENSITIES = ("head", "checkpoint")
 class ObjectiveSettings:
     """Settings of an objective; ValueError names the setting, its value and what it may be.
 
-    Which of them a policy reads, and which do not go together, its row of OBJECTIVES knows.
+    Which of them a policy reads, and which do not go together, its row of ``OBJECTIVES`` knows.
+    What ``value_estimator``, ``advantage_estimator`` and ``advantage_baseline`` may be are the
+    names of the rows of ``VALUE_ESTIMATORS``, ``ADVANTAGE_ESTIMATORS`` and ``BASELINES``.
 
     Attributes:
         gamma: discount γ, in [0, 1] (section 3.2, where it is below 1; sessions are finite); 0 is
             the contextual bandit.
         beta: temperature β > 0 of exp(A/β), the price of moving away from μ (Eq. 7, 8).
         td_weight: λ ≥ 0, the weight of the TD loss (Eq. 10).
-        value_estimator: what the TD target takes for the value of the next state, see
-            ``objectives.td``. None: ``double_q`` for a Q head, ``sarsa`` for a value head.
+        value_estimator: what the TD target takes for the value of the next state. None is
+            ``double_q`` for a Q head and ``sarsa`` for a value head.
         q_head: the form of Q(x, a): ``bilinear``, in the state and the row by which the policy
             scores the item; or ``table``, a row of its own for each item (section 4.2).
         advantage_estimator: ``analytic``, A = Q(x, a) − baseline from a Q head (section 4.2);
@@ -35,8 +36,8 @@ class ObjectiveSettings:
         advantage_baseline: what the analytic advantage subtracts: ``policy`` E_π[Q], ``logging``
             E_μ̂[Q], ``max`` max_a Q, ``value`` a value head regressed on Q(x, a), or
             ``negatives``, the mean of Q over the logged item and its sampled negatives. The other
-            two subtract their value head, so ``value`` may be said of them.
-        expectile: of the value head's regression on Q(x, a), in (0, 1); 0.5 is the mean, towards
+            estimators subtract their value head, so ``value`` may be said of them.
+        expectile: τ of the value head's regression on Q(x, a), in (0, 1); 0.5 is the mean, towards
             1 it nears the best action in the data (Kostrikov et al. 2022).
         negative_samples: items drawn per event, whose Q is learnt as that of a wasted step with
             no reward (Xin et al. 2022).
@@ -82,7 +83,7 @@ class ObjectiveSettings:
             ("value_estimator", VALUE_ESTIMATORS),
             ("q_head", Q_HEADS),
             ("advantage_estimator", ADVANTAGE_ESTIMATORS),
-            ("advantage_baseline", ADVANTAGE_BASELINES),
+            ("advantage_baseline", BASELINES),
             ("propensity", PROPENSITIES),
         ):
             value = getattr(self, name)
@@ -91,5 +92,6 @@ class ObjectiveSettings:
 
 
 def _require(ok: bool, name: str, value: object, rule: str) -> None:
+    """ValueError that says what the setting ``name`` must be, unless ``ok``."""
     if not ok:
         raise ValueError(f"{name} must be {rule}, got {value!r}")

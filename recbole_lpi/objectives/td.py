@@ -1,14 +1,8 @@
-"""Temporal-difference targets and losses. All tensors [N]; ``discount`` is 0 at a session's end.
+"""Temporal-difference targets and losses, all of them tensors [N].
 
-Every target is  y = r + γ · (value of the next state); a value estimator says what that value is:
-
-    double_q        Q₂(x', argmax_a Q₁(x', a)): Eq. 11 without its maximisation bias (van Hasselt 2010)
-    q_learning      max_a Q(x', a): Eq. 11 itself, with one head
-    sarsa           Q(x', a') of the action that was logged next, or V(x'): the value of μ
-    expected_sarsa  E_{a~π}[Q(x', a)]: the value of the policy being trained
-    monte_carlo     the return from x' on: no bootstrap
-    state_value     V(x') of a value head regressed on Q(x, a) (Kostrikov et al. 2022)
-"""  # noqa: E501
+``discount`` is 0 at the last event of a session. Every target is  y = r + γ · (value of the next
+state); the rows of ``VALUE_ESTIMATORS`` say what that value is.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +11,7 @@ from torch import Tensor
 
 
 def bootstrap_target(reward: Tensor, discount: Tensor, value_tp1: Tensor) -> Tensor:
-    """y = r + γ v(x'), detached; the value of a state that does not exist is not read. [N]"""
+    """y = r + γ v(x'), [N], detached; where the discount is 0 no value is read, it may be NaN."""
     if not reward.shape == discount.shape == value_tp1.shape or reward.dim() != 1:
         raise ValueError(
             "reward, discount and value_tp1 must share one shape [N], got "
@@ -26,15 +20,23 @@ def bootstrap_target(reward: Tensor, discount: Tensor, value_tp1: Tensor) -> Ten
     return (reward + torch.where(discount > 0, discount * value_tp1, 0.0)).detach()
 
 
+def next_event(value: Tensor) -> Tensor:
+    """``value`` of the event after each, [N], where events stand in the order of their sessions.
+
+    The last event gets that of the first; its discount is 0, so that nothing reads it.
+    """
+    return value.roll(-1, 0)
+
+
 def squared_error(value: Tensor, target: Tensor) -> Tensor:
-    """(value − target)², per event (Eq. 11). [N]; the target carries no gradient."""
+    """(value − target)² of each event, [N] (Eq. 11); the target carries no gradient."""
     if value.shape != target.shape:
         raise ValueError(f"value {tuple(value.shape)} and target {tuple(target.shape)} differ")
     return (value - target.detach()).square()
 
 
 def expectile_error(value: Tensor, target: Tensor, expectile: float) -> Tensor:
-    """2 s (value − target)², s = τ below the target and 1 − τ above, per event. [N]
+    """2 s (value − target)² of each event, [N], with s = τ below the target and 1 − τ above it.
 
     Twice Eq. 5 of Kostrikov et al. (2022): its minimum over the distribution of the target is the
     τ-expectile, and τ = 0.5 is ``squared_error``.
@@ -48,7 +50,7 @@ def discounted_sum(value: Tensor, decay: Tensor) -> Tensor:
     """S_i = value_i + decay_i · S_{i+1}, [N], where decay is 0 at the last event of a session.
 
     With decay γ and rewards it is the return, with decay γλ and TD residuals the generalised
-    advantage. By doubling: after k rounds each sum reaches 2ᵏ events ahead.
+    advantage. It is summed by doubling: after k rounds each sum reaches 2ᵏ events ahead.
     """
     total, reach, step = value, decay, 1
     while step < len(value) and bool(reach.any()):

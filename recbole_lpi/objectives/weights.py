@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from recbole_lpi.objectives.advantage_estimators import ADVANTAGE_ESTIMATORS
 from recbole_lpi.objectives.estimates import Estimates
 from recbole_lpi.objectives.settings import ObjectiveSettings
 
@@ -68,32 +69,21 @@ def top_k_ratio_times_return(estimates: Estimates, settings: ObjectiveSettings) 
 
 
 def estimate_advantage(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
-    """A(x, a) as ``advantage_estimator`` says. [N]
-
-    ``analytic``: Q(x, a) − V(x) (section 4.2). ``td_residual``: r + γ V(x') − V(x), whose
-    expectation over r and x' is A_μ(x, a) when V = V_μ (Sutton & Barto 2018, section 13.5).
-    ``gae``: its sum to the end of the session (Schulman et al. 2016, Eq. 16).
-    """
-    if settings.advantage_estimator == "analytic":
-        return estimates.need("q") - estimates.need("v")
-    if settings.advantage_estimator == "gae":
-        return estimates.need("gae")
-    discount = estimates.need("discount")
-    bootstrap = torch.where(discount > 0, discount * estimates.need("v_tp1"), 0.0)
-    return estimates.need("reward") + bootstrap - estimates.need("v")
+    """A(x, a), [N], by the row of ``ADVANTAGE_ESTIMATORS`` that ``advantage_estimator`` names."""
+    return ADVANTAGE_ESTIMATORS[settings.advantage_estimator].advantage(estimates)
 
 
 def importance_ratio(estimates: Estimates, settings: ObjectiveSettings) -> Tensor:
-    """min(π(a|x)/μ̂(a|x), c) of the logged action, [N]."""
+    """The importance ratio of the logged action, at most ``weight_clip``: min(π/μ̂, c), [N]."""
     return capped_exp(estimates.need("log_pi") - estimates.need("log_mu"), settings)
 
 
 def capped_exp(exponent: Tensor, settings: ObjectiveSettings) -> Tensor:
-    """min(exp(x), c), [N]; x is bounded by log c before exp is taken: it cannot overflow."""
+    """exp(x), at most ``weight_clip`` c, [N]; x is cut at log c first, so exp cannot overflow."""
     clip = settings.weight_clip
     return (exponent if clip is None else exponent.clamp(max=math.log(clip))).exp()
 
 
 def capped(weight: Tensor, settings: ObjectiveSettings) -> Tensor:
-    """min(w, c), [N]."""
+    """w, at most ``weight_clip`` c: min(w, c), [N]."""
     return weight if settings.weight_clip is None else weight.clamp(max=settings.weight_clip)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import logging
 import lzma
 import queue
 import shutil
@@ -26,7 +27,7 @@ import polars as pl
 import yaml
 from tqdm import tqdm
 
-from recbole_lpi.files import replacing, write_json
+from recbole_lpi.files import linked, replacing, write_json
 from recbole_lpi.locks import alone
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
@@ -73,10 +74,12 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
         raise SettingError(
             f"--download knows {', '.join(ARCHIVES)}, not '{dataset}'; convert the raw file instead"
         )
-    made, scratch = folder / f"{dataset}.inter", folder.with_name(f".{folder.name}.download")
+    made, scratch = folder / f"{dataset}.inter", _scratch(folder)
     with alone(folder, "download"):
         if made.is_file():  # by a run that was waited for
             return made
+        if scratch.is_symlink():
+            raise SettingError(f"{scratch} is a link: remove it")
         scratch.mkdir(parents=True, exist_ok=True)
         try:
             frames = []
@@ -91,6 +94,22 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
             with contextlib.suppress(OSError):  # what has arrived is in it
                 scratch.rmdir()
     return made
+
+
+def forget(dataset: str, folder: Path) -> None:
+    """Remove what a transfer left behind that broke off or was killed, once its data are there.
+
+    Until then it is kept: the next ``download`` goes on with it.
+    """
+    scratch = _scratch(folder)
+    if dataset in ARCHIVES and scratch.is_dir():
+        with contextlib.suppress(SettingError, OSError), alone(folder, None):
+            shutil.rmtree(scratch)
+            logging.getLogger().info(f"download: removed {scratch}, left by one that broke off")
+
+
+def _scratch(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.download")
 
 
 def _fetch(url: str, archive: Path) -> Path:
@@ -124,10 +143,10 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
     TimeoutError if the server is too slow, or takes too long.
     """
     request, begun = urllib.request.Request(url), 0
-    if part.is_file() and about.is_file():  # else nothing says that it would be the same archive
+    tag = _tag(about)
+    if tag and part.is_file() and not linked(part):
         begun = part.stat().st_size
-        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
-        request.headers = {"Range": f"bytes={begun}-", "If-range": str(tag)}
+        request.headers = {"Range": f"bytes={begun}-", "If-range": tag}
     blocks: queue.Queue[Any] = queue.Queue(maxsize=64)
     threading.Thread(target=_receive, args=(request, blocks), daemon=True).start()
     clock = _Clock()
@@ -150,11 +169,22 @@ def _transfer(url: str, part: Path, about: Path) -> int | None:
         about.unlink(missing_ok=True)
     name = one_line(url.rpartition("/")[2])
     bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=name)
+    if not begun:
+        part.unlink(missing_ok=True)  # it may be a link
     with contextlib.closing(bar), open(part, "ab" if begun else "wb") as file:
         while block := clock.next(blocks):
             file.write(block)
             bar.update(len(block))
     return total
+
+
+def _tag(about: Path) -> str | None:
+    """What the server called the archive of which a part has arrived; None: it may be another."""
+    try:
+        tag = json.loads(about.read_text(encoding="utf-8"))["tag"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return tag if isinstance(tag, str) and tag.isascii() and tag.isprintable() else None
 
 
 def _receive(request: urllib.request.Request, blocks: queue.Queue[Any]) -> None:
@@ -238,6 +268,7 @@ def _unpack(archive: Path, target: Path) -> None:
                     f"{archive.name} unpacks to {inside[0].file_size:,} bytes, and {free:,} are "
                     "free on this disk"
                 )
+            target.unlink(missing_ok=True)
             with zipped.open(inside[0]) as source, open(target, "wb") as file:
                 shutil.copyfileobj(source, file)
     except SettingError:

@@ -21,7 +21,7 @@ from recbole_lpi.objectives import OBJECTIVES, Objective, ObjectiveSettings
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.losses import Events, Heads, learn
+from recbole_lpi.policy.losses import Events, Heads, compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.settings import CandidateSettings, NetworkSettings, SoftmaxSettings
 
@@ -120,10 +120,10 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             return ValueHead(size)
         if name == "propensity":
             return PropensityHead(items, size, std, self.sparse)
-        # A second Q head values what the first one chose.
-        double = self.settings.value_estimator in (None, "double_q")
+        # Of two Q heads, one evaluates the item that the other selects.
+        number = self.objective.q_heads(self.settings)
         kind = Q_HEADS[self.settings.q_head]
-        return nn.ModuleList(kind(items, size, std, self.sparse) for _ in range(1 + double))
+        return nn.ModuleList(kind(items, size, std, self.sparse) for _ in range(number))
 
     @property
     def logging_policy(self) -> PolicyRecommender | None:
@@ -195,11 +195,11 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             if whole is not None:
                 logged = LoggedItems(*(column.to(state.device) for column in whole.logged))
             candidates = self.candidates.draw(logged, session, self.draws)
-        learnt = learn(
+        step = compute_losses(
             events, self.policy_table, self._objective_now(), self.settings, heads,
             self._logging_of(batch), candidates,
         )  # fmt: skip
-        weight = learnt.policy.weight
+        weight = step.policy.weight
         sums = torch.stack([sample_weight.sum(), weight.sum(), weight.abs().sum(),
                             weight.square().sum()])  # fmt: skip
         count, share = len(reward), 1.0
@@ -207,14 +207,14 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             count, sums = len(whole.logged.action), whole.total(sums)
             share = len(reward) / count  # of the means below
         drawn, signed, size, square = sums
-        policy_loss = learnt.policy.loss * share
+        policy_loss = step.policy.loss * share
         if self.mean_weight_size is not None and not self.warming_up:
             policy_loss = policy_loss / self.mean_weight_size(size, drawn)
         parts = {"policy loss": policy_loss}
-        for name, error in learnt.td_errors.items():
+        for name, error in step.td_errors.items():
             parts[name] = self.settings.td_weight * error.mean() * share
-        if learnt.propensity is not None:
-            parts["propensity loss"] = learnt.propensity * share
+        if step.propensity is not None:
+            parts["propensity loss"] = step.propensity * share
         fraction = (size / count).square() / (square / count).clamp_min(TINY)
         return Losses(parts, {"mean weight": signed / drawn, "effective fraction": fraction})
 

@@ -11,6 +11,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_lpi.data.settings import DataSettings, check_intervals
+from recbole_lpi.data.times import describe_direction
 from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.plugin.atomic_files import read_atomic, read_header
 from recbole_lpi.plugin.columns import check_header, check_names, with_rewards
@@ -58,7 +59,9 @@ class ReadLog(Dataset):  # type: ignore[misc]
         named = set(wanted or ()) | set(unwanted or ())
         check_names(named - needed - BY_DEFAULT, loaded.every, filepath, "load_col or unload_col")
         frame, notes = with_rewards(loaded, s, filepath)
-        self._notes += notes
+        sessions = frame[s.USER_ID_FIELD].cat.codes.to_numpy()
+        times = frame[s.TIME_FIELD].to_numpy()
+        self._notes += notes + describe_direction(sessions, times, filepath)
         derived = {s.reward_column: "float", s.event_column: "token"}
         for name, kind in {**loaded.kinds, **derived}.items():
             self.set_field_property(name, FeatureType(kind), FeatureSource.INTERACTION, 1)

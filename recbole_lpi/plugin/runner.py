@@ -17,7 +17,7 @@ from recbole_lpi.plugin import imputation_model as imputation
 from recbole_lpi.plugin import stored_settings as stored
 from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.configuration import known_models
-from recbole_lpi.plugin.download import ARCHIVES, download
+from recbole_lpi.plugin.download import ARCHIVES, download, forget
 from recbole_lpi.plugin.models import FLOORS
 from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.settings import SettingError, brief, refused, suggest
@@ -198,7 +198,9 @@ def check_files(config: Any) -> None:
     if config["imputation_model"] not in ("auto", None):
         imputation.read_model(Path(config["imputation_model"]))
     data = _data_file(config)
-    if not data.is_file() and config["download"]:
+    if data.is_file():
+        forget(config["dataset"], data.parent)
+    elif config["download"]:
         download(config["dataset"], data.parent)
     check_data(config)
 

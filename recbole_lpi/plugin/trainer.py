@@ -43,7 +43,7 @@ from recbole_lpi.training.random_states import random_states, set_random_states
 from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.reward_checks import check_rewards
 from recbole_lpi.training.run_folder import RunFolder, claimed
-from recbole_lpi.training.run_log import log_to, log_to_file
+from recbole_lpi.training.run_log import label, log_to, log_to_file
 from recbole_lpi.training.settings import TrainingSettings
 
 Bar = Callable[[list[np.ndarray]], Iterable[np.ndarray]]
@@ -558,7 +558,9 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             load_weights(self.model, best["state_dict"], kept)
             self._best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
         load_weights(self.model, state["state_dict"], path)
-        load_optimizer(self.optimizer, state["optimizer"], path)
+        # A scaler skips steps whose gradients overflow: at the beginning that may be all of them.
+        stepped = not self.scaler.is_enabled()
+        load_optimizer(self.optimizer, state["optimizer"], path, stepped)
         self.scaler.load_state_dict(state["scaler"])
         if self.best_epoch == self.next_epoch - 1:  # killed, perhaps, before it was written
             self._keep(self.best_epoch)
@@ -595,7 +597,8 @@ def part_of(data: Any) -> PolicyDataset:
 
 def _bar(batches: list[np.ndarray], name: str, shown: bool) -> tqdm[np.ndarray]:
     """A progress bar, on a terminal only."""
-    return tqdm(batches, desc=name, ncols=100, leave=False, disable=None if shown else True)
+    text, off = label.get() + name, None if shown else True
+    return tqdm(batches, desc=text, ncols=100, leave=False, disable=off)
 
 
 def _spelled(totals: dict[str, Tensor], steps: int) -> str:

@@ -1,7 +1,10 @@
-"""From states of the encoder to what an objective sees: estimates per event, and the TD errors.
+"""The losses of one training step: states of the encoder in, policy loss and TD errors out.
 
 Events are compressed: N of them, in the order of their sessions, so that the next event of i is
-i + 1 wherever its discount is not 0. One catalogue product therefore also serves the next states.
+i + 1 wherever its discount is not 0. One catalogue pass therefore also serves the next states.
+
+``compute_losses`` asks the heads first, then passes over the catalogue once, and forms the TD
+errors from the statistics of that pass.
 """
 
 from __future__ import annotations
@@ -19,26 +22,32 @@ from recbole_lpi.nn.catalogue import (
     Factors,
     PolicyLoss,
     Table,
+    Weigh,
     catalogue_pass,
 )
 from recbole_lpi.nn.heads import PropensityHead, QHead, QValues, ValueHead
-from recbole_lpi.objectives import Estimates, Objective, ObjectiveSettings
-from recbole_lpi.objectives.td import (
-    bootstrap_target,
-    discounted_sum,
-    expectile_error,
-    squared_error,
+from recbole_lpi.objectives import (
+    Critics,
+    Estimates,
+    Objective,
+    ObjectiveSettings,
+    ValueEstimator,
 )
-
-OF_CATALOGUE = {"policy": "expected_q", "logging": "logging_q", "max": "max_q"}  # baselines
-OVER_CATALOGUE = (None, "double_q", "q_learning", "expected_sarsa")  # value estimators
+from recbole_lpi.objectives.td import bootstrap_target, expectile_error, next_event, squared_error
 
 
 class Events(NamedTuple):
-    """The events of a batch that carry loss: state [N, D] and, [N] each, what was logged there.
+    """The N events of a batch that carry loss: their states, and what was logged there.
 
-    ``action`` is 0 … A−1, without padding; ``max_reward`` is that of the training data;
-    ``sample_weight`` multiplies every loss of an event, 1 unless it was sampled by reward.
+    Attributes:
+        state: of the encoder, [N, D].
+        action: logged items, [N], int64 in 0 … A−1, without padding.
+        reward: r of the logged action, [N].
+        discount: γ, and 0 at the last observed event of a session, [N].
+        return_: discounted sum of rewards from the event to the end of its session, [N].
+        max_reward: the largest reward of the training data, [N].
+        sample_weight: what every loss of an event is multiplied by, [N]; 1 unless events were
+            sampled by reward.
     """
 
     state: Tensor
@@ -54,8 +63,8 @@ class Heads(NamedTuple):
     """The auxiliary heads of one step, None for those the objective does not need.
 
     Attributes:
-        q: the Q head that chooses, is trained and weighs; and the one that values the choice.
-            The same head twice is plain Q-learning.
+        q: the Q head that selects the best item, is trained and weighs; and the one that evaluates
+            the selected item (van Hasselt 2010). The same head twice is plain Q-learning.
         value: V(x).
         propensity: μ̂(a | x) on the detached state.
     """
@@ -65,29 +74,14 @@ class Heads(NamedTuple):
     propensity: PropensityHead | None = None
 
 
-class Values(NamedTuple):
-    """What the heads say of each event, with gradient; None where there is no such head.
-
-    Attributes:
-        chooser, valuer: Q of every item under the two Q heads of the step.
-        q: Q(x, a) of the logged item under the first of them, [N]; q_negative [N, n], of negatives.
-        v: V(x), [N].
-    """
-
-    chooser: QValues | None = None
-    valuer: QValues | None = None
-    q: Tensor | None = None
-    q_negative: Tensor | None = None
-    v: Tensor | None = None
-
-
-class Learnt(NamedTuple):
-    """What one batch teaches.
+class StepLosses(NamedTuple):
+    """The losses of one batch, before they are weighted and summed.
 
     Attributes:
         policy: the policy's loss, weights and statistics; sample weights are part of the weights.
-        td_errors: of the heads that learn values, per event [N]: ``td loss``, ``value loss``.
-        propensity: of the head that learns μ̂, −log μ̂ per event on average; a scalar, or None.
+        td_errors: errors per event, [N], of the heads that learn values: ``td loss`` of the head
+            with the TD target, ``value loss`` of a value head regressed on Q.
+        propensity: −log μ̂ per event on average, a scalar; None without a propensity head.
     """
 
     policy: PolicyLoss
@@ -95,7 +89,7 @@ class Learnt(NamedTuple):
     propensity: Tensor | None
 
 
-def learn(
+def compute_losses(
     events: Events,
     policy: Table,
     objective: Objective,
@@ -103,46 +97,66 @@ def learn(
     heads: Heads,
     logging: Factors | None = None,
     candidates: Candidates | None = None,
-) -> Learnt:
-    """One pass over the catalogue for the policy, and the errors of its heads.
+) -> StepLosses:
+    """The policy loss by one pass over the catalogue, and the errors of the heads (Eq. 10).
 
-    ``logging`` is the given logging policy; ValueError where the objective needs one and has none.
-    ``candidates`` stand for the catalogue where they are given.
+    Args:
+        events: what carries loss.
+        policy: rows of the A items, by which the policy scores them.
+        objective, settings: what is learnt.
+        heads: those that ``objective.heads(settings)`` names.
+        logging: states and table of the logging policy.
+        candidates: what stands for the catalogue; the whole catalogue if None.
+
+    Raises:
+        ValueError: the objective needs a logging policy, and ``logging`` is None.
     """
     if objective.needs_logging_policy(settings) and logging is None:
         raise ValueError("this objective needs a logging policy (logging_policy)")
-    values = _values(events, settings, heads, policy)
-    known = _known(events, settings, values)
+    over_catalogue = (
+        partial(candidate_pass, candidates=candidates) if candidates else catalogue_pass
+    )
+    critics, q_values = _ask_heads(events, policy, settings, heads)
+    known = _estimate(events, objective, settings, critics)
     propensity = None
     if heads.propensity is not None:
-        propensity = _propensity(events, heads.propensity, candidates)
+        propensity = _propensity(events, heads.propensity, over_catalogue)
         known["log_mu"] = propensity.statistics.log_pi
-    baseline = None
-    if objective.learns == "advantage" and values.chooser is not None:
-        baseline = OF_CATALOGUE.get(settings.advantage_baseline)
-    q, state_value = None, None  # over the catalogue, where anything of it is needed
-    if values.chooser and (baseline or settings.value_estimator in OVER_CATALOGUE):
-        q, state_value = values.chooser.factors, values.chooser.value.detach()
-
-    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
-        seen = {name: value[part] for name, value in known.items()}
-        if catalogue.log_mu is not None:
-            seen["log_mu"] = catalogue.log_mu
-        if baseline is not None and state_value is not None:
-            seen["v"] = state_value[part] + getattr(catalogue, baseline)
-        weight = objective.weight(Estimates(log_pi=catalogue.log_pi, **seen), settings)
-        return weight * events.sample_weight[part]
-
-    over = _pass(candidates)
-    learnt = over(events.state, events.action, policy, weigh, q, logging)
-    errors = _td_errors(events, settings, values, learnt.statistics)
-    errors = {name: events.sample_weight * error for name, error in errors.items()}
-    return Learnt(learnt, errors, None if propensity is None else propensity.loss)
+    weigh = _weigh(events, objective, settings, known, q_values)
+    estimator, baseline = objective.value_estimator(settings), objective.baseline(settings)
+    asks = any(row is not None and row.statistic for row in (estimator, baseline))
+    q = q_values.factors if q_values is not None and asks else None
+    policy_loss = over_catalogue(events.state, events.action, policy, weigh, q, logging)
+    errors = {}
+    if estimator is not None:
+        errors = _td_errors(events, settings, estimator, critics, policy_loss.statistics)
+    return StepLosses(
+        policy_loss,
+        {name: events.sample_weight * error for name, error in errors.items()},
+        None if propensity is None else propensity.loss,
+    )
 
 
-def next_of(value: Tensor) -> Tensor:
-    """``value`` of the next event [N]; what the last one gets is not read, its discount is 0."""
-    return value.roll(-1, 0)
+def _ask_heads(
+    events: Events, policy: Table, settings: ObjectiveSettings, heads: Heads
+) -> tuple[Critics, QValues | None]:
+    """What the value heads say of each event, with gradient; and Q of every item, where learnt."""
+    critics = Critics(events.action, events.return_)
+    if heads.value is not None:
+        critics = critics._replace(v=heads.value(events.state))
+    if heads.q is None:
+        return critics, None
+    selector = heads.q[0](events.state, policy)
+    with torch.no_grad():
+        evaluator = heads.q[1](events.state, policy)
+    negative = None
+    if settings.negative_samples:
+        item = sample_negatives(events.action, len(policy.weight), settings.negative_samples)
+        negative = selector.of(item)
+    q = selector.of(events.action)
+    return critics._replace(
+        selector=selector, evaluator=evaluator, q=q, q_negative=negative
+    ), selector
 
 
 def sample_negatives(action: Tensor, n_items: int, number: int) -> Tensor:
@@ -151,95 +165,82 @@ def sample_negatives(action: Tensor, n_items: int, number: int) -> Tensor:
     return drawn + (drawn >= action[:, None]).long()
 
 
-def _values(events: Events, settings: ObjectiveSettings, heads: Heads, policy: Table) -> Values:
-    v = None if heads.value is None else heads.value(events.state)
-    if heads.q is None:
-        return Values(v=v)
-    chooser = heads.q[0](events.state, policy)
-    with torch.no_grad():  # it only values what the other chose
-        valuer = heads.q[1](events.state, policy)
-    negative = None
-    if settings.negative_samples:
-        item = sample_negatives(events.action, len(policy.weight), settings.negative_samples)
-        negative = chooser.of(item)
-    return Values(chooser, valuer, chooser.of(events.action), negative, v)
-
-
-def _known(events: Events, settings: ObjectiveSettings, values: Values) -> dict[str, Tensor]:
-    """Estimates that do not wait for the catalogue pass, by their names; detached."""
+def _estimate(
+    events: Events, objective: Objective, settings: ObjectiveSettings, critics: Critics
+) -> dict[str, Tensor]:
+    """The fields of ``Estimates`` that do not wait for the catalogue pass, [N] each, detached."""
     known = {
         name: getattr(events, name) for name in ("reward", "discount", "return_", "max_reward")
     }
-    if values.q is not None:
-        known["q"] = values.q
-        if settings.advantage_baseline == "negatives" and values.q_negative is not None:
-            known["v"] = torch.cat([values.q[:, None], values.q_negative], 1).mean(1)
-        elif settings.advantage_baseline == "value" and values.v is not None:
-            known["v"] = values.v
-    elif values.v is not None:
-        known["v"], known["v_tp1"] = values.v, next_of(values.v)
-        if settings.advantage_estimator == "gae":
-            target = bootstrap_target(events.reward, events.discount, known["v_tp1"])
-            decay = events.discount * settings.gae_lambda
-            known["gae"] = discounted_sum(target - values.v.detach(), decay)
+    baseline = objective.baseline(settings)
+    if critics.q is not None:
+        known["q"] = critics.q
+        if baseline is not None and baseline.of is not None:
+            known["v"] = baseline.of(critics)
+    elif critics.v is not None:
+        known["v"], known["v_tp1"] = critics.v, next_event(critics.v)
+        advantage = objective.advantage_estimator(settings)
+        if advantage is not None and advantage.along_session is not None:
+            known["advantage"] = advantage.along_session(
+                events.reward, events.discount, critics.v.detach(), settings
+            )
     return {name: value.detach() for name, value in known.items()}
 
 
-def _pass(candidates: Candidates | None) -> Callable[..., PolicyLoss]:
-    """Over the catalogue, or over what stands for it."""
-    return partial(candidate_pass, candidates=candidates) if candidates else catalogue_pass
+def _weigh(
+    events: Events,
+    objective: Objective,
+    settings: ObjectiveSettings,
+    known: dict[str, Tensor],
+    q_values: QValues | None,
+) -> Weigh:
+    """The policy weights of a stretch of events, as the catalogue pass asks for them."""
+    baseline = objective.baseline(settings)
+    statistic = None if baseline is None else baseline.statistic
+    shared = None if q_values is None else q_values.value.detach()  # by all items of an event
+
+    def weigh(part: slice, catalogue: CatalogueStatistics) -> Tensor:
+        estimates = {name: value[part] for name, value in known.items()}
+        if catalogue.log_mu is not None:
+            estimates["log_mu"] = catalogue.log_mu
+        if statistic is not None and shared is not None:
+            estimates["v"] = shared[part] + getattr(catalogue, statistic)
+        weight = objective.weight(Estimates(log_pi=catalogue.log_pi, **estimates), settings)
+        return weight * events.sample_weight[part]
+
+    return weigh
 
 
-def _propensity(events: Events, head: PropensityHead, candidates: Candidates | None) -> PolicyLoss:
-    """Maximum likelihood of the head, the encoder left alone."""
+def _propensity(
+    events: Events, head: PropensityHead, over_catalogue: Callable[..., PolicyLoss]
+) -> PolicyLoss:
+    """Maximum likelihood of the propensity head on detached states: the encoder is left alone."""
 
     def as_sampled(part: slice, catalogue: CatalogueStatistics) -> Tensor:
         return events.sample_weight[part]
 
-    return _pass(candidates)(events.state.detach(), events.action, head.table, as_sampled)
+    return over_catalogue(events.state.detach(), events.action, head.table, as_sampled)
 
 
 def _td_errors(
     events: Events,
     settings: ObjectiveSettings,
-    values: Values,
+    estimator: ValueEstimator,
+    critics: Critics,
     catalogue: CatalogueStatistics,
 ) -> dict[str, Tensor]:
-    """Squared distance of each head to its target, which carries no gradient."""
-    if values.q is None and values.v is None:
-        return {}
-    ahead = _state_value(events, settings, values, catalogue).detach()
-    target = bootstrap_target(events.reward, events.discount, next_of(ahead))
-    if values.q is None:
-        assert values.v is not None
-        return {"td loss": squared_error(values.v, target)}
-    errors = {"td loss": squared_error(values.q, target)}
-    if values.q_negative is not None:  # a wasted step: no reward, and the state stays as it was
-        wasted = (settings.gamma * ahead)[:, None].expand_as(values.q_negative)
-        errors["td loss"] = errors["td loss"] + squared_error(values.q_negative, wasted).sum(1)
-    if values.v is not None:
-        errors["value loss"] = expectile_error(values.v, values.q, settings.expectile)
+    """Squared distance of each head to its target, [N], which carries no gradient (Eq. 11)."""
+    if estimator.statistic is not None:
+        critics = critics._replace(statistic=getattr(catalogue, estimator.statistic))
+    state_value = estimator.state_value(critics).detach()
+    target = bootstrap_target(events.reward, events.discount, next_event(state_value))
+    if critics.q is None:
+        assert critics.v is not None
+        return {"td loss": squared_error(critics.v, target)}
+    errors = {"td loss": squared_error(critics.q, target)}
+    if critics.q_negative is not None:  # a wasted step: no reward, and the state stays as it was
+        wasted = (settings.gamma * state_value)[:, None].expand_as(critics.q_negative)
+        errors["td loss"] = errors["td loss"] + squared_error(critics.q_negative, wasted).sum(1)
+    if critics.v is not None:
+        errors["value loss"] = expectile_error(critics.v, critics.q, settings.expectile)
     return errors
-
-
-def _state_value(
-    events: Events,
-    settings: ObjectiveSettings,
-    values: Values,
-    catalogue: CatalogueStatistics,
-) -> Tensor:
-    """Value of each state [N] that a step into it is worth, see ``objectives.td``."""
-    estimator = settings.value_estimator
-    if estimator == "monte_carlo":
-        return events.return_
-    if values.valuer is None or estimator == "state_value":
-        assert values.v is not None
-        return values.v
-    if estimator == "expected_sarsa":
-        assert catalogue.expected_q is not None and values.chooser is not None
-        return values.chooser.value + catalogue.expected_q
-    item = events.action
-    if estimator != "sarsa":
-        assert catalogue.argmax_q is not None
-        item = catalogue.argmax_q
-    return values.valuer.of(item)

@@ -1,23 +1,23 @@
-"""The mean size of the policy weights, which ``weight_normalize`` divides them by."""
+"""``MeanWeightSize``: the number by which ``weight_normalize`` divides the policy weights."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-TINY = 1e-12  # of weights that are all 0, which have no scale
+TINY = 1e-12  # the least size that is divided by: weights that are all 0 have none
 
 
 class MeanWeightSize(nn.Module):
-    """Mean of |w| over an epoch; every event of the next epoch is divided by it.
+    """The mean of |w| over the epoch before, which the policy weights of this epoch are divided by.
 
-    Divided by one number, two events' weights stand to one another as the objective says, whatever
-    batches they are in. A batch's own mean would not do: batches hold sessions of like length, and
-    the share of purchases, and so the mean, changes with the length. In the first epoch of weights
-    the mean over its batches so far stands in.
+    One number for all batches keeps the ratio of any two events' weights as the objective has it. A
+    batch's own mean would not: batches hold sessions of like length, and the share of purchases,
+    and so the mean, changes with the length. In the first epoch of weights the mean over its
+    batches so far stands in.
 
-    Means are over draws: Σ s|w| / Σ s with sample weights s. They are part of the model's state, so
-    that a resumed run goes on with them.
+    The mean is Σ s|w| / Σ s with sample weights s. Both sums are part of the model's state, so that
+    a resumed run goes on with them.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class MeanWeightSize(nn.Module):
         self.so_far: Tensor
 
     def begin_epoch(self) -> None:
-        """What was counted since the last call becomes what is divided by."""
+        """Divide from now on by the mean over the batches counted since the last call."""
         self.before.copy_(self.so_far)
         self.so_far.zero_()
 
     @torch.no_grad()
     def forward(self, size: Tensor, drawn: Tensor) -> Tensor:
-        """The mean to divide a batch by, a scalar; in training mode the batch is counted.
+        """The mean to divide a batch's weights by, a scalar; in training mode the batch is counted.
 
         Args:
             size: Σ s|w| over the events of the batch, a scalar.

@@ -108,8 +108,14 @@ def load_weights(module: nn.Module, weights: Mapping[str, Any], path: object) ->
         module.load_state_dict(weights)
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], path: object) -> None:
-    """Give ``optimizer`` the state of a file; SettingError unless it is one of its own."""
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, state: dict[str, Any], path: object, stepped: bool = True
+) -> None:
+    """Give ``optimizer`` the state of a file; SettingError unless it is one of its own.
+
+    Args:
+        stepped: it is known to have taken a step, and has the state of some parameter.
+    """
     with refusing(path):
         settings = [_settings(group) for group in optimizer.param_groups]
         optimizer.load_state_dict(state)
@@ -122,10 +128,28 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], path
                         f"{own[name]}"
                     )
         for part in getattr(optimizer, "parts", (optimizer,)):  # of LazyAdam there are two
+            names = _kept(part)
+            if stepped and names and not part.state:
+                raise SettingError(f"{path}: its optimiser has no {', '.join(names)}")
             for parameter, values in part.state.items():
+                if not values.keys() >= set(names):
+                    raise SettingError(
+                        f"{path}: its optimiser has {', '.join(map(str, values)) or 'nothing'} of "
+                        f"a parameter, not {', '.join(names)}"
+                    )
                 for name, value in values.items():
                     if isinstance(value, Tensor):
                         check_tensor(value, name, path, parameter.shape if value.dim() else ())
+
+
+def _kept(optimizer: torch.optim.Optimizer) -> list[str]:
+    """What a step leaves of a parameter, by name; SGD without momentum keeps nothing."""
+    one = nn.Parameter(torch.zeros(1))
+    kind: Any = type(optimizer)
+    other = kind([one], lr=1.0)
+    one.grad = torch.ones(1).to_sparse() if kind is torch.optim.SparseAdam else torch.ones(1)
+    other.step()
+    return list(other.state[one])
 
 
 def _settings(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,15 @@ import yaml
 
 from recbole_lpi.files import beside, write_bytes, write_json
 from recbole_lpi.locks import INSIDE, exclusive
-from recbole_lpi.settings import SettingError
+from recbole_lpi.settings import SettingError, coerce
 from recbole_lpi.yaml_values import read_file
 
 SCHEMA = 1
+ESTIMATES = dict[str, dict[str, float | None]]
+METRICS: dict[str, Any] = {
+    "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
+    "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
+}  # fmt: skip
 
 
 class RunFolder:
@@ -96,7 +101,11 @@ class RunFolder:
 
         Settings are the last that is moved or removed of a run, and the first that is written. So a
         run whose settings are in one place alone is whole there, or on its way there or from there.
+        SettingError if a folder in it is a link: files would be moved and removed elsewhere.
         """
+        for folder in (self._replaced.path, self._tensorboard, self._replaced._tensorboard):
+            if folder.is_symlink():
+                raise SettingError(f"{folder} leads out of the run folder: remove that link")
         for name in self.FILES:
             beside(self.path / name).unlink(missing_ok=True)
         if self.config.is_file() != self._replaced.config.is_file():
@@ -117,14 +126,17 @@ class RunFolder:
         """Remove what a run wrote, its settings last, and the folder if it holds nothing else."""
         if not self.path.is_dir():
             return
-        tensorboard = self.path / "tensorboard"
-        for old in tensorboard.glob("events.out.*"):
+        for old in self._tensorboard.glob("events.out.*"):
             old.unlink()
-        _remove_if_empty(tensorboard)
+        _remove_if_empty(self._tensorboard)
         for name in reversed(self.FILES):
             beside(self.path / name).unlink(missing_ok=True)
             (self.path / name).unlink(missing_ok=True)
         _remove_if_empty(self.path)
+
+    @property
+    def _tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def _replaced(self) -> RunFolder:
@@ -168,9 +180,23 @@ class RunFolder:
     def read_metrics(self) -> dict[str, Any]:
         """What ``write_metrics`` wrote; SettingError if it is something else."""
         try:
-            return dict(json.loads(self.metrics.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            raise SettingError(f"{self.metrics} is not the JSON of a run's metrics") from None
+            found = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise SettingError(
+                f"{self.metrics} is not the JSON of a run's metrics, schema {SCHEMA}"
+            )
+        try:
+            for name, kind in METRICS.items():
+                if name in found:
+                    coerce(name, found[name], kind)
+            for part in ("valid", "test"):
+                for name, estimate in found.get(part, {}).items():
+                    coerce(f"{part}: {name}: mean", estimate.get("mean", ""), float | None)
+        except SettingError as error:
+            raise SettingError(f"{self.metrics}: {str(error)[:300]}") from None
+        return found
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -6,11 +6,14 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
+from recbole_lpi.files import linked, write_bytes
 from recbole_lpi.text import visible
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+label = ContextVar("label", default="")  # which a progress bar begins with, as lines do
 
 
 class Plain(logging.Formatter):
@@ -35,19 +38,21 @@ def log_to_file(text: str) -> None:
 
 
 @contextmanager
-def labelled(label: str) -> Iterator[None]:
-    """Every line begins with ``label``, of a run inside a run."""
+def labelled(text: str) -> Iterator[None]:
+    """Every line begins with ``text``, and every progress bar: of a run inside a run."""
 
     def put_before(record: logging.LogRecord) -> bool:
-        if not str(record.msg).startswith(label):
-            record.msg = label + str(record.msg)
+        if not str(record.msg).startswith(text):
+            record.msg = text + str(record.msg)
         return True
 
     root = logging.getLogger()
     root.addFilter(put_before)
+    outer = label.set(text)
     try:
         yield
     finally:
+        label.reset(outer)
         root.removeFilter(put_before)
 
 
@@ -58,6 +63,8 @@ def log_to(path: Path) -> Iterator[None]:
     A run inside a run, such as that of the logging policy, speaks to its own file alone.
     """
     root = logging.getLogger()
+    if linked(path):  # what is appended is for this file alone
+        write_bytes(path, path.read_bytes() if path.is_file() else b"")
     target = str(path.resolve())
     if any(getattr(handler, "baseFilename", None) == target for handler in root.handlers):
         yield

@@ -11,6 +11,7 @@ import pytest
 from recbole_lpi.data.sequences import Part, flat_sessions
 from recbole_lpi.data.times import (
     check_units,
+    describe_direction,
     describe_held_out,
     describe_times,
     read_date,
@@ -112,3 +113,32 @@ def test_what_is_said_of_a_held_out_part_is_so(seed):
     assert f", {before:.0%} of them before the last of training; " in line
     assert line.endswith(f"; {unseen} of 4 are of items that training has not") and unseen
     assert line.startswith(f"test: events of {written(log.timestamps[tested].min(), 1)} to ")
+
+
+def test_newest_first_files_with_ties_are_told():
+    """u1: 3 2 2 1, u2: 9 8; interleaved or not. Rows without a session (-1) count for nothing."""
+    for session, times in (
+        ([0, 0, 0, 0, 1, 1], [3, 2, 2, 1, 9, 8]),
+        ([0, 1, 0, 0, 1, 0], [3, 9, 2, 2, 8, 1]),
+        ([0, -1, 1, 0, -1, 0, 1, 0, -1], [3, 5, 9, 2, 6, 2, 8, 1, 7]),
+    ):
+        (line,) = describe_direction(np.array(session), START + np.array(times), "shop.inter")
+        assert line.startswith(
+            "shop.inter runs newest first: within sessions 3 steps from row to row go back in time "
+            "and 0 forth; 1 rows have the time of the row before"
+        )
+        assert line.endswith("write the rows below the header in reverse order")
+        rows = np.array(session)[::-1], START + np.array(times)[::-1]
+        assert describe_direction(*rows, "shop.inter") == []  # what the line asks for
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [3, 2, 1, 0],  # no ties
+        [1, 1, 2, 2], [1, 2, 2, 1], [0, 0, 0, 0],
+        [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 3, 4],  # nine back, one forth
+    ],
+)  # fmt: skip
+def test_other_files_are_not_told_to_run_newest_first(times):
+    assert describe_direction(np.zeros(len(times), int), np.array(times, float), "x") == []

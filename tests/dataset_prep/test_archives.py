@@ -167,3 +167,27 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
         (tmp_path / "log.csv").write_bytes(TEXT)
         with pytest.raises(InputError, match=r"cannot be a folder|was not written"):
             any_log.convert(tmp_path / "log.csv", path, COLUMNS, REWARDS)
+
+
+NAME = "[red]\x1b]0;owned\x07.csv"
+
+
+@pytest.mark.parametrize("pack", [
+    gzip.compress, lambda text: tarred({NAME: text}), lambda text: zipped({NAME: text}),
+    lambda text: sevenzipped({NAME: text}),
+])  # fmt: skip
+def test_a_name_is_shown_on_a_terminal_as_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pack: Callable[[bytes], bytes],
+) -> None:
+    """Neither as markup, which is swallowed, nor as a command to the terminal."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
+    log = tmp_path / NAME
+    log.write_bytes(pack(TEXT))
+    any_log.convert(log, tmp_path / "shop", COLUMNS, REWARDS)
+    assert len(events(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert "reading [red]\\x1b]0;owned\\x07.csv" in said and "\x1b]0;" not in said

@@ -88,6 +88,12 @@ def test_an_inter_file_holds_what_the_log_did_or_says_what_not(
         try:
             summary = convert(Path(folder), *given, on_error="skip", clicks=["view"])
         except InputError as error:
+            if "is no text in UTF-8" in str(error):  # zero bytes in the first line are UTF-16's
+                assert not header and "\0" in "".join(map(str, rows[0]))
+                return
+            if "holds a control character" in str(error):  # which stands for no separator there is
+                assert any("\x01" in name for row in rows for name in row[:2])
+                return
             assert "no event is left" in str(error) or "no event is named 'view'" in str(error)
             assert not wanted or "view" not in {event for *_, event, _ in wanted}
             return

@@ -108,3 +108,23 @@ def test_several_columns_name_a_session(tmp_path: Path) -> None:
         convert(tmp_path, text + "1~a,nn,B,1600000003\n", columns, rewards)
     with pytest.raises(InputError, match="line 5: the session is missing"):
         convert(tmp_path, text + "1,,B,1600000003\n", columns, rewards)
+
+
+@pytest.mark.parametrize(
+    ("products", "said"),
+    [
+        (["12.0", "7.0", "12.0", "ball"], ["product is a decimal such as 12.0 in 3 rows"]),
+        (["12.0", "12", "7.0"], ["in 2 rows, and stays it; 1 are there without .0 too"]),
+        (["1.5", "v2.0", "12", "1.00"], []),
+    ],
+)
+def test_ids_that_went_through_floats_are_told(
+    tmp_path: Path, products: list[str], said: list[str]
+) -> None:
+    rows = [f"ann,{product},{1600000000 + n},view\n" for n, product in enumerate(products)]
+    summary = convert(tmp_path, HEADER + "".join(rows))
+    assert items(tmp_path) == products
+    notes = [note for note in summary.notes if "decimal" in note]
+    assert len(notes) == len(said)
+    for note, part in zip(notes, said, strict=True):
+        assert part.replace("product", "item") in note and "astype('Int64')" in note

@@ -178,7 +178,7 @@ def test_agrees_with_plain_loops(tmp_path: Path) -> None:
         ("7,2014-13-07T10:51:09.277Z,214536502,0", "the time is not like"),
         ("7,2014-04-07T10:51:09.277Z,,0", "the item is not a whole number"),
         ('"7,8",2014-04-07T10:51:09.277Z,1,0', "the session is not a whole number"),
-        ('7,2014-04-07T10:51:09.277Z,"1,0', "not 4 fields"),
+        ('7,2014-04-07T10:51:09.277Z,"1,0', "a quote that neither opens nor closes its field"),
     ],
 )
 def test_bad_row_stops_or_is_counted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,13 @@ def broken_metrics(run):
     (run / "metrics.json").write_text("[1")
 
 
+def metrics_of(**changed):
+    def spoil(run):
+        (run / "metrics.json").write_text(json.dumps({"schema": 1, **changed}))
+
+    return spoil
+
+
 def broken_events(run):
     (run / "events.parquet").write_bytes(b"PAR1")
 
@@ -260,6 +268,18 @@ def empty_config(run):
         (lambda run: (run / "metrics.json").unlink(), "a did not finish: .*--resume=a"),
         (lambda run: (run / "events.parquet").unlink(), "a has no events.parquet"),
         (broken_metrics, "metrics.json is not the JSON"),
+        (lambda run: (run / "metrics.json").write_text("[" * 10**5), "is not the JSON"),
+        (lambda run: (run / "metrics.json").write_text("[]"), "is not the JSON"),
+        (lambda run: (run / "metrics.json").write_text("{}"), "is not the JSON"),
+        (metrics_of(schema=2), "metrics.json is not the JSON of a run's metrics, schema 1"),
+        (metrics_of(imputation="x"), "metrics.json: imputation must be a mapping, got 'x'"),
+        (metrics_of(imputation=[1]), "metrics.json: imputation must be a mapping"),
+        (metrics_of(data=["x"]), "metrics.json: data must be text"),
+        (metrics_of(best_epoch="last"), "metrics.json: best_epoch must be a whole number"),
+        (metrics_of(valid=[1]), "metrics.json: valid must be a mapping"),
+        (metrics_of(test={"hit@5": 0.5}), "metrics.json: test: hit@5 must be a mapping"),
+        (metrics_of(test={"hit@5": {"mean": "x"}}), "metrics.json: test: hit@5: mean must be a nu"),
+        (metrics_of(test={"hit@5": {}}), "metrics.json: test: hit@5: mean must be a number"),
         (broken_events, "events.parquet is not the event table"),
         (broken_config, "config.yaml is not plain YAML"),
         (empty_config, "config.yaml names no model"),

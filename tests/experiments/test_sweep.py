@@ -305,3 +305,15 @@ def test_seeds_that_would_be_tested_on_other_sessions_are_refused_before_any_run
     assert not made and not (tmp_path / "runs").exists()
     for given, seeds in (({}, 1), ({"split": "session_end"}, 2), ({"split_seed": 1}, 2)):
         Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", given, seeds).check()
+
+
+def test_metrics_of_another_plan_are_refused_in_a_line(plan, made, tmp_path):
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    work.work()
+    folder = work.folder(work.rows[2], {}, 1)
+    for metrics in ({}, {"valid": {}}, {"valid": {"hit@1": {"mean": 0.5}}}):
+        folder.write_metrics(metrics)
+        with pytest.raises(SettingError, match=r"metrics\.json has no ndcg@20 of validation"):
+            report.search_table(work)
+    folder.write_metrics({"valid": {"ndcg@20": {"mean": 0.5}}})
+    assert report.still_improving_line(work) and report.search_table(work).endswith("| – |")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
-from tests.support.loops import loop_softmax, random_tables
+from tests.support.catalogue_loops import loop_softmax, random_tables
 
 
 def one(part, statistics):

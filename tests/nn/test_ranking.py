@@ -11,7 +11,7 @@ from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
 from recbole_lpi.nn.tiles import Product
 from recbole_lpi.nn.tiling import CHUNK_BYTES, LEAST_EVENTS
-from tests.support.loops import loop_kl, loop_softmax, random_tables
+from tests.support.catalogue_loops import loop_kl, loop_softmax, random_tables
 
 
 def test_rank_by_hand_with_ties():

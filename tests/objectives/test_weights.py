@@ -54,9 +54,9 @@ def test_td_residual_does_not_read_beyond_the_end():
     close(weights.estimate_advantage(e, residual), 1.0 + 0.5 * 0.6 - 0.4, 0.2 - 0.3)
 
 
-def test_generalised_advantage_is_taken_as_it_is():
+def test_an_advantage_summed_along_the_session_is_taken_as_it_is():
     gae = replace(S, advantage_estimator="gae")
-    close(weights.estimate_advantage(estimates(gae=[0.9, -0.1]), gae), 0.9, -0.1)
+    close(weights.estimate_advantage(estimates(advantage=[0.9, -0.1]), gae), 0.9, -0.1)
 
 
 def test_importance_ratios_are_clipped_before_they_meet_the_reward():

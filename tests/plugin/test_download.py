@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from recbole_lpi import locks
 from recbole_lpi.cli.app import app
 from recbole_lpi.plugin import download
 from recbole_lpi.plugin.runner import run
@@ -212,6 +214,62 @@ def test_a_part_that_is_whole_already_or_more_is_fetched_anew(server):
         made = download.download("yoochoose", Path("dataset/yoochoose"), {**urls, name: address})
     assert made.is_file() and handler.asked == [f"bytes={len(whole) + 4}-", None]
     assert [path.name for path in Path("dataset").iterdir()] == ["yoochoose"]
+
+
+@pytest.mark.parametrize("about", [
+    "{}", "[", "[1]", '{"tag": 1}', '{"tag": "a\\nb"}', '{"tag": "\u2603"}', "[" * 10**5,
+])  # fmt: skip
+def test_a_part_of_which_nothing_says_what_it_is_is_fetched_anew(server, about):
+    urls = archives(*server, "yoochoose", "session_id:token")
+    name, scratch = next(iter(urls)), Path("dataset/.yoochoose.download")
+    scratch.mkdir(parents=True)
+    (scratch / f"{name}.part").write_text("something else")
+    (scratch / f"{name}.json").write_text(about)
+    assert download.download("yoochoose", Path("dataset/yoochoose"), urls).is_file()
+
+
+@pytest.mark.parametrize("suffix", ["part", "inter", "json.part"])
+def test_nothing_is_written_through_a_link_beside_the_data(server, suffix):
+    """The folder of the data may be of others, with what looks like a transfer that broke off."""
+    urls = archives(*server, "yoochoose", "session_id:token")
+    name = next(iter(urls))
+    scratch, notes = Path("dataset/.yoochoose.download"), Path("notes.txt")
+    scratch.mkdir(parents=True)
+    notes.write_text("mine")
+    (scratch / f"{name}.json").write_text('{"tag": "1"}')
+    (scratch / f"{name}.{suffix}").hardlink_to(notes)
+    assert download.download("yoochoose", Path("dataset/yoochoose"), urls).is_file()
+    assert notes.read_text() == "mine"
+
+
+def test_a_transfer_is_kept_in_no_other_folder(server):
+    mine, scratch = Path("mine"), Path("dataset/.yoochoose.download")
+    mine.mkdir()
+    scratch.parent.mkdir()
+    scratch.symlink_to(mine.resolve())
+    with pytest.raises(SettingError, match=r"yoochoose\.download is a link: remove it"):
+        download.download("yoochoose", Path("dataset/yoochoose"))
+    assert not list(mine.iterdir())
+
+
+def test_what_a_transfer_left_is_removed_once_the_data_are_there(tmp_path, monkeypatch):
+    """Converted instead, or killed between their renaming and its end; not while one is at it."""
+    monkeypatch.chdir(tmp_path)
+    log = write_log(tmp_path / "dataset")
+    log.rename(log.with_name("yoochoose.inter"))
+    log.parent.rename("dataset/yoochoose")
+    scratch = Path("dataset/.yoochoose.download")
+    scratch.mkdir()
+    (scratch / "yoochoose-clicks-not-merged.part").write_bytes(b"much")
+    data = Path("dataset/yoochoose")
+    with locks.alone(data, None), ThreadPoolExecutor(1) as other:
+        other.submit(download.forget, "yoochoose", data).result()
+    assert scratch.is_dir()
+    mine = Path("dataset/.shop.download")  # of no data set that is downloaded
+    mine.mkdir()
+    download.forget("shop", Path("dataset/shop"))
+    run("Popularity", "yoochoose", (), {**SMALL, "logging_policy": "none"})
+    assert sorted(path.name for path in Path("dataset").iterdir()) == [mine.name, "yoochoose"]
 
 
 def drip(connection, begin=b"", piece=b"x", pause=0.05):

@@ -187,6 +187,24 @@ def test_duplicates_that_go_are_told_by_their_kinds_and_ties_keep_their_order(ca
     assert f"rm_dup_inter: {keep} leaves out 2 of 6 events ({kinds})" in caplog.text
 
 
+@pytest.mark.parametrize("keep", [None, "first"])
+def test_a_file_that_runs_newest_first_is_told_of_and_read_as_it_stands(caplog, keep):
+    rows = [
+        ("u1", item, time, "view", 1, 1) for item, time in zip("DCBA", (6, 5, 5, 5), strict=True)
+    ]
+    path = write([*rows, ("u2", "A", 5, "view", 1, 1)])
+    for _ in range(2):  # read, and from the cache
+        found = [item for user, item, *_ in events_of(load(rm_dup_inter=keep)) if user == "u1"]
+        assert found == ["C", "B", "A", "D"]
+        assert "shop.inter runs newest first: within sessions 1 steps" in caplog.text
+        assert "2 rows have the time of the row before" in caplog.text
+        caplog.clear()
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *reversed(lines)]) + "\n")
+    found = [item for user, item, *_ in events_of(load(rm_dup_inter=keep)) if user == "u1"]
+    assert found == ["A", "B", "C", "D"] and "newest first" not in caplog.text
+
+
 def test_events_without_a_name_and_filtered_ones_are_counted(caplog):
     write(
         [

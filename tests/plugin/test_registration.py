@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from recbole_lpi.cli.app import app
 from recbole_lpi.plugin import registration
 from recbole_lpi.plugin.models import MODELS
+from tests.support import fresh
 from tests.support.logs import SMALL, small, write_log
 
 HEAVY = {"recbole", "torch", "polars", "pandas", "numpy", "matplotlib"}
@@ -37,7 +38,7 @@ def test_help_is_there_at_once(command):
     heavy = HEAVY - ({"polars", "numpy", "pandas"} if command == "prepare" else set())
     arguments = [word for word in (command, "--help") if word]
     python(
-        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli.app import app\n"
         f"done = CliRunner().invoke(app, {arguments})\n"
         "assert done.exit_code == 0 and 'Usage: ' in done.output, done.output\n"
         f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
@@ -84,7 +85,7 @@ def test_the_learning_core_does_not_import_recbole():
 
 def test_a_wrong_command_line_is_refused_before_recbole_is_imported():
     python(
-        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli import app\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom recbole_lpi.cli.app import app\n"
         "done = CliRunner().invoke(app, ['run', '--model=LPIRL', 'beta=1'])\n"
         "assert done.exit_code == 2 and 'is not --setting=value' in done.stderr\n"
         "assert 'recbole' not in sys.modules"
@@ -95,7 +96,7 @@ def test_a_wrong_command_line_is_refused_before_recbole_is_imported():
     "first", ["recbole_lpi", "recbole.config", "recbole.data", "recbole_lpi.plugin.dataset"]
 )
 def test_either_package_may_be_imported_first(first):
-    python(
+    done = fresh.run(
         f"import {first}, recbole_lpi\n"
         "from recbole.utils import get_model, get_trainer\n"
         "from recbole.config import Config\n"
@@ -106,6 +107,7 @@ def test_either_package_may_be_imported_first(first):
         "config = Config(model='LPIRL', dataset='ml-100k')\n"
         "assert config['advantage_baseline'] == 'policy'\n"
     )
+    assert done.status == 0, done.said
 
 
 def test_registering_twice_is_registering_once():

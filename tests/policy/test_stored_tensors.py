@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import torch
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.plugin.checkpoints import load_data_and_model
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.policy.stored_tensors import load_weights
+from recbole_lpi.policy.stored_tensors import load_optimizer, load_weights
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.settings import LEARNERS, SPARSE, TrainingSettings
 from tests.support.logs import SMALL, broken_off_after, write_log
 
 pytestmark = pytest.mark.recbole
@@ -166,6 +168,11 @@ RESUMED = {
     "random state too short": (entry("rng", torch.zeros(3, dtype=torch.uint8)), "RNG"),
     "random state of fractions": (entry("rng", torch.zeros(5056)), ""),
     "optimiser of nothing": (entry("optimizer", {}), "param_groups"),
+    "optimiser without moments": (
+        lambda s: s["optimizer"].update(state={}), "no step, exp_avg, exp_avg_sq",
+    ),
+    "optimiser without a moment": (moments(lambda s: s.pop("exp_avg")), "not step, exp_avg"),
+    "optimiser without the moments of a parameter": (moments(dict.clear), "has nothing of"),
     "optimiser of other moments": (
         moments(lambda s: s.update(exp_avg=torch.zeros(2))), "'exp_avg' is of shape [2]",
     ),
@@ -212,3 +219,23 @@ def test_a_mask_in_an_encoder_may_be_infinite():
     layer.mask[0] = float("nan")
     with pytest.raises(SettingError, match="'mask' holds numbers that are not finite"):
         load_weights(layer, layer.state_dict(), "here")
+
+
+@pytest.mark.parametrize("learner", [*LEARNERS, SPARSE])
+def test_an_optimiser_has_kept_what_it_keeps(learner):
+    """SGD keeps nothing; where a scaler may have skipped every step, nobody does."""
+    table, rest = torch.nn.Parameter(torch.zeros(3, 2)), torch.nn.Parameter(torch.zeros(2))
+    sparse = learner == SPARSE
+
+    def made():
+        return TrainingSettings(learner=learner).optimiser([table, rest], [table] if sparse else [])
+
+    done, gradient = made(), torch.ones(3, 2)
+    table.grad, rest.grad = gradient.to_sparse() if sparse else gradient, torch.ones(2)
+    done.step()
+    load_optimizer(made(), done.state_dict(), "here")
+    for part in getattr(done, "parts", (done,)):
+        part.state.clear()
+    load_optimizer(made(), done.state_dict(), "here", stepped=False)
+    with nullcontext() if learner == "sgd" else pytest.raises(SettingError, match="has no step"):
+        load_optimizer(made(), done.state_dict(), "here")

@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 from recbole_lpi.cli.app import app
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
-from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.run_folder import RunFolder, claimed
 from tests.support.logs import SMALL, broken_off_after
 
 EVIL = """
@@ -264,6 +265,40 @@ def test_a_run_folder_leads_nowhere_else(theirs, outside, name):
     assert code == 2 and f"{name} is a link" in said
 
 
+@pytest.mark.parametrize("name", ["log.txt", "model.pth.part", "resume.pth.part"])
+def test_a_run_folder_has_nothing_written_through_a_hard_link(theirs, outside, name):
+    file = theirs().path / name
+    file.unlink(missing_ok=True)
+    os.link(outside / "notes.txt", file)
+    assert resume()[0] == 0
+    if name == "log.txt":
+        assert file.read_text().startswith("mine") and "epoch 1" in file.read_text()
+
+
+def test_the_lock_of_a_run_folder_is_no_other_file(theirs, outside):
+    os.link(outside / "notes.txt", theirs().path / ".lock")
+    code, said = resume()
+    assert code == 2 and ".lock is a link to another file, and no lock" in said
+
+
+@pytest.mark.parametrize("name", ["replaced", "tensorboard", "replaced/tensorboard"])
+def test_what_is_overwritten_is_in_the_run_folder_alone(theirs, name):
+    """Not the run to which a link in it leads."""
+    with ExitStack() as held:
+        mine = claimed("LPIRL", "shop", "mine", False, held)
+        mine.write_config({"model": "LPIRL"})
+    kept = Path("mine/events.out.1")
+    kept.touch()
+    link = theirs().path / name
+    if link.is_dir():
+        link.rename("aside")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(Path("mine").resolve())
+    with pytest.raises(SettingError, match=f"theirs/{name} leads out of the run folder"):
+        train(run_dir="theirs", overwrite=True)
+    assert kept.exists() and mine.begun
+
+
 def test_a_run_folder_has_nothing_unpickled(theirs):
     theirs().resume.write_bytes(pickle.dumps(Bomb()))
     assert resume()[0] == 2
@@ -277,6 +312,13 @@ def test_a_run_folder_names_a_data_set_not_a_path(theirs, outside):
     theirs(dataset=f"../../..{outside}/x")
     code, said = resume()
     assert code == 2 and "dataset must be the name of a folder, not a path" in said
+
+
+@pytest.mark.parametrize("model", ["S3Rec", "../evil", "evil"])
+def test_a_run_folder_names_a_model_that_runs(theirs, model):
+    theirs(model=model, pre_model_path="bomb.pth")
+    code, said = resume()
+    assert code == 2 and ("cannot run on sessions alone" in said or "unknown model" in said)
 
 
 # ---------------------------------------------------------------- a run that was moved

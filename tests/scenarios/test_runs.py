@@ -129,6 +129,17 @@ def test_the_progress_bar_of_a_terminal_names_the_loss_parts(log, monkeypatch):
         assert shown == terminal.isatty()
 
 
+def test_the_progress_bars_of_the_logging_policy_say_so(log, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    train("LPIRL", show_progress=True)
+    bars = re.findall(r"\r((?:logging policy: )?(?:Train|Evaluate))", terminal.getvalue())
+    own = bars.index("Train")
+    assert set(bars[:own]) == {"logging policy: Train", "logging policy: Evaluate"}
+    assert set(bars[own:]) == {"Train", "Evaluate"}
+
+
 def test_every_event_of_a_long_session_can_be_learnt_from(log):
     given = {"MAX_ITEM_LIST_LENGTH": 3}
     parts = [

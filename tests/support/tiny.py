@@ -7,7 +7,7 @@ import torch
 
 from recbole_lpi.data.sequences import Batch
 from recbole_lpi.nn.heads import BilinearQHead
-from recbole_lpi.plugin.properties import properties_folder
+from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.yaml_values import read_file
 
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
