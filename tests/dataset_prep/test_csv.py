@@ -41,7 +41,7 @@ class TestAnyLog(ConverterSuite):
     bad = ("log.csv", "soon,look,B,1.0,ann", "the time is neither")
 
     def convert(self, paths, output, **options):
-        return any_log.convert(*paths, output, COLUMNS, REWARDS, **options)
+        return any_log.convert(paths, output, COLUMNS, REWARDS, **options)
 
 
 @pytest.fixture

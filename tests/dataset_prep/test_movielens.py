@@ -85,7 +85,7 @@ class TestMovieLens(ConverterSuite):
     bad = ("ratings.csv", "7,30,soon,1000001000", "the rating")
 
     def convert(self, paths, output, **options):
-        return movielens.convert(*paths, output, EVERYTHING, **options)
+        return movielens.convert(paths[0], output, EVERYTHING, **options)
 
 
 @pytest.fixture

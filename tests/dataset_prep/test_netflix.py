@@ -210,7 +210,7 @@ def test_a_movie_file_without_its_header(raw: Path, tmp_path: Path, text: str) -
     (raw / "mv_0000010.txt").write_text(text)
     for on_error in ("stop", "skip"):
         with pytest.raises(InputError, match=r"mv_0000010.txt, line 1: '.*' is not MOVIE_ID: as a"):
-            netflix.convert([raw], tmp_path / "nf", on_error=on_error)  # type: ignore[arg-type]
+            netflix.convert([raw], tmp_path / "nf", on_error=on_error)
 
 
 def test_rows_before_any_header(raw: Path, tmp_path: Path) -> None:

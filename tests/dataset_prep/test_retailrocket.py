@@ -39,8 +39,8 @@ class TestRetailRocket(ConverterSuite):
     bad = ("events.csv", "1433221335000,8,wishlist,1,", "the event is not view")
 
     def convert(self, paths, output, **options):
-        few = {"min_interactions": 1, "min_item_interactions": 1}
-        return retailrocket.convert(*paths, output, purchase_event="both", **few, **options)
+        options |= {"min_interactions": 1, "min_item_interactions": 1}
+        return retailrocket.convert(paths[0], output, purchase_event="both", **options)
 
 
 @pytest.fixture

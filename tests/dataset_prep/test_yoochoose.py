@@ -55,7 +55,8 @@ class TestYooChoose(ConverterSuite):
     bad = ("yoochoose-clicks.dat", "7,soon,214536502,0", "the time")
 
     def convert(self, paths, output, **options):
-        return yoochoose.convert(*paths, output, min_clicks=0, **options)
+        clicks, buys = paths
+        return yoochoose.convert(clicks, buys, output, min_clicks=0, **options)
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def read_kept(raw: tuple[Path, Path], folder: Path) -> list[list[str]]:
 def test_agrees_with_plain_loops(tmp_path: Path) -> None:
     """A larger log with many ties against an independent few lines of Python."""
     draw = random.Random(3)
-    lines: dict[str, list[str]] = {"click": [], "purchase": []}
+    lines: dict[str, list[tuple[str, str, str]]] = {"click": [], "purchase": []}
     for _ in range(3000):
         event = draw.choices(["click", "purchase"], [9, 1])[0]
         session, item, second = draw.randrange(900), draw.randrange(50), draw.randrange(60)
@@ -155,8 +156,8 @@ def test_agrees_with_plain_loops(tmp_path: Path) -> None:
 
     sessions: dict[str, list[tuple[str, str, str]]] = {}
     for event in ("click", "purchase"):
-        for session, time, item in lines[event]:
-            sessions.setdefault(session, []).append((time, item, event))
+        for visitor, time, thing in lines[event]:
+            sessions.setdefault(visitor, []).append((time, thing, event))
     expected = [
         (session, item, 1398902400.5 + int(time[17:19]), event)
         for session, rows in sessions.items()

@@ -90,14 +90,15 @@ def test_every_number_is_what_plain_loops_over_the_candidates_give():
             return [x / sum(size) for x in size]
 
         values = [float(q[0][n] @ q[1].weight[j] + q[1].bias[j]) for j, _ in chosen]
+        statistics: Any = got
         p, mu = shares(state[n], policy), shares(state_mu[n], table_mu)
         assert got.log_pi[n].item() == pytest.approx(math.log(p[0]))
-        assert got.log_mu[n].item() == pytest.approx(math.log(mu[0]))
-        for found, share in ((got.expected_q, p), (got.logging_q, mu)):
+        assert statistics.log_mu[n].item() == pytest.approx(math.log(mu[0]))
+        for found, share in ((statistics.expected_q, p), (statistics.logging_q, mu)):
             mean = sum(x * v for x, v in zip(share, values, strict=True))
             assert found[n].item() == pytest.approx(mean)
-        assert got.max_q[n].item() == pytest.approx(max(values))
-        assert int(got.argmax_q[n]) == chosen[values.index(max(values))][0]
+        assert statistics.max_q[n].item() == pytest.approx(max(values))
+        assert int(statistics.argmax_q[n]) == chosen[values.index(max(values))][0]
 
 
 def test_a_logged_item_that_was_drawn_counts_once():

@@ -99,7 +99,7 @@ def test_a_chunk_is_bounded_by_the_larger_of_its_two_blocks(rank, chunks, monkey
     monkeypatch.setattr(factorization, "CHUNK_ELEMENTS", 800)
     sizes, solve = [], torch.linalg.cholesky_ex
     monkeypatch.setattr(
-        torch.linalg, "cholesky_ex", lambda left: (sizes.extend([len(left)]), solve(left))[1]
+        torch.linalg, "cholesky_ex", lambda left: (sizes.append(len(left)), solve(left))[1]
     )
     observed = torch.arange(50).expand(120, 50) < 10
     matrix = sparse(torch.full((120, 50), 4.0, dtype=F64), observed)

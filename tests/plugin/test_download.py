@@ -220,7 +220,8 @@ def test_a_part_that_is_whole_already_or_more_is_fetched_anew(server):
     "{}", "[", "[1]", '{"tag": 1}', '{"tag": "a\\nb"}', '{"tag": "\u2603"}', "[" * 10**5,
 ])  # fmt: skip
 def test_a_part_of_which_nothing_says_what_it_is_is_fetched_anew(server, about):
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name, scratch = next(iter(urls)), Path("dataset/.yoochoose.download")
     scratch.mkdir(parents=True)
     (scratch / f"{name}.part").write_text("something else")
@@ -231,7 +232,8 @@ def test_a_part_of_which_nothing_says_what_it_is_is_fetched_anew(server, about):
 @pytest.mark.parametrize("suffix", ["part", "inter", "json.part"])
 def test_nothing_is_written_through_a_link_beside_the_data(server, suffix):
     """The folder of the data may be of others, with what looks like a transfer that broke off."""
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name = next(iter(urls))
     scratch, notes = Path("dataset/.yoochoose.download"), Path("notes.txt")
     scratch.mkdir(parents=True)

@@ -65,10 +65,10 @@ def test_an_interrupt_while_modules_are_imported_is_one_line(program):
 import sys
 class Impatient:
     def find_spec(self, name, *_):
-        if name == 'recbole_lpi.cli':
+        if name == 'recbole_lpi.cli.app':
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Impatient())
-from recbole_lpi.start import {program}
+from recbole_lpi.cli.start import {program}
 {program}()"""],
         capture_output=True, text=True,
     )  # fmt: skip

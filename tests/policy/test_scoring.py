@@ -1,6 +1,7 @@
 """What a policy scores items by: its rows, a start token, encoders and heads of one's own."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ ANALYTIC = {"advantage_estimator": "analytic"}
 
 def test_encoder_and_heads_can_be_ones_own():
     """An encoder that sees the last item alone, and one Q head that knows its values."""
-    head = TableQHead(N_ITEMS - 1, 4)
+    head: Any = TableQHead(N_ITEMS - 1, 4)
     with torch.no_grad():
         head.weight.zero_()
         head.value.net[2].weight.zero_()  # of a constant, no advantage knows

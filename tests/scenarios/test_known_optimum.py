@@ -235,7 +235,7 @@ def walks():
     """Sessions of μ from every state to their end, and how often each action was taken in them."""
     generator = torch.Generator().manual_seed(1)
     sessions, taken = [], torch.zeros_like(MU)
-    for start in range(1500):
+    for start in range(500):
         items = [start % STATES]
         while items[-1] < STATES:
             items.append(int(torch.multinomial(MU[items[-1]], 1, generator=generator)))

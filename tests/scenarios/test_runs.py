@@ -130,7 +130,7 @@ def test_the_progress_bar_of_a_terminal_names_the_loss_parts(log, monkeypatch):
 
 
 def test_the_progress_bars_of_the_logging_policy_say_so(log, monkeypatch):
-    terminal = io.StringIO()
+    terminal: Any = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
     train("LPIRL", show_progress=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,7 +44,7 @@ class ConverterSuite:
     """Checks of a converter by a small log of which it keeps every event."""
 
     files: ClassVar[dict[str, str]]  # the log as published, by file name
-    rows: ClassVar[list[Row]]  # what is written of it, in order, worked by hand
+    rows: ClassVar[Sequence[Row]]  # what is written of it, in order, worked by hand
     bad: ClassVar[tuple[str, str, str]]  # a file, a line that it must not have, and the reason
 
     def convert(self, paths: list[Path], output: Path, **options: Any) -> Summary:
@@ -57,11 +57,10 @@ class ConverterSuite:
         (tmp_path / "log").mkdir()
         return tmp_path / "log"
 
-    def write(self, given: Path, pack: Pack = bytes, end: str = "", **more: str) -> list[Path]:
-        """The log's files, packed and with ``more`` at the end of those named."""
+    def write(self, given: Path, pack: Pack = bytes, end: str = "") -> list[Path]:
+        """The log's files, packed, with ``end`` after their names."""
         paths = []
         for name, text in self.files.items():
-            text += more.get(name.partition(".")[0].replace("-", "_"), "")
             paths.append(given / f"{name}{end}")
             paths[-1].write_bytes(pack(text.encode()))
         return paths
@@ -69,7 +68,9 @@ class ConverterSuite:
     def write_bad(self, given: Path) -> tuple[list[Path], str]:
         """The log with a bad last line in one file, and what an error must say."""
         name, line, reason = self.bad
-        paths = self.write(given, **{name.partition(".")[0].replace("-", "_"): line + "\n"})
+        paths = self.write(given)
+        with (given / name).open("a") as file:
+            file.write(line + "\n")
         number = self.files[name].count("\n") + 1
         return paths, f"{given / name}, line {number}: {reason}"
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.heads import BilinearQHead, PropensityHead, ValueHead
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import losses as policy_losses
 from tests.support.plain_loops import check_against_loops, fixed_negatives, shipped_settings
@@ -48,8 +49,8 @@ def losses_on_logits(name, logits, **changes):
     torch.manual_seed(5)
     q = (BilinearQHead(a, a).double(), BilinearQHead(a, a).double())
     learn_something(q)
-    value = policy_losses.ValueHead(a).double()
-    mu = policy_losses.PropensityHead(a, a, 1.0).double()
+    value = ValueHead(a).double()
+    mu = PropensityHead(a, a, 1.0).double()
     needed = objective.heads(s)
     heads = policy_losses.Heads(
         q if "q" in needed else None, value if "value" in needed else None,
@@ -60,7 +61,7 @@ def losses_on_logits(name, logits, **changes):
     events = policy_losses.Events(
         logits, torch.arange(n), reward, discount, 2 * reward, reward * 0 + 1, reward * 0 + 1
     )
-    table = policy_losses.Table(torch.eye(a, dtype=torch.float64))
+    table = Table(torch.eye(a, dtype=torch.float64))
     return policy_losses.compute_losses(events, table, objective, s, heads), (*q, value, mu)
 
 

@@ -56,7 +56,7 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
     plain = Trained(model, "runs/a", monkeypatch, **warm)
     products, of_state = set(), catalogue.product_dtype
     with monkeypatch.context() as patched:
-        noted = lambda state: (products.update([of_state(state)]), of_state(state))[1]  # noqa: E731
+        noted = lambda state: products.add(of_state(state)) or of_state(state)  # noqa: E731
         patched.setattr(catalogue, "product_dtype", noted)
         half = Trained(model, "runs/b", monkeypatch, **warm, **given)
     torch.testing.assert_close(half.steps, plain.steps, rtol=tolerance, atol=tolerance / 10)
@@ -112,7 +112,7 @@ def test_a_compiled_encoder_agrees_and_its_checkpoint_is_any_others(log, monkeyp
     plain = Trained("LPIRL", "runs/a", monkeypatch)
     called, compile_ = [], torch.nn.Module.compile
     monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda *a, **k: (called.extend(a[:1]), compile_(*a, **k))[1]
+        torch.nn.Module, "compile", lambda *a, **k: called.append(a[0]) or compile_(*a, **k)
     )
     compiled = Trained("LPIRL", "runs/b", monkeypatch, compile=True)
     assert [type(module).__name__ for module in called] == ["SASRec"]
@@ -128,7 +128,7 @@ def test_training_alone_is_compiled(log, monkeypatch):
 
     def compile_noting(module, **given):
         def backend(graph, inputs):
-            return lambda *values: (modes.extend([module.training]), graph(*values))[1]
+            return lambda *values: modes.append(module.training) or graph(*values)
 
         return compile_(module, backend=backend, **given)
 
