@@ -269,9 +269,9 @@ def test_our_own_plan_has_every_policy_with_one_budget():
 
 
 def test_every_row_is_tested_against_lpirl_or_else_against_the_reference(plan, made, tmp_path):
-    given: Any = (read_plan(str(plan)), "shop", tmp_path / "runs", {}, 1)
-    work = Sweep(*given[:4], 1, ["LoggingPolicy", "Counted"])
-    assert report.tested_row(Sweep(*given), None) == "LPIRL"
+    read, root = read_plan(str(plan)), tmp_path / "runs"
+    work = Sweep(read, "shop", root, {}, 1, ["LoggingPolicy", "Counted"])
+    assert report.tested_row(Sweep(read, "shop", root, {}, 1), None) == "LPIRL"
     assert report.tested_row(work, None) == "LoggingPolicy"
     with pytest.raises(SettingError, match="the sweep has no row LPIRL, only LoggingPolicy, Count"):
         report.tested_row(work, "LPIRL")

@@ -8,8 +8,6 @@ import logging
 import os
 import pickle
 import re
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -34,6 +32,7 @@ from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import HEADER, SMALL, broken_off_after, write_log
+from tests.support.processes import command_line
 
 COLUMNS = [
     "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item", "log_pi",
@@ -200,18 +199,18 @@ def test_a_killed_run_resumes_to_the_same_bits(log, model, own, moment):
     """SIGKILL, then --resume alone: the model and the metrics of a run never interrupted."""
     given = {**SMALL, "epochs": 5, "stopping_step": 5, "learning_rate": 0.01, **own}
     whole = run(model, "shop", (), {**given, "run_dir": "runs/whole"})
-    command = [sys.executable, "-m", "recbole_lpi", "run", f"--model={model}", "--dataset=shop",
-               "--run_dir=runs/killed", *(f"--{k}={v}" for k, v in given.items())]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    settings = [f"--{k}={v}" for k, v in given.items()]
+    process, said = command_line(
+        "run", f"--model={model}", "--dataset=shop", "--run_dir=runs/killed", *settings
+    )
     text, wanted = "", "epoch 0 evaluating" if moment == "mid epoch" else moment
-    assert process.stderr is not None
     while wanted not in text:
-        line = process.stderr.readline().decode()
+        line = next(said, "")
         assert line, text
         text += line
     time.sleep(0.003 if moment == "mid epoch" else 0)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     killed = RunFolder("runs/killed")
     assert killed.begun and not killed.finished
     done = CliRunner().invoke(app, ["run", "--resume=runs/killed"])
@@ -355,15 +354,13 @@ def test_a_killed_run_whose_logging_policy_was_being_trained(log):
     given = {**SMALL, "epochs": 3, "logging_policy_dir": "runs/one"}
     whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
     given["logging_policy_dir"] = "runs/other"
-    command = [sys.executable, "-m", "recbole_lpi", "run", "--model=LPIRL", "--dataset=shop",
-               "--run_dir=runs/killed", *(f"--{k}={v}" for k, v in given.items())]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if b"epoch 1 evaluating" in line:
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    settings = [f"--{k}={v}" for k, v in given.items()]
+    process, said = command_line(
+        "run", "--model=LPIRL", "--dataset=shop", "--run_dir=runs/killed", *settings
+    )
+    assert any("epoch 1 evaluating" in line for line in said)
+    process.kill()
+    process.join()
     (mu,) = (p for p in Path("runs/other").iterdir() if p.is_dir())
     assert RunFolder(mu).resume.is_file() and not RunFolder(mu).finished
     assert run(config_dict={"resume": "runs/killed"}).results == whole.results
