@@ -26,7 +26,7 @@ $(VENV)/.tools: $(VENV)/.installed
 run: install
 	$(BIN)/python run_recbole_lpi.py --model=LPIRL --dataset=ml-100k
 
-# The core alone, which stands without RecBole: importing it fails there.
+# The core's quick tests. It stands without RecBole: importing that fails there.
 quick: tools
 	$(BIN)/pytest -n auto --dist worksteal --core $(QUICK)
 

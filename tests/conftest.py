@@ -20,12 +20,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # read by torch, which is not imported 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--core", action="store_true", help="only tests that need no RecBole; importing it fails"
+        "--core", action="store_true", help="only quick tests without RecBole; importing it fails"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "recbole: needs RecBole; not for --core")
+    config.addinivalue_line("markers", "slow: many draws or another process; not for --core")
     if config.getoption("--core"):
         sys.meta_path.insert(0, _NoRecBole())
 
@@ -45,9 +46,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--core"):
-        there = [item for item in items if not item.get_closest_marker("recbole")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(there)])
-        items[:] = there
+        left_out = [
+            item for item in items if {"recbole", "slow"} & {m.name for m in item.iter_markers()}
+        ]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

@@ -125,6 +125,7 @@ WORLDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_false_alarms_are_as_many_as_they_say(name):
     rng = np.random.default_rng(0)
@@ -153,6 +154,7 @@ def test_a_large_difference_is_found(name):
     assert np.mean([bool(star) for star in found]) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "world",
     [
@@ -187,6 +189,7 @@ def test_holms_correction_by_hand():
     assert holm([0.6, 0.7]) == [1, 1] and holm([0.02]) == [0.02] and holm([]) == []
 
 
+@pytest.mark.slow
 def test_holms_correction_stars_some_of_many_that_are_alike_in_5_percent_of_tables():
     rng, world = np.random.default_rng(0), World(0.05, 0.3, 0.3, (3,) * 8, sessions=100)
     starred = []
