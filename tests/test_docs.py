@@ -22,6 +22,7 @@ README_WORDS = 600
 def api_pages():
     """docs/api_pages.py as a module."""
     spec = importlib.util.spec_from_file_location("api_pages", DOCS / "api_pages.py")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -56,8 +57,9 @@ def test_every_public_symbol_is_in_the_api_reference(api_pages):
         if name in documented or left_out or any(p.startswith("_") for p in name.split(".")):
             continue
         for node in ast.parse(path.read_text("utf-8")).body:
-            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if named and not node.name.startswith("_") and ast.get_docstring(node):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if not node.name.startswith("_") and ast.get_docstring(node):
                 missing.append(f"{name}.{node.name}")
     assert not missing, "run python docs/api_pages.py"
 

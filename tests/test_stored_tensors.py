@@ -6,6 +6,7 @@ import os
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from recbole_lpi.stored_tensors import load_optimizer, load_weights
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.settings import LEARNERS, SPARSE, TrainingSettings
 from tests.support.logs import SMALL, broken_off_after, write_log
+
+pytestmark = pytest.mark.recbole
 
 WEIGHT = "item_embedding.weight"
 GIVEN = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
@@ -253,7 +256,7 @@ def test_the_run_goes_on_where_the_file_is_right(here):
 
 
 def test_a_mask_in_an_encoder_may_be_infinite():
-    layer = torch.nn.Linear(2, 2)
+    layer: Any = torch.nn.Linear(2, 2)
     layer.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
     load_weights(layer, layer.state_dict(), "here")
     layer.mask[0] = float("nan")

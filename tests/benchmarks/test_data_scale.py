@@ -66,6 +66,10 @@ def test_first_time_means_without_a_cache(work):
 
 
 def test_what_is_timed_and_how_growth_is_told():
-    value, found = timed(lambda: time.sleep(0.05) or 7)
+    def seven() -> int:
+        time.sleep(0.05)
+        return 7
+
+    value, found = timed(seven)
     assert value == 7 and found["seconds"] >= 0.05 > found["CPU"]
     assert power(3.0, 3.0 * 10**1.5, 10.0) == pytest.approx(1.5)

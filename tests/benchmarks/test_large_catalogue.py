@@ -28,4 +28,5 @@ def test_every_item_is_logged_and_both_learners_take_steps(tmp_path):
     times = take_steps(trainers, 1)
     assert all(len(seconds) == 1 and min(seconds[0]) > 0 for seconds in times.values())
     assert (lazy[1:] == before[1:]).all(1).any()  # what no step touched
-    assert lazy.grad.is_sparse and not dense.grad.is_sparse
+    assert lazy.grad is not None and lazy.grad.is_sparse
+    assert dense.grad is not None and not dense.grad.is_sparse

@@ -48,7 +48,7 @@ def trained(monkeypatch, tmp_path):
             RunFolder(config_dict["resume"]).write_metrics({})
             return
         given = {**config_dict, "dataset": dataset}
-        ranks = np.random.default_rng(given["seed"]).integers(1, 30, 40)
+        ranks = np.random.default_rng(given["seed"]).integers(1, 30, 40).tolist()
         make_run(tmp_path / "pool" / f"seed-{given['seed']}", ranks, model, **{
             key: value for key, value in given.items() if key != "run_dir"
         })  # fmt: skip

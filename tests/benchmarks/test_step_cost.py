@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from benchmarks import step_cost
+from recbole_lpi.policy import losses as policy_losses
 
 
 @pytest.mark.parametrize("model", step_cost.MODELS)
 def test_all_forms_take_the_same_steps(model, monkeypatch):
-    monkeypatch.setattr(step_cost.policy_losses, "catalogue_pass", None)  # restored afterwards
+    monkeypatch.setattr(policy_losses, "catalogue_pass", None)  # restored afterwards
     losses = {}
     forms = ["tiles", "plain", "native 5"][: 3 if model == "LoggingPolicy" else 2]
     for form in forms:

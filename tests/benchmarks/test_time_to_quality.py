@@ -72,7 +72,7 @@ def test_ranks_and_what_is_made_of_them():
     ]  # fmt: skip
     # Sessions sum to 0.5 and 0.5 around the mean 0.5: √(2/1 · (0.5² + 0.5²)) / 3.
     mean, error = protocol.mean_and_error(np.array([1.0, 0.0, 0.5]), np.array([3, 8, 3]))
-    assert (mean, error) == (0.5, pytest.approx(1 / 3))
+    assert [mean, error] == pytest.approx([0.5, 1 / 3])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Batches that are made before they are asked for."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_what_is_no_longer_wanted_is_not_made():
             go_on.wait(10)
         made.append(i)
 
-    batches = made_ahead(make, range(10), number=3)
+    batches: Any = made_ahead(make, range(10), number=3)
     next(batches)
     assert begun.wait(10)
     threading.Timer(0.2, go_on.set).start()

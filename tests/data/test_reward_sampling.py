@@ -34,7 +34,8 @@ def store(rewards=SESSIONS):
 
 
 def sampler(rewards=SESSIONS, **settings):
-    return RewardSampler(*store(rewards), SamplingSettings(**settings))
+    sessions, windows = store(rewards)
+    return RewardSampler(sessions, windows, SamplingSettings(**settings))
 
 
 def shares_in_the_loss(sampler, rng, batch_size=3):
@@ -119,6 +120,7 @@ def test_the_reward_of_a_session_is_the_sum_over_its_targets():
     assert found.expected[1] == 0  # its 9.0 is the first event, no target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["session", "event"])
 @pytest.mark.parametrize("draw", [{}, {"fraction": 3.0}, {"replacement": False, "fraction": 0.4}])
 def test_corrected_every_target_counts_as_in_the_full_mean(unit, draw):

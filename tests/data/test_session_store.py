@@ -7,9 +7,10 @@ import logging
 import os
 import re
 import shutil
-import subprocess
-import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.runner import make_config, run
 from tests.support.logs import SMALL, write_log
+from tests.support.processes import exit_codes
+
+pytestmark = pytest.mark.recbole
 
 COLUMNS = ["session_id", "item_id", "timestamp", "event", "reward"]
 CACHE = Path("runs/sessions")
@@ -146,7 +150,7 @@ def test_loading_is_recboles(log, given, features):
     from recbole.config import Config
     from recbole.data.dataset import Dataset
 
-    wide = widen(log)
+    wide: Any = widen(log)
     if not features:
         wide["load_col"].pop("item")
     settings = {**wide, **given}
@@ -219,11 +223,12 @@ def test_what_misses_and_what_does_not(log, made):
     dataset()
     assert len(made) == 2 and len(stores()) == 2
     log.write_text(text)
-    for given in (
+    others: list[dict[str, Any]] = [
         {"user_inter_num_interval": "[4,inf)"}, {"item_inter_num_interval": "[2,inf)"},
         {"val_interval": {"reward": "[0,2]"}}, {"load_col": None}, {"reward_field": "timestamp"},
         {"rm_dup_inter": "last"}, {"rating_to_reward": {0: 0, 2: 1}},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for given in others:
         dataset(**given)
         dataset(**given)
     assert len(made) == len(stores()) == 9
@@ -274,7 +279,7 @@ def pickle_in(folder: Path) -> None:
     (folder / "about.json").write_text(json.dumps(about))
 
 
-def change(folder: Path, name: str, values: object) -> None:
+def change(folder: Path, name: str, values: Callable[[np.ndarray], object]) -> None:
     """An array of the store, with the hash that it then has."""
     array = np.load(folder / f"{name}.npy")
     np.save(folder / f"{name}.npy", np.asarray(values(array)))
@@ -417,37 +422,27 @@ def test_columns_that_are_no_plain_arrays_are_not_kept(log, made):
     assert one.build()[0][[0]]["price"].shape == other.build()[0][[0]]["price"].shape == (1, 2)
 
 
-LOAD = """
-import sys, time
-from pathlib import Path
-from recbole_lpi.plugin.loading import LoadedLog
-from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.data.identity import data_hash
-from recbole_lpi.plugin.runner import make_config
-loaded = LoadedLog._loaded
-def slowly(self):
-    Path(f"made-{sys.argv[1]}").touch()
-    time.sleep(1)
-    return loaded(self)
-LoadedLog._loaded = slowly
-config = make_config("LPIRL", "shop", (), {})
-Path(f"ready-{sys.argv[1]}").touch()
-while not all(Path(f"ready-{n}").exists() for n in (0, 1)):
-    time.sleep(0.01)
-print(data_hash(PolicyDataset(config).build()[0]))
-"""
+def load_slowly(number):
+    loaded = LoadedLog._loaded
+
+    def slowly(self):
+        Path(f"made-{number}").touch()
+        time.sleep(1)
+        return loaded(self)
+
+    pytest.MonkeyPatch().setattr(LoadedLog, "_loaded", slowly)  # for good
+    config = make_config("LPIRL", "shop", (), {})
+    Path(f"ready-{number}").touch()
+    while not all(Path(f"ready-{n}").exists() for n in (0, 1)):
+        time.sleep(0.01)
+    Path(f"said-{number}").write_text(data_hash(PolicyDataset(config).build()[0]))
 
 
 def test_of_two_processes_one_makes_it(log):
-    both = [
-        subprocess.Popen([sys.executable, "-c", LOAD, str(n)], stdout=subprocess.PIPE, text=True)
-        for n in (0, 1)
-    ]
-    said = {process.communicate(timeout=600)[0] for process in both}
-    assert [process.returncode for process in both] == [0, 0]
+    assert exit_codes(load_slowly) == [0, 0]
+    said = {Path(f"said-{number}").read_text() for number in (0, 1)}
     assert len(said) == 1 and len(list(Path().glob("made-*"))) == 1
-    assert said == {data_hash(dataset(load_col=None).build()[0]) + "\n"}
+    assert said == {data_hash(dataset(load_col=None).build()[0])}
 
 
 def test_another_log_of_the_same_name_is_another_store(log, made):

@@ -19,6 +19,7 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.plugin.atomic_files import read_atomic
 from recbole_lpi.plugin.rewards import events_of_rewards, rewards_of_ratings
 from recbole_lpi.yaml_values import read_file
+from tests.support.converters import ConverterSuite
 
 # User 7 has five ratings, two at one time; 9 has five; 8 has four.
 ROWS = """\
@@ -61,6 +62,30 @@ def zipped(path: Path, text: str) -> Path:
         for name, content in {"README": "x", "u1.base": "1\t1\t1\t1\n", path.name: text}.items():
             archive.writestr(f"ml-1m/{name}", content)
     return path.with_suffix(".zip")
+
+
+class TestMovieLens(ConverterSuite):
+    files = {"ratings.csv": (HEADER + ROWS).replace(" ", ",")}
+    rows = [
+        ("7", "20", 1000000999.0, 3.0, "rated", 0.5),
+        ("7", "30", 1000001000.0, 4.0, "liked", 1.0),
+        ("7", "10", 1000001001.0, 3.5, "rated", 0.5),  # ties, in file order
+        ("7", "50", 1000001001.0, 5.0, "liked", 1.0),
+        ("7", "40", 1000001001.0, 1.0, "rated", 0.0),
+        ("9", "20", 1000002999.0, 0.5, "rated", 0.0),
+        ("9", "10", 1000003000.0, 2.5, "rated", 0.0),
+        ("9", "30", 1000003001.0, 2.0, "rated", 0.0),
+        ("9", "40", 1000003002.0, 4.5, "liked", 1.0),
+        ("9", "60", 1000003003.0, 4.0, "liked", 1.0),
+        ("8", "10", 1000000001.0, 5.0, "liked", 1.0),
+        ("8", "20", 1000000002.0, 5.0, "liked", 1.0),
+        ("8", "30", 1000000003.0, 5.0, "liked", 1.0),
+        ("8", "40", 1000000004.0, 5.0, "liked", 1.0),
+    ]
+    bad = ("ratings.csv", "7,30,soon,1000001000", "the rating")
+
+    def convert(self, paths, output, **options):
+        return movielens.convert(paths[0], output, EVERYTHING, **options)
 
 
 @pytest.fixture

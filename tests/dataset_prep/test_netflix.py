@@ -12,6 +12,7 @@ import pytest
 from dataset_prep import movie_files, netflix
 from dataset_prep.ratings import Preparation
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 MOVIES = {
     1: "7,3,2005-09-06\n8,5,2005-05-13\n",
@@ -118,6 +119,18 @@ def rows(folder: Path) -> list[tuple[str, str, float, float, str, float]]:
     return [(s, i, float(t), float(r), e, float(w)) for s, i, t, r, e, w in cells]
 
 
+class TestNetflix(ConverterSuite):
+    files = {
+        "combined_data_1.txt": f"1:\n{MOVIES[1]}2:\n{MOVIES[2]}",
+        "combined_data_2.txt": f"10:\n{MOVIES[10]}11:\n{MOVIES[11]}",
+    }
+    rows = EXPECTED
+    bad = ("combined_data_1.txt", "7,6,2005-09-06", "the rating")
+
+    def convert(self, paths, output, **options):
+        return netflix.convert(paths, output, EVERYTHING, **options)
+
+
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
     (tmp_path / "raw").mkdir()
@@ -197,7 +210,7 @@ def test_a_movie_file_without_its_header(raw: Path, tmp_path: Path, text: str) -
     (raw / "mv_0000010.txt").write_text(text)
     for on_error in ("stop", "skip"):
         with pytest.raises(InputError, match=r"mv_0000010.txt, line 1: '.*' is not MOVIE_ID: as a"):
-            netflix.convert([raw], tmp_path / "nf", on_error=on_error)  # type: ignore[arg-type]
+            netflix.convert([raw], tmp_path / "nf", on_error=on_error)
 
 
 def test_rows_before_any_header(raw: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dataset_prep import retailrocket
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid"
 # Visitor 5: four events on items 1 and 2, visitor 6: three on 1, 1 and 9, visitor 8: two on 1.
@@ -20,6 +21,26 @@ EVENTS = f"""{HEADER}
 1433221334000,8,view,1,
 1433221335000,8,transaction,1,8
 """
+
+
+class TestRetailRocket(ConverterSuite):
+    files = {"events.csv": EVENTS}
+    rows = [
+        ("5", "2", 1433221332.0, "click", 0.2),
+        ("5", "1", 1433221332.117, "click", 0.2),
+        ("5", "1", 1433221332.118, "purchase", 1.0),
+        ("5", "1", 1433221332.119, "purchase", 1.0),
+        ("6", "1", 1433221332.999, "click", 0.2),
+        ("6", "9", 1433221333.001, "click", 0.2),  # a tie, in file order
+        ("6", "1", 1433221333.001, "purchase", 1.0),
+        ("8", "1", 1433221334.0, "click", 0.2),
+        ("8", "1", 1433221335.0, "purchase", 1.0),
+    ]
+    bad = ("events.csv", "1433221335000,8,wishlist,1,", "the event is not view")
+
+    def convert(self, paths, output, **options):
+        options |= {"min_interactions": 1, "min_item_interactions": 1}
+        return retailrocket.convert(paths[0], output, purchase_event="both", **options)
 
 
 @pytest.fixture
@@ -76,7 +97,7 @@ def test_transaction(events: Path, tmp_path: Path) -> None:
         ("8", "1", "click"),
         ("8", "1", "purchase"),
     ]
-    assert (summary.kept.purchases, summary.dropped["events_not_used"]) == (2, 2)
+    assert (vars(summary.kept)["purchases"], summary.dropped["events_not_used"]) == (2, 2)
 
 
 def test_both_and_ties_in_file_order(events: Path, tmp_path: Path) -> None:
@@ -88,7 +109,7 @@ def test_both_and_ties_in_file_order(events: Path, tmp_path: Path) -> None:
         min_item_interactions=1,
     )
     assert summary.raw == summary.kept
-    assert (summary.kept.clicks, summary.kept.purchases) == (5, 4)
+    assert (vars(summary.kept)["clicks"], vars(summary.kept)["purchases"]) == (5, 4)
     visitor = [row[1:] for row in rows(tmp_path / "rr") if row[0] == "6"]
     assert [(item, event) for item, _, event, _ in visitor] == [
         ("1", "click"),

@@ -182,7 +182,7 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path) -> None:
 
 
 def settings(folder: Path) -> dict[str, object]:
-    found = json.loads((folder / "summary.json").read_text())["settings"]
+    found: dict[str, object] = json.loads((folder / "summary.json").read_text())["settings"]
     assert found
     return found
 

@@ -8,6 +8,7 @@ import pytest
 
 from dataset_prep import yoochoose
 from dataset_prep.sources import InputError
+from tests.support.converters import ConverterSuite
 
 # Session 7 appears first; session 2's buy is at the time of its third click; 3 has two clicks;
 # 9 has buys only; 4's clicks are out of order in the file.
@@ -30,6 +31,32 @@ BUYS = """\
 9,2014-04-06T18:44:58.314Z,214716935,12462,2
 2,2014-04-07T13:58:37.446Z,214825110,0,0
 """
+
+
+class TestYooChoose(ConverterSuite):
+    files = {"yoochoose-clicks.dat": CLICKS, "yoochoose-buys.dat": BUYS}
+    rows = [
+        ("7", "214536502", 1396867869.277, "click", 0.2),
+        ("7", "214536500", 1396868049.868, "click", 0.2),
+        ("7", "214536506", 1396868086.998, "click", 0.2),
+        ("2", "214662742", 1396878997.614, "click", 0.2),
+        ("2", "214662742", 1396879039.373, "click", 0.2),
+        ("2", "214825110", 1396879117.446, "click", 0.2),  # the click before both buys
+        ("2", "214662742", 1396879117.446, "purchase", 1.0),
+        ("2", "214825110", 1396879117.446, "purchase", 1.0),
+        ("3", "214716935", 1396444666.94, "click", 0.2),
+        ("3", "214774687", 1396445162.515, "click", 0.2),
+        ("3", "214716935", 1396445412.318, "purchase", 1.0),
+        ("4", "30", 1396872550.0, "click", 0.2),
+        ("4", "31", 1396873390.001, "click", 0.2),  # a tie, in file order
+        ("4", "32", 1396873390.001, "click", 0.2),
+        ("9", "214716935", 1396809898.314, "purchase", 1.0),
+    ]
+    bad = ("yoochoose-clicks.dat", "7,soon,214536502,0", "the time")
+
+    def convert(self, paths, output, **options):
+        clicks, buys = paths
+        return yoochoose.convert(clicks, buys, output, min_clicks=0, **options)
 
 
 @pytest.fixture
@@ -103,7 +130,7 @@ def test_recbole_can_read_the_header(raw: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_threshold_counts_clicks_not_events(raw: tuple[Path, Path], tmp_path: Path) -> None:
     two = yoochoose.convert(*raw, tmp_path / "two", min_clicks=2)
-    assert (two.kept.sequences, two.kept.purchases) == (4, 3)
+    assert (two.kept.sequences, vars(two.kept)["purchases"]) == (4, 3)
     everything = yoochoose.convert(*raw, tmp_path / "everything", min_clicks=0)
     assert everything.kept == everything.raw
     # Session 3 has two clicks and a buy: three events, but not three clicks.
@@ -118,7 +145,7 @@ def read_kept(raw: tuple[Path, Path], folder: Path) -> list[list[str]]:
 def test_agrees_with_plain_loops(tmp_path: Path) -> None:
     """A larger log with many ties against an independent few lines of Python."""
     draw = random.Random(3)
-    lines = {"click": [], "purchase": []}
+    lines: dict[str, list[tuple[str, str, str]]] = {"click": [], "purchase": []}
     for _ in range(3000):
         event = draw.choices(["click", "purchase"], [9, 1])[0]
         session, item, second = draw.randrange(900), draw.randrange(50), draw.randrange(60)
@@ -129,8 +156,8 @@ def test_agrees_with_plain_loops(tmp_path: Path) -> None:
 
     sessions: dict[str, list[tuple[str, str, str]]] = {}
     for event in ("click", "purchase"):
-        for session, time, item in lines[event]:
-            sessions.setdefault(session, []).append((time, item, event))
+        for visitor, time, thing in lines[event]:
+            sessions.setdefault(visitor, []).append((time, thing, event))
     expected = [
         (session, item, 1398902400.5 + int(time[17:19]), event)
         for session, rows in sessions.items()
@@ -173,7 +200,7 @@ def test_bad_row_stops_or_is_counted(
     summary = yoochoose.convert(clicks, buys, tmp_path / "yc", on_error="skip")
     assert sum(summary.bad_rows.values()) == 2
     assert any(reason in name for name in summary.bad_rows)
-    assert summary.kept.clicks == 9
+    assert vars(summary.kept)["clicks"] == 9
 
 
 def test_line_numbers_count_blank_lines_and_buys_on_their_own(

@@ -113,8 +113,8 @@ def test_standard_error_agrees_with_resampling_sessions(metric):
 def test_no_event_of_a_kind_gives_nan_and_a_count_of_0():
     got = evaluate(table([1, 2]), ["purchase_hit@5"], KINDS)["purchase_hit@5"]
     assert math.isnan(got.mean) and math.isnan(got.stderr) and got.count == 0
-    got = evaluate(table([1, 2], event=["other"] * 2), ["reward_weighted_ndcg@5"], KINDS)
-    assert math.isnan(got["reward_weighted_ndcg@5"].mean)
+    other = evaluate(table([1, 2], event=["other"] * 2), ["reward_weighted_ndcg@5"], KINDS)
+    assert math.isnan(other["reward_weighted_ndcg@5"].mean)
 
 
 def test_divergence_is_left_out_without_a_logging_policy():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_seeds_are_pooled(made):
 @pytest.mark.parametrize("seeds", [(1, 1), (3, 1), (2, 3)])
 def test_the_best_is_tested_over_sessions_and_seeds(made, seeds):
     rng = np.random.default_rng(0)
-    tables = {"good": [], "fair": []}
+    tables: dict[str, list[Any]] = {"good": [], "fair": []}
     kinds = ["click", "purchase", "click", "click"] * 50  # half of the sessions buy nothing
     for name, bound, number in (("good", 12, seeds[0]), ("fair", 18, seeds[1])):
         for seed in range(number):
@@ -103,6 +104,7 @@ def test_the_best_is_starred_only_where_it_is_better_than_every_other(made):
     found = among[0].cells["purchase_hit@5"]
     assert found.best and found.stars == ""
     third = among[2].cells["purchase_hit@5"]
+    assert found.against_others is not None
     assert found.against_others.difference == pytest.approx(found.mean - third.mean)
 
 
@@ -130,7 +132,7 @@ def test_divergence_is_nobodys_win_and_is_left_out_where_it_was_not_measured(mad
     made("b", [1, 1], mu=-2.0, model="SQN", logging_policy="/y/mu")
     made("c", [1, 1], model="LoggingPolicy")
     found = compare(["a", "b", "c"], ["js_divergence"])
-    cells = [policy.cells.get("js_divergence") for policy in found.policies]
+    cells: list[Any] = [policy.cells.get("js_divergence") for policy in found.policies]
     assert cells[0].mean == pytest.approx(0.2) and cells[2] is None
     assert not any(cell.best for cell in cells[:2])
     assert found.logging_policies == {"mu": ("LPIRL", "SQN")}
@@ -320,6 +322,7 @@ def test_a_policy_is_tested_against_every_other(made):
         for policy, other, test, p in zip(found.policies, others, tests, adjusted, strict=True):
             cell = policy.cells[metric]
             assert cell.mean == own.cells[metric].mean - other.cells[metric].mean == test.difference
+            assert cell.against_others is not None
             assert cell.stderr == test.stderr and cell.against_others.p == p >= test.p
             assert cell.stars == stars(p) and not cell.best
     turned = differences(comparison, "SQN").policies[0].cells[HITS[0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ def test_filled_points_are_the_front(comparison):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_pareto_front_by_its_definition(seed):
-    points = [tuple(map(float, p)) for p in np.random.default_rng(seed).integers(0, 6, (12, 2))]
+    drawn = np.random.default_rng(seed).integers(0, 6, (12, 2))
+    points = [(float(x), float(y)) for x, y in drawn]
 
     def beaten(n):
         return any(m[0] >= points[n][0] and m[1] >= points[n][1] and m != points[n] for m in points)
@@ -92,9 +94,10 @@ def test_pareto_front_by_its_definition(seed):
 def test_bars_are_one_standard_error(comparison):
     (axes,) = figures.trade_off(comparison, 20).axes
     policy = next(p for p in comparison.policies if p.differing.get("beta") == 0.1)
-    across, up = axes.containers[0].lines[2]
-    for bars, metric, axis in ((across, METRICS[0], 0), (up, METRICS[1], 1)):
-        ends = bars.get_segments()[0][:, axis]
+    bars: Any = axes.containers[0]
+    across, up = bars.lines[2]
+    for ends_of, metric, axis in ((across, METRICS[0], 0), (up, METRICS[1], 1)):
+        ends = ends_of.get_segments()[0][:, axis]
         assert ends[1] - ends[0] == pytest.approx(2 * policy.cells[metric].stderr)
 
 
@@ -108,6 +111,7 @@ def test_a_policy_far_from_the_others_is_an_arrow_with_its_values(made):
     assert "SessionPopularity\n(0.000, 1.000)" in texts and len(texts) == 7
     assert axes.get_xlim()[0] > 0.3 and axes.get_ylim()[1] < 0.7
     assert len(markers(axes)) == 6
+    arrow: Any
     (arrow,) = [line for line in axes.lines if isinstance(line.get_marker(), tuple)]
     x, y = arrow.get_xdata()[0], arrow.get_ydata()[0]
     assert axes.get_xlim()[0] < x < axes.get_xlim()[1]

@@ -272,9 +272,9 @@ def test_our_own_plan_has_every_policy_with_one_budget():
 
 
 def test_every_row_is_tested_against_lpirl_or_else_against_the_reference(plan, made, tmp_path):
-    given = read_plan(str(plan)), "shop", tmp_path / "runs", {}, 1
-    work = Sweep(*given, only=["LoggingPolicy", "Counted"])
-    assert report.tested_row(Sweep(*given), None) == "LPIRL"
+    read, root = read_plan(str(plan)), tmp_path / "runs"
+    work = Sweep(read, "shop", root, {}, 1, ["LoggingPolicy", "Counted"])
+    assert report.tested_row(Sweep(read, "shop", root, {}, 1), None) == "LPIRL"
     assert report.tested_row(work, None) == "LoggingPolicy"
     with pytest.raises(SettingError, match="the sweep has no row LPIRL, only LoggingPolicy, Count"):
         report.tested_row(work, "LPIRL")
@@ -314,6 +314,7 @@ def test_metrics_of_another_plan_are_refused_in_a_line(plan, made, tmp_path):
     work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
     run_missing(work)
     folder = work.folder(work.rows[2], {}, 1)
+    metrics: dict[str, Any]
     for metrics in ({}, {"valid": {}}, {"valid": {"hit@1": {"mean": 0.5}}}):
         folder.write_metrics(metrics)
         with pytest.raises(SettingError, match=r"metrics\.json has no ndcg@20 of validation"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
     work = Sweep(read_plan(table1.PLAN), "shop", made / "runs", {}, 1)
     run_missing(work)
     figure = table1.curve(table1.table(work))
-    axes = figure.axes[1]  # iAR@1
+    axes: Any = figure.axes[1]  # iAR@1
     betas, imputed = axes.lines[0].get_data()
     assert betas.tolist() == [0.03, 0.1, 0.3, 1.0, 1000.0]
     np.testing.assert_allclose(imputed.astype(float), [0.7, 0.7, 0.6, 0.6, 0.6], rtol=1e-6)

@@ -206,9 +206,9 @@ def test_runs_of_others_write_no_command_into_a_table(made):
     made("b", [2, 1], "\\input{x}<img src=x>$x^$\x9b", odd="\n| [/red]", **names)
     comparison = compare(["a", "b"], ["hit@1"])
     shown = {name: tables.TEXTS[name](comparison, ["hit@1"]) for name in tables.TEXTS}
-    console = Console(file=io.StringIO(), width=200)
-    terminal.show(comparison, ["hit@1"], console)
-    shown["terminal"] = console.file.getvalue()
+    file = io.StringIO()
+    terminal.show(comparison, ["hit@1"], Console(file=file, width=200))
+    shown["terminal"] = file.getvalue()
     for name, text in shown.items():
         assert text.replace("\n", "").isprintable(), name
         assert "x1b[2J" in text.replace("\\", "").replace("textbackslash{}", ""), name

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_with_every_item_it_is_the_full_softmax():
     assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
     got = candidate_pass(state, action, policy, by_everything, q, logging, candidates=candidates)
     full = plain_pass(state, action, policy, by_everything, q, logging)
-    close = {"atol": 1e-10, "rtol": 0}
+    close: dict[str, Any] = {"atol": 1e-10, "rtol": 0}
     torch.testing.assert_close(got.loss, full.loss, **close)
     torch.testing.assert_close(got.weight, full.weight, **close)
     for name, value in full.statistics._asdict().items():
@@ -89,14 +90,15 @@ def test_every_number_is_what_plain_loops_over_the_candidates_give():
             return [x / sum(size) for x in size]
 
         values = [float(q[0][n] @ q[1].weight[j] + q[1].bias[j]) for j, _ in chosen]
+        statistics: Any = got
         p, mu = shares(state[n], policy), shares(state_mu[n], table_mu)
         assert got.log_pi[n].item() == pytest.approx(math.log(p[0]))
-        assert got.log_mu[n].item() == pytest.approx(math.log(mu[0]))
-        for found, share in ((got.expected_q, p), (got.logging_q, mu)):
+        assert statistics.log_mu[n].item() == pytest.approx(math.log(mu[0]))
+        for found, share in ((statistics.expected_q, p), (statistics.logging_q, mu)):
             mean = sum(x * v for x, v in zip(share, values, strict=True))
             assert found[n].item() == pytest.approx(mean)
-        assert got.max_q[n].item() == pytest.approx(max(values))
-        assert int(got.argmax_q[n]) == chosen[values.index(max(values))][0]
+        assert statistics.max_q[n].item() == pytest.approx(max(values))
+        assert int(statistics.argmax_q[n]) == chosen[values.index(max(values))][0]
 
 
 def test_a_logged_item_that_was_drawn_counts_once():
@@ -147,12 +149,13 @@ def test_the_corrected_sum_is_unbiased_and_the_uncorrected_is_not():
     logits = torch.randn(A, dtype=torch.float64) + torch.linspace(
         0, 3, A
     )  # it knows what is likely
-    sampler, sums = StratifiedSampler(popularity(8)), []
+    sampler = StratifiedSampler(popularity(8))
+    drawn = []
     for _ in range(DRAWS):
         item, log_weight = sampler.draw(ONE)
         each = logits[item].exp()
-        sums.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
-    sums = torch.tensor(sums)
+        drawn.append([(each * log_weight.exp()).sum(), each.sum() * A / 8])
+    sums = torch.tensor(drawn)
     far = (sums.mean(0) - logits.exp().sum()).abs() / (sums.std(0) / math.sqrt(len(sums)))
     assert far[0] < 4 and far[1] > 10
 

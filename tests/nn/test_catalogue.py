@@ -1,33 +1,13 @@
 """The catalogue pass against plain loops over events and items."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import (
-    Table,
-    catalogue_pass,
-    plain_pass,
-)
-
-
-def random_tables(n=5, d=3, a=7):
-    g = torch.Generator().manual_seed(1)
-    r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
-    action = torch.randint(a, (n,), generator=g)
-    q = r(n, d + 1), Table(r(a, d + 1), r(a))  # of a width of its own
-    return r(n, d), action, Table(r(a, d)), q, (r(n, d), Table(r(a, d)))
-
-
-def loop_softmax(logits):
-    top = max(logits)
-    z = sum(math.exp(x - top) for x in logits)
-    return [math.exp(x - top) / z for x in logits]
-
-
-def loop_kl(p, q):
-    return sum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
+from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
+from tests.support.catalogue_loops import loop_softmax, random_tables
 
 
 def one(part, statistics):
@@ -46,7 +26,7 @@ def test_statistics_equal_plain_loops():
         plain_pass(state, action, policy, one, q, logging),
         catalogue_pass(state, action, policy, one, q, logging, chunk=2, tile=3),
     ):
-        got = found.statistics
+        got: Any = found.statistics
         for i in range(len(state)):
             pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
             mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])
@@ -110,7 +90,7 @@ def test_the_weight_and_the_statistics_carry_no_gradient():
     state.requires_grad_(), q[1].weight.requires_grad_(), policy.weight.requires_grad_()
     found = catalogue_pass(state, action, policy, lpi(q, action), q, logging)
     assert found.loss.requires_grad and not found.weight.requires_grad
-    assert not any(value.requires_grad for value in found.statistics)
+    assert not any(value is not None and value.requires_grad for value in found.statistics)
     found.loss.backward()
     assert q[1].weight.grad is None
 
@@ -133,7 +113,7 @@ def test_logits_far_apart_do_not_overflow():
 def test_means_of_q_stay_in_full_precision_under_autocast():
     state, action, policy, q, logging = random_tables(n=40, d=8, a=500)
     f = lambda t: t.float()  # noqa: E731
-    tables = [
+    tables: list[Any] = [
         Table(f(policy.weight)),
         (f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
         (f(logging[0]), Table(f(logging[1].weight))),
@@ -191,8 +171,10 @@ def test_the_first_of_equal_maxima_is_the_argmax_and_nan_is_not_passed_over():
     q = state, Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None])
     for tile in (1, 2, 5):
         found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=tile)
-        assert found.statistics.argmax_q.tolist() == [1, 1]
-        assert found.statistics.max_q.tolist() == [3, 3]
+        statistics: Any = found.statistics
+        assert statistics.argmax_q.tolist() == [1, 1]
+        assert statistics.max_q.tolist() == [3, 3]
     q[1].weight[4] = math.nan
     found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=2)
-    assert found.statistics.max_q.isnan().all()
+    statistics = found.statistics
+    assert statistics.max_q.isnan().all()

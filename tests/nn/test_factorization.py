@@ -89,6 +89,7 @@ def test_sweeps_end_at_a_stationary_point_of_the_double_sum(dense):
     weight, target = weights_and_targets(ratings, observed, 0.05)
     norms = p.square().sum(1)[:, None] + q.square().sum(1)
     (weight * ((target - p @ q.T).square() + 0.07 * norms)).sum().backward()
+    assert p.grad is not None and q.grad is not None
     assert p.grad.abs().max() < 1e-4 and q.grad.abs().max() < 1e-4
 
 

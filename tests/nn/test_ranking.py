@@ -1,6 +1,7 @@
 """The ranking pass against its plain form, and that against plain loops."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
 from recbole_lpi.nn.tiles import Product
 from recbole_lpi.nn.tiling import CHUNK_BYTES, LEAST_EVENTS
-from tests.nn.test_catalogue import loop_kl, loop_softmax, random_tables
+from tests.support.catalogue_loops import loop_kl, loop_softmax, random_tables
 
 
 def test_rank_by_hand_with_ties():
@@ -37,7 +38,7 @@ def test_first_choices_begin_with_the_greedy_item_also_among_ties(rank, top):
 
 def test_divergence_equals_plain_loops():
     state, action, policy, _, logging = random_tables()
-    got = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
+    got: Any = ranking_of_logits(policy.outputs(state), action, logging[1].outputs(logging[0]))
     for i in range(len(state)):
         pi = loop_softmax([float(state[i] @ w) for w in policy.weight])
         mu = loop_softmax([float(logging[0][i] @ w) for w in logging[1].weight])

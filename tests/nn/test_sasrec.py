@@ -1,13 +1,16 @@
 """SASRec sees the past and nothing else."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from recbole_lpi.nn.sasrec import SASRec
+from tests.support.encoders import EncoderSuite
 
 
 def encoder(**changed):
-    settings = {
+    settings: dict[str, Any] = {
         "hidden_size": 8, "n_layers": 2, "n_heads": 2, "inner_size": 16, "hidden_dropout_prob": 0.0,
         "attn_dropout_prob": 0.0, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_length": 6,
     }  # fmt: skip
@@ -15,19 +18,11 @@ def encoder(**changed):
     return SASRec(**(settings | changed))
 
 
-def test_a_later_item_never_changes_an_earlier_state():
-    net, items = encoder(), torch.randn(2, 6, 8)
-    before = net(items)
-    items[:, 4:] = torch.randn(2, 2, 8)
-    after = net(items)
-    torch.testing.assert_close(after[:, :4], before[:, :4])
-    assert not torch.allclose(after[:, 4:], before[:, 4:])
+class TestSASRec(EncoderSuite):
+    length = 6
 
-
-def test_padding_on_the_right_changes_no_state():
-    net, items = encoder(), torch.randn(1, 3, 8)
-    padded = torch.cat([items, torch.zeros(1, 3, 8)], dim=1)
-    torch.testing.assert_close(net(padded)[:, :3], net(items))
+    def make(self):
+        return encoder()
 
 
 def test_order_matters():

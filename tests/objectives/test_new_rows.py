@@ -22,6 +22,20 @@ from tests.support import plain_loops
 from tests.support.plain_loops import best, check_against_loops, shipped_settings
 from tests.support.tiny import batch, make
 
+pytestmark = pytest.mark.recbole
+
+
+def q_of(critics):
+    return critics.q
+
+
+def v_of(critics):
+    return critics.v
+
+
+def value_of(critics):
+    return critics.selector.value
+
 
 def smaller_of_two(critics):
     """min(Q₁(x, a), Q₂(x, a)) at a = argmax Q₁(x, ·): clipped double Q (Fujimoto et al. 2018)."""
@@ -34,7 +48,7 @@ ROWS = [
      plain_loops.STATE_VALUES,
      lambda e: min(float(e.q(e.selector, best(e))), float(e.q(e.evaluator, best(e)))),
      "SQN", {"value_estimator": "new"}),
-    (BASELINES, Baseline(of=lambda critics: critics.selector.value),
+    (BASELINES, Baseline(of=value_of),
      plain_loops.BASELINE_VALUES, lambda e: float(e.value(e.selector.value)),
      "LPIRL", {"advantage_estimator": "analytic", "advantage_baseline": "new"}),
     (BASELINES, Baseline("logging_q", logging_policy=True),
@@ -80,8 +94,8 @@ def test_a_policy_trains_with_it(table, row, name, settings, monkeypatch):
 
 
 def test_a_value_estimator_of_v_alone_is_refused_for_q_and_one_of_q_for_v(monkeypatch):
-    monkeypatch.setitem(VALUE_ESTIMATORS, "of_v", ValueEstimator(of_v=lambda critics: critics.v))
-    monkeypatch.setitem(VALUE_ESTIMATORS, "of_q", ValueEstimator(of_q=lambda critics: critics.q))
+    monkeypatch.setitem(VALUE_ESTIMATORS, "of_v", ValueEstimator(of_v=v_of))
+    monkeypatch.setitem(VALUE_ESTIMATORS, "of_q", ValueEstimator(of_q=q_of))
     for name, other in (("SQN", "of_v"), ("LPIRL", "of_q")):
         own = {"of_v": "of_q", "of_q": "of_v"}[other]
         OBJECTIVES[name].check(name, shipped_settings(name, value_estimator=own))
@@ -91,7 +105,7 @@ def test_a_value_estimator_of_v_alone_is_refused_for_q_and_one_of_q_for_v(monkey
 
 def test_what_a_row_asks_of_another_setting_is_checked_with_its_reason(monkeypatch):
     bootstraps = Requirement("gamma", lambda gamma: gamma > 0, (0.5,), "it bootstraps")
-    row = ValueEstimator(lambda critics: critics.q, requires=(bootstraps,))
+    row = ValueEstimator(q_of, requires=(bootstraps,))
     monkeypatch.setitem(VALUE_ESTIMATORS, "new", row)
     OBJECTIVES["SQN"].check("SQN", ObjectiveSettings(value_estimator="new"))
     with pytest.raises(ValueError, match="cannot be 0 for SQN: it bootstraps; set gamma: 0"):

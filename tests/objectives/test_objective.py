@@ -1,6 +1,7 @@
 """Objectives: which settings go together, which make a difference, and which are refused."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,15 @@ from recbole_lpi.objectives import (
     VALUE_ESTIMATORS,
     ObjectiveSettings,
 )
-from recbole_lpi.plugin.properties import properties_folder
+from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.yaml_values import read_file
 from tests.support.plain_loops import shipped_settings
 
 ANALYTIC = {"advantage_estimator": "analytic"}
+
+
+def settings_with(**given: Any) -> ObjectiveSettings:
+    return ObjectiveSettings(**given)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +74,9 @@ def test_the_form_of_q_is_read_where_there_is_a_q_alone():
 )
 def test_the_names_of_the_rows_are_what_a_setting_may_be(setting, rows):
     for name in rows:
-        ObjectiveSettings(**{setting: name})
+        assert getattr(settings_with(**{setting: name}), setting) == name
     with pytest.raises(ValueError, match=f"{setting} must be one of {', '.join(rows)}, got 'best'"):
-        ObjectiveSettings(**{setting: "best"})
+        settings_with(**{setting: "best"})
 
 
 def test_heads_are_those_that_the_rows_need():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 
 from recbole_lpi.plugin import compatibility
+from tests.support import fresh
 
 
 def test_numpy_gets_back_only_what_it_lacks(monkeypatch):
@@ -20,13 +18,13 @@ def test_numpy_gets_back_only_what_it_lacks(monkeypatch):
 
 
 def run(code: str, *path: str) -> None:
-    lines = [f"import sys; sys.path[:0] = {list(path)}", code]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = fresh.run(code, path)
+    assert done.status == 0, done.said
 
 
 def test_the_stand_in_leaves_nothing_behind():
     run(
+        "import sys\n"
         "sys.meta_path.insert(0, type('No', (), {'find_spec': staticmethod(\n"
         "    lambda name, path=None, target=None: (_ for _ in ()).throw(ImportError(name))\n"
         "    if name.partition('.')[0] == 'ray' else None)}))\n"

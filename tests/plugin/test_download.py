@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -63,7 +64,8 @@ def archives(folder: Path, address: str, dataset: str, session: str) -> dict[str
     [("retailrocket", "visitor_id:token"), ("yoochoose", "session_id:token")],
 )
 def test_archives_are_fetched_joined_and_trained_on(server, monkeypatch, dataset, session):
-    urls = archives(*server, dataset, session)
+    folder, address = server
+    urls = archives(folder, address, dataset, session)
     monkeypatch.setattr(download, "addresses", lambda: urls)
     given = {**SMALL, "download": True, "run_dir": "runs/a"}
     finished = run("LoggingPolicy", dataset, (), given)
@@ -129,7 +131,9 @@ def test_what_can_go_wrong_is_said(server):
 class Archive(BaseHTTPRequestHandler):
     """Serves one archive, at first only half of it; goes on by Range where it is asked to."""
 
-    content, asked, halves, headers_of = b"", [], True, {}
+    content, halves = b"", True
+    asked: ClassVar[list[str | None]] = []
+    headers_of: ClassVar[dict[str, str]] = {}
 
     def log_message(self, *arguments):
         pass
@@ -171,10 +175,11 @@ def serving(handler):
     ({"ETag": 'W/"1"'}, {"ETag": 'W/"1"'}, False),
 ])  # fmt: skip
 def test_a_transfer_that_broke_off_goes_on_where_it_was(server, first, then, resumed):
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name = next(iter(urls))
     whole = (server[0] / f"{name}.zip").read_bytes()
-    handler = type("Served", (Archive,), {"content": whole, "asked": [], "headers_of": first})
+    handler: Any = type("Served", (Archive,), {"content": whole, "asked": [], "headers_of": first})
     target = Path("dataset/yoochoose")
     with serving(handler) as address:
         with pytest.raises(SettingError, match="broke off at") as error:
@@ -194,11 +199,12 @@ def test_a_transfer_that_broke_off_goes_on_where_it_was(server, first, then, res
 
 def test_a_part_that_is_whole_already_or_more_is_fetched_anew(server):
     """Killed between the last block and its renaming, or a part of something else."""
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name = next(iter(urls))
     whole = (server[0] / f"{name}.zip").read_bytes()
     tag = {"ETag": '"1"'}
-    handler = type("Served", (Archive,), {"content": whole, "asked": [], "headers_of": tag})
+    handler: Any = type("Served", (Archive,), {"content": whole, "asked": [], "headers_of": tag})
     handler.halves = False
     scratch = Path("dataset/.yoochoose.download")
     scratch.mkdir(parents=True)
@@ -214,7 +220,8 @@ def test_a_part_that_is_whole_already_or_more_is_fetched_anew(server):
     "{}", "[", "[1]", '{"tag": 1}', '{"tag": "a\\nb"}', '{"tag": "\u2603"}', "[" * 10**5,
 ])  # fmt: skip
 def test_a_part_of_which_nothing_says_what_it_is_is_fetched_anew(server, about):
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name, scratch = next(iter(urls)), Path("dataset/.yoochoose.download")
     scratch.mkdir(parents=True)
     (scratch / f"{name}.part").write_text("something else")
@@ -225,7 +232,8 @@ def test_a_part_of_which_nothing_says_what_it_is_is_fetched_anew(server, about):
 @pytest.mark.parametrize("suffix", ["part", "inter", "json.part"])
 def test_nothing_is_written_through_a_link_beside_the_data(server, suffix):
     """The folder of the data may be of others, with what looks like a transfer that broke off."""
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name = next(iter(urls))
     scratch, notes = Path("dataset/.yoochoose.download"), Path("notes.txt")
     scratch.mkdir(parents=True)
@@ -330,7 +338,8 @@ FORMS = ("broken off", "of bytes that are others", "encrypted", "packed in a way
 @pytest.mark.parametrize("form", FORMS)
 def test_an_archive_that_is_none_is_refused_in_a_line_and_not_kept(server, monkeypatch, form):
     folder, _ = server
-    urls = archives(*server, "yoochoose", "session_id:token")
+    folder, address = server
+    urls = archives(folder, address, "yoochoose", "session_id:token")
     name = next(iter(urls))
     path = folder / f"{name}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -78,9 +79,9 @@ def test_imputed_reward_of_a_run_is_that_of_a_direct_solution(films):
 
 
 def test_a_run_without_rankings_ends_without_an_empty_table(films):
-    console = Console(file=io.StringIO(), width=100)
-    show(go(), console)
-    text = console.file.getvalue()
+    file = io.StringIO()
+    show(go(), Console(file=file, width=100))
+    text = file.getvalue()
     assert text.startswith("LoggingPolicy on films: test part\nAR@1, the reward collected")
 
 
@@ -113,7 +114,8 @@ def test_a_fit_that_broke_off_goes_on_to_the_same_factors(films, monkeypatch):
     go()
     whole = torch.load(models()[0], weights_only=True)["items"]
     models()[0].unlink()
-    written, sweeps = [], fitting.write_tensors
+    sweeps: Any = vars(fitting)["write_tensors"]
+    written: list[int] = []
 
     def break_off(path, state):
         sweeps(path, state)
@@ -135,7 +137,7 @@ def test_a_fit_that_broke_off_goes_on_to_the_same_factors(films, monkeypatch):
     assert not list(models()[0].parent.glob("candidate-*"))
 
 
-real = fitting.sweeps
+real: Any = vars(fitting)["sweeps"]
 
 
 def test_what_cannot_be_imputed_is_refused_before_any_work(films, tmp_path):

@@ -5,6 +5,8 @@ import torch
 
 from tests.support.tiny import N_ITEMS, batch, gradients, recommender
 
+pytestmark = pytest.mark.recbole
+
 
 def test_scores_are_the_logits_and_padding_is_never_recommended():
     policy = recommender("LPIRL").eval()

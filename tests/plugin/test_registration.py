@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from recbole_lpi.cli.app import app
 from recbole_lpi.plugin import registration
 from recbole_lpi.plugin.models import MODELS
+from tests.support import fresh
 from tests.support.logs import SMALL, small, write_log
 
 HEAVY = {"recbole", "torch", "polars", "pandas", "numpy", "matplotlib"}
@@ -105,7 +106,7 @@ def test_a_wrong_command_line_is_refused_before_recbole_is_imported():
     "first", ["recbole_lpi", "recbole.config", "recbole.data", "recbole_lpi.plugin.dataset"]
 )
 def test_either_package_may_be_imported_first(first):
-    python(
+    done = fresh.run(
         f"import {first}, recbole_lpi\n"
         "from recbole.utils import get_model, get_trainer\n"
         "from recbole.config import Config\n"
@@ -116,6 +117,7 @@ def test_either_package_may_be_imported_first(first):
         "config = Config(model='LPIRL', dataset='ml-100k')\n"
         "assert config['advantage_baseline'] == 'policy'\n"
     )
+    assert done.status == 0, done.said
 
 
 def test_registering_twice_is_registering_once():

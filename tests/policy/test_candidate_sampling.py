@@ -1,5 +1,7 @@
 """Every policy under sampled softmax: the full one where every item is a candidate, in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,11 @@ from recbole_lpi.policy.settings import CandidateSettings
 from recbole_lpi.settings import SettingError
 from tests.support.tiny import N_ITEMS, Catalogue, batch, make
 
+pytestmark = pytest.mark.recbole
+
 COUNTS = Catalogue.item_counts
 EVERY = {"distribution": "uniform", "sample_num": N_ITEMS - 1}
-SOME = {"distribution": "popularity", "sample_num": 3, "alpha": 0.5}
+SOME: dict[str, Any] = {"distribution": "popularity", "sample_num": 3, "alpha": 0.5}
 ANALYTIC = {"advantage_estimator": "analytic"}
 VARIANTS = [
     *((name, {}) for name in OBJECTIVES),
@@ -58,7 +62,7 @@ def test_with_every_item_a_policy_learns_what_it_learns_from_the_full_softmax(
     given = {"softmax": "sampled", "candidate_sampling": EVERY, "learner": learner}
     sampled, grads, policy = taught(name, **settings, **given)
     full, expected, _ = taught(name, **settings)
-    close = {"atol": 1e-10, "rtol": 0}
+    close: dict[str, Any] = {"atol": 1e-10, "rtol": 0}
     for kind in ("parts", "diagnostics"):
         for part, value in getattr(full, kind).items():
             torch.testing.assert_close(getattr(sampled, kind)[part], value, **close, msg=part)

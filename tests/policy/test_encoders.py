@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -19,6 +20,9 @@ from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.no_encoders import NO_ENCODER
 from recbole_lpi.policy.settings import NetworkSettings, PolicySettings
 from recbole_lpi.settings import SettingError
+from tests.support.encoders import EncoderSuite
+
+pytestmark = pytest.mark.recbole
 
 D, LENGTH = 8, 7
 OWN = '''
@@ -117,44 +121,47 @@ def make(encoder="sasrec", arguments=None, max_length=LENGTH, **network):
     )
 
 
-ENCODERS = [
-    ("sasrec", {}),
-    ("gru4rec", {}),
-    ("gru4rec", {"hidden_size": 5}),
-    ("nextitnet", {"block_num": 1}),
-    ("shop_encoders:Mean", {"turns": 2}),
-    ("shop_encoders.Mean", {}),
-    ("torch.nn:Identity", {}),
-]
+class OfSettings(EncoderSuite):
+    """The encoder that ``name`` and ``arguments`` stand for."""
+
+    size, length = D, LENGTH
+    name: str
+    arguments: ClassVar[dict[str, object]] = {}
+
+    def make(self):
+        return make(self.name, self.arguments, hidden_dropout_prob=0.0)
 
 
-@pytest.mark.parametrize("padded", ["not", "left", "right"])
-@pytest.mark.parametrize(("name", "arguments"), ENCODERS)
-def test_a_later_item_changes_no_earlier_state(name, arguments, padded):
-    net = make(name, arguments).eval()
-    items = torch.randn(3, LENGTH, D)
-    if padded == "left":
-        items[:, :2] = 0
-    if padded == "right":
-        items[:, -2:] = 0
-    before = net(items)
-    assert before.shape == items.shape
-    for changed in range(LENGTH):
-        other = items.clone()
-        other[:, changed] = torch.randn(3, D)
-        after = net(other)
-        torch.testing.assert_close(after[:, :changed], before[:, :changed])
-        assert not torch.allclose(after[:, changed], before[:, changed])
-    # What follows right padding never came: the states are those of the session alone.
-    torch.testing.assert_close(net(items[:, :4]), before[:, :4])
+class TestSASRec(OfSettings):
+    name = "sasrec"
 
 
-@pytest.mark.parametrize(("name", "arguments"), ENCODERS[:-1])
-def test_a_state_depends_on_earlier_items(name, arguments):
-    net, items = make(name, arguments).eval(), torch.randn(2, LENGTH, D)
-    other = items.clone()
-    other[:, 1] = torch.randn(2, D)
-    assert ((net(other) - net(items)).abs().amax(-1)[:, 1:] > 1e-6).all()
+class TestGRU4Rec(OfSettings):
+    name = "gru4rec"
+
+
+class TestGRU4RecOfAnotherWidth(OfSettings):
+    name, arguments = "gru4rec", {"hidden_size": 5}
+
+
+class TestNextItNet(OfSettings):
+    name, arguments = "nextitnet", {"block_num": 1}
+
+
+class TestOnesOwn(OfSettings):
+    name, arguments = "shop_encoders:Mean", {"turns": 2}
+
+
+class TestOnesOwnByItsDottedPath(OfSettings):
+    name = "shop_encoders.Mean"
+
+
+class TestIdentity(OfSettings):
+    name = "torch.nn:Identity"
+    looks_back = False
+
+
+ENCODERS = [(suite.name, suite.arguments) for suite in OfSettings.__subclasses__()]
 
 
 class OneTable:
@@ -234,18 +241,6 @@ def test_defaults_are_recboles():
         key: list(v) if isinstance(v, tuple) else v for key, v in vars(NextItNetArguments()).items()
     }
     assert ours == {key: theirs[key] for key in ours}
-
-
-@pytest.mark.parametrize(("name", "arguments"), ENCODERS)
-def test_every_parameter_of_an_encoder_gets_a_gradient(name, arguments):
-    """So none is dead, such as an item table that nothing looks into."""
-    net = make(name, arguments, hidden_dropout_prob=0.0)
-    items = torch.randn(2, LENGTH, D, requires_grad=True)
-    (net(items) * torch.randn(2, LENGTH, D)).sum().backward()
-    assert items.grad.abs().sum() > 0
-    for key, parameter in net.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
-    assert set(net.state_dict()) == set(dict(net.named_parameters()))
 
 
 @pytest.mark.parametrize(
@@ -355,7 +350,7 @@ def read(arguments):
     return settings.read(NetworkSettings, defaultdict(lambda: None, given)).encoder_args
 
 
-@pytest.mark.parametrize(("name", "arguments"), ENCODERS[:-1])
+@pytest.mark.parametrize(("name", "arguments"), ENCODERS[:-1])  # nothing in Identity learns
 def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, arguments):
     given = PolicySettings(
         NetworkSettings(hidden_size=D, initializer_range=0.5, encoder=name, encoder_args=arguments),
@@ -372,4 +367,4 @@ def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, argu
     )  # fmt: skip
     policy.losses(batch).parts["policy loss"].backward()
     for key, parameter in policy.encoder.named_parameters():
-        assert parameter.grad.abs().sum() > 0, key
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key

@@ -1,12 +1,13 @@
 """Loss and gradient of each policy against plain loops over sessions and items, in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
-from recbole_lpi.nn.heads import BilinearQHead, TableQHead
+from recbole_lpi.nn.heads import TableQHead
 from recbole_lpi.objectives import (
     ADVANTAGE_ESTIMATORS,
     BASELINES,
@@ -15,6 +16,7 @@ from recbole_lpi.objectives import (
 )
 from recbole_lpi.policy import losses as policy_losses
 from recbole_lpi.policy.losses import sample_negatives
+from tests.support.objectives import ObjectiveSuite, check_gradient_identity
 from tests.support.plain_loops import (
     ADVANTAGES,
     BASELINE_VALUES,
@@ -22,9 +24,8 @@ from tests.support.plain_loops import (
     WEIGHTS,
     check_against_loops,
     fixed_negatives,
-    shipped_settings,
 )
-from tests.support.tiny import N_ITEMS, batch, gradients, learn_something, make
+from tests.support.tiny import N_ITEMS, batch, gradients, make
 
 
 @pytest.fixture(autouse=True)
@@ -33,33 +34,82 @@ def same_negatives(monkeypatch):
 
 
 ANALYTIC = {"advantage_estimator": "analytic"}
-VARIANTS = [
-    *((name, {}) for name in OBJECTIVES),  # as their properties files have them
-    *(("LPIRL", ANALYTIC | {"advantage_baseline": b})
-      for b in ("policy", "logging", "max", "value")),
-    ("LPIRL", ANALYTIC | {"advantage_baseline": "negatives", "negative_samples": 3}),
-    *((name, {"value_estimator": v}) for name in ("SQN", "SAC", "SNQN", "SA2C", "IQL")
-      for v in VALUE_ESTIMATORS),
-    *(("LPIRL", {"advantage_estimator": a, "value_estimator": v})
-      for a in ("td_residual", "gae") for v in (None, "sarsa", "monte_carlo")),
-    ("LPIRL", ANALYTIC | {"value_estimator": "q_learning"}),
-    *((name, {"q_head": "table"}) for name in ("SQN", "SAC", "SNQN", "SA2C", "IQL")),
-    *(("LPIRL", ANALYTIC | {"q_head": "table", "advantage_baseline": b})
-      for b in ("policy", "logging", "max", "value")),
-    ("LPIRL", {"weight_clip": 1.1, "weight_normalize": False}),
-    ("LPICB", ANALYTIC),
-    ("IQL", {"expectile": 0.2}),
-    ("RewardWeighted", {"weight_clip": 0.4, "weight_normalize": True}),
-    ("SA2C", {"weight_normalize": True}),
-    *((name, {"propensity": "checkpoint"}) for name in ("IPS", "IPSPG", "TopKIPS")),
-    *((name, {"weight_clip": 0.9}) for name in ("IPS", "PG", "SAC")),
-]  # fmt: skip
+ESTIMATORS = [{"value_estimator": name} for name in VALUE_ESTIMATORS]
+TABLE = {"q_head": "table"}
+BASELINES_OF_Q = [
+    ANALYTIC | {"advantage_baseline": b} for b in ("policy", "logging", "max", "value")
+]
 
 
-@pytest.mark.parametrize(("name", "settings"), VARIANTS)
-def test_loss_and_gradient_equal_plain_loops(name, settings):
-    for seed in range(2):
-        check_against_loops(name, settings, seed)
+class TestLoggingPolicy(ObjectiveSuite):
+    name, weighs_alike = "LoggingPolicy", True
+
+
+class TestRewardWeighted(ObjectiveSuite):
+    name = "RewardWeighted"
+    variants = [{"weight_clip": 0.4, "weight_normalize": True}]
+
+
+class TestLPI(ObjectiveSuite):
+    name = "LPI"
+
+
+class TestLPICB(ObjectiveSuite):
+    name, variants = "LPICB", [ANALYTIC]
+
+
+class TestLPIRL(ObjectiveSuite):
+    name = "LPIRL"
+    variants = [
+        *BASELINES_OF_Q,
+        ANALYTIC | {"advantage_baseline": "negatives", "negative_samples": 3},
+        *({"advantage_estimator": a, "value_estimator": v}
+          for a in ("td_residual", "gae") for v in (None, "sarsa", "monte_carlo")),
+        ANALYTIC | {"value_estimator": "q_learning"},
+        *(TABLE | settings for settings in BASELINES_OF_Q),
+        {"weight_clip": 1.1, "weight_normalize": False},
+    ]  # fmt: skip
+
+
+class TestIQL(ObjectiveSuite):
+    name, variants = "IQL", [*ESTIMATORS, TABLE, {"expectile": 0.2}]
+
+
+class TestPG(ObjectiveSuite):
+    name, variants = "PG", [{"weight_clip": 0.9}]
+
+
+class TestIPS(ObjectiveSuite):
+    name, variants = "IPS", [{"propensity": "checkpoint"}, {"weight_clip": 0.9}]
+
+
+class TestIPSPG(ObjectiveSuite):
+    name, variants = "IPSPG", [{"propensity": "checkpoint"}]
+
+
+class TestTopKIPS(ObjectiveSuite):
+    name, variants = "TopKIPS", [{"propensity": "checkpoint"}]
+
+
+class TestSQN(ObjectiveSuite):
+    name, weighs_alike, variants = "SQN", True, [*ESTIMATORS, TABLE]
+
+
+class TestSNQN(ObjectiveSuite):
+    name, weighs_alike, variants = "SNQN", True, [*ESTIMATORS, TABLE]
+
+
+class TestSAC(ObjectiveSuite):
+    name, variants = "SAC", [*ESTIMATORS, TABLE, {"weight_clip": 0.9}]
+
+
+class TestSA2C(ObjectiveSuite):
+    name, variants = "SA2C", [*ESTIMATORS, TABLE, {"weight_normalize": True}]
+
+
+def test_every_objective_has_its_suite():
+    suites = [suite.name for suite in ObjectiveSuite.__subclasses__()]
+    assert sorted(suites) == sorted(OBJECTIVES)
 
 
 def test_every_row_is_checked():
@@ -67,49 +117,6 @@ def test_every_row_is_checked():
     assert set(STATE_VALUES) == set(VALUE_ESTIMATORS)
     assert set(BASELINE_VALUES) == set(BASELINES)
     assert set(ADVANTAGES) == set(ADVANTAGE_ESTIMATORS)
-
-
-# ------------------------------------------------------------------ the gradient identity
-
-
-def losses_on_logits(name, logits, **changes):
-    """``compute_losses`` of states that are logits: a unit per item, and the items' table is I."""
-    s = shipped_settings(name, **changes)
-    objective, (n, a) = OBJECTIVES[name], logits.shape
-    torch.manual_seed(5)
-    q = [BilinearQHead(a, a).double() for _ in range(2)]
-    learn_something(q)
-    value = policy_losses.ValueHead(a).double()
-    mu = policy_losses.PropensityHead(a, a, 1.0).double()
-    needed = objective.heads(s)
-    heads = policy_losses.Heads(
-        tuple(q) if "q" in needed else None, value if "value" in needed else None,
-        mu if "propensity" in needed else None,
-    )  # fmt: skip
-    reward = torch.tensor([0.2, 1.0, 0.2, 0.5], dtype=torch.float64)
-    discount = torch.tensor([1.0, 1.0, 0, 0], dtype=torch.float64) * s.gamma
-    events = policy_losses.Events(
-        logits, torch.arange(n), reward, discount, 2 * reward, reward * 0 + 1, reward * 0 + 1
-    )
-    table = policy_losses.Table(torch.eye(a, dtype=torch.float64))
-    return policy_losses.compute_losses(events, table, objective, s, heads), (*q, value, mu)
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_gradient_identity(name):
-    """∂loss/∂logits = w (π − onehot) / N, and nothing flows through the weight into a head."""
-    torch.manual_seed(1)
-    logits = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
-    step, heads = losses_on_logits(name, logits)
-    weight = step.policy.weight
-    assert not weight.requires_grad
-    if name not in ("LoggingPolicy", "SQN", "SNQN"):
-        assert weight.std() > 1e-3
-    step.policy.loss.backward()
-    onehot = torch.eye(6, dtype=torch.float64)[:4]
-    expected = weight[:, None] * (logits.detach().softmax(-1) - onehot) / 4
-    torch.testing.assert_close(logits.grad, expected)
-    assert all(p.grad is None for head in heads for p in head.parameters())
 
 
 def undetached(function):
@@ -158,10 +165,10 @@ def test_a_gradient_through_the_weight_is_found(name, monkeypatch):
             -(weight * log_pi).mean(), weight.detach(), CatalogueStatistics(log_pi.detach())
         )
 
-    test_gradient_identity(name)
+    check_gradient_identity(name)
     monkeypatch.setattr(policy_losses, "catalogue_pass", leaking)
     with pytest.raises(AssertionError):
-        test_gradient_identity(name)
+        check_gradient_identity(name)
 
 
 def test_negatives_are_any_items_but_the_logged_one():
@@ -236,7 +243,7 @@ def test_diagnostics_tell_weights_from_uniform_ones():
 
 def test_encoder_and_heads_can_be_ones_own():
     """An encoder that sees the last item alone, and one Q head that knows its values."""
-    head = TableQHead(N_ITEMS - 1, 4)
+    head: Any = TableQHead(N_ITEMS - 1, 4)
     with torch.no_grad():
         head.weight.zero_()
         head.value.net[2].weight.zero_()  # of a constant, no advantage knows

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from recbole_lpi.policy.normalization import MeanWeightSize
-from tests.policy.test_shares import losses_of_shares
+from tests.support.shares import losses_of_shares
 from tests.support.tiny import BETA, batch, gradients, make
+
+pytestmark = pytest.mark.recbole
 
 TWO_REWARDS = 0.8 / math.log(5)  # where exp((r − 1)/β) of rewards 1 and 0.2 is 1 and 0.2
 

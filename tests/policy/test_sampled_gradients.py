@@ -11,6 +11,8 @@ from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from tests.support.tiny import batch, gradients, make
 
+pytestmark = pytest.mark.recbole
+
 DRAWS, GAMMA = 4000, 0.6
 ITEMS = [[3, 1, 5, 2], [4, 6], [2, 2, 6, 1, 3, 5], [1, 5, 4], [6, 3], [2, 4, 1]]
 REWARDS = [
@@ -83,7 +85,8 @@ def test_the_gradient_of_a_draw_is_that_of_its_targets_each_by_its_share(model, 
     policy = make(model, **settings)
     by_target = gradients_by_target(policy)
     for seed, batch_size in ((0, 1), (1, 2), (2, 6)):
-        sampler = RewardSampler(*store(), SamplingSettings(unit=unit, correct=True))
+        sessions, windows = store()
+        sampler = RewardSampler(sessions, windows, SamplingSettings(unit=unit, correct=True))
         got, mass = gradient_of_a_draw(policy, sampler, np.random.default_rng(seed), batch_size)
         share = shares(sampler, np.random.default_rng(seed))
         np.testing.assert_allclose(got, share @ by_target, atol=1e-7)
@@ -99,7 +102,8 @@ def test_corrected_the_mean_gradient_is_the_full_one(model, settings, unit, draw
     by_target, full = gradients_by_target(policy), gradient(policy, [collated(*store())])
     for correct in (True, False):
         chosen = SamplingSettings(unit=unit, correct=correct, **draw)
-        sampler, rng = RewardSampler(*store(), chosen), np.random.default_rng(1)
+        sessions, windows = store()
+        sampler, rng = RewardSampler(sessions, windows, chosen), np.random.default_rng(1)
         found = np.stack([shares(sampler, rng) for _ in range(DRAWS)]) @ by_target
         assert far(found, full) < 4 if correct else far(found, full) > 10
 
@@ -107,7 +111,8 @@ def test_corrected_the_mean_gradient_is_the_full_one(model, settings, unit, draw
 def test_uncorrected_uniform_weights_estimate_the_reward_weighted_objective():
     """α = 1, ε = 0, by event: the gradient of Σ r (−log π) / Σ r."""
     policy, whole = make("LoggingPolicy"), collated(*store())
-    sampler = RewardSampler(*store(), SamplingSettings("event", alpha=1, epsilon=0))
+    sessions, windows = store()
+    sampler = RewardSampler(sessions, windows, SamplingSettings("event", alpha=1, epsilon=0))
     rng = np.random.default_rng(3)
     found = np.stack([gradient_of_a_draw(policy, sampler, rng)[0] for _ in range(300)])
     logits = policy.policy_table.outputs(policy.forward(whole.item_seq)[whole.counts])

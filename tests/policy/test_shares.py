@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from recbole_lpi.data.batches import Batch
-from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import losses as estimation
-from recbole_lpi.policy.loss_parts import GlobalBatch
+from tests.support.shares import drawn, losses_of_shares
 from tests.support.tiny import batch, gradients, make
+
+pytestmark = pytest.mark.recbole
 
 VARIANTS = [
     {},
@@ -18,40 +18,6 @@ VARIANTS = [
     {"softmax": "sampled", "candidate_sampling": {"distribution": "in_batch"}},
 ]
 CUTS = [[[0, 2], [1]], [[0], [1], [2]], [[1, 2], [0], []]]  # the last: more processes than windows
-
-
-def share_of(whole, rows):
-    """Rows of a batch; one that counts for nothing where there are none."""
-    if not rows:
-        one = share_of(whole, [0])
-        return one._replace(sample_weight=0 * one.sample_weight)
-    return Batch(*(tensor[rows] for tensor in whole))
-
-
-def drawn(policy, *batch_and_whole):
-    """Losses with the same Q head and candidates whenever asked, whatever else is drawn."""
-    policy.draws = torch.Generator().manual_seed(1)
-    return policy.losses(*batch_and_whole)
-
-
-def losses_of_shares(policy, whole, cut):
-    """The losses of each share, told the sums over all, and gradients summed over the shares."""
-    sums, losses = [], []
-
-    def heard(own):
-        sums.append(own)
-        return own
-
-    def added(own):
-        return torch.stack(sums).sum(0)
-
-    session = whole.session[:, None].expand_as(whole.counts)[whole.counts]
-    logged = LoggedItems(whole.action[whole.counts] - 1, session)
-    for total in (heard, added):  # twice, since nobody waits for another here
-        losses = [drawn(policy, share_of(whole, rows), GlobalBatch(logged, total)) for rows in cut]
-    for found in losses:
-        assert found.diagnostics == losses[0].diagnostics
-    return losses, gradients(policy, sum(sum(found.parts.values()) for found in losses))
 
 
 @pytest.mark.parametrize("cut", CUTS)

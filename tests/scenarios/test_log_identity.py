@@ -185,7 +185,7 @@ def as_pandas_reads(content: bytes) -> Counter[tuple[str, ...]]:
 
 def test_a_damaged_log_is_read_as_pandas_reads_it_or_refused_in_a_line(config):
     rng = np.random.default_rng(0)
-    rows = [
+    rows: list[Row] = [
         (f"u{n // 4}", f"i{rng.integers(5)}", 1_600_000_000 + n, "view", float(rng.integers(3)))
         for n in range(40)
     ]

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,8 @@ def test_a_sampled_run_goes_on_to_the_same_bits(log, monkeypatch, sampling):
 
 def test_a_step_learns_from_what_was_drawn_at_its_weight(log, monkeypatch):
     """The plain mean over the draws: means of the sample weights over each batch average to 1."""
-    seen, take = {}, TrainingStep.__call__
+    seen: dict[Any, Any] = {}
+    take = TrainingStep.__call__
 
     def watched(step, share, epoch, *rest):
         batch, whole = share

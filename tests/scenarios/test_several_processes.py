@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,6 +53,7 @@ RUNS = {
 
 
 def given(name, folder):
+    own: Any
     model, own = RUNS[name]
     values = SMALL if model == "SessionKNN" else ALIKE
     mu = {"logging_policy_dir": f"{folder}/logging_policy"}
@@ -148,7 +150,9 @@ def train_until(rank, epoch, what, given):
             what()
         return batch(epochs, index)
 
-    SessionEpochs.begin, SessionEpochs.batch = begun, interrupted
+    patch = pytest.MonkeyPatch()  # for good
+    patch.setattr(SessionEpochs, "begin", begun)
+    patch.setattr(SessionEpochs, "batch", interrupted)
     model, dataset = (None, None) if "resume" in given else ("SQN", "shop")
     run(model, dataset, (), given)
 
@@ -254,7 +258,7 @@ def die_between_the_groups(rank):
         calls.append(named)
         return made(*given, **named)
 
-    calls: list = []
+    calls: list[object] = []
     dist.new_group = make
     try:
         join(torch.device("cpu"), 5.0)

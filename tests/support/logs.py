@@ -13,7 +13,7 @@ import pytest
 import recbole_lpi  # noqa: F401  (registers the policies)
 
 HEADER = "session_id:token\titem_id:token\ttimestamp:float\tevent:token\treward:float"
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 8, "inner_size": 16, "epochs": 2, "train_batch_size": 32,
     "MAX_ITEM_LIST_LENGTH": 6, "show_progress": False, "topk": [3, 10],
 }  # fmt: skip

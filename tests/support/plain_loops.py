@@ -5,12 +5,13 @@ A new objective joins ``WEIGHTS``, a new row of the tables of estimators joins `
 """
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from recbole_lpi.objectives import ObjectiveSettings
-from recbole_lpi.plugin.properties import properties_folder
+from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.yaml_values import read_file
 from tests.support.tiny import N_ITEMS, batch, gradients, make
 
@@ -19,7 +20,7 @@ def dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-WEIGHTS = {  # of one event e, whose numbers are attributes; s are the settings
+WEIGHTS: dict[str, Any] = {  # of one event e, whose numbers are attributes; s are the settings
     "LoggingPolicy": lambda e, s: 1.0,
     "RewardWeighted": lambda e, s: e.reward,
     "LPI": lambda e, s: math.exp((e.reward - 1.5) / s.beta),
@@ -53,7 +54,7 @@ def best(e):
     return 1 + max(range(N_ITEMS - 1), key=e.q_of_all().__getitem__)
 
 
-ADVANTAGES = {
+ADVANTAGES: dict[str, Any] = {
     "analytic": lambda e: (
         float(e.q(e.selector, e.action)) - BASELINE_VALUES[e.s.advantage_baseline](e)
     ),
@@ -62,14 +63,14 @@ ADVANTAGES = {
         e.discount * e.s.gae_lambda * e.next.advantage() if e.next is not None else 0.0
     ),
 }  # fmt: skip
-BASELINE_VALUES = {
+BASELINE_VALUES: dict[str, Any] = {
     "policy": lambda e: e.expected_q(e.logits),
     "logging": lambda e: e.expected_q(e.logits_mu),
     "max": lambda e: max(e.q_of_all()),
     "value": lambda e: e.v().item(),
     "negatives": lambda e: sum(q_of_sampled(e)) / len(q_of_sampled(e)),
 }
-STATE_VALUES = {  # of a state with a Q head
+STATE_VALUES: dict[str, Any] = {  # of a state with a Q head
     "double_q": lambda e: e.q(e.evaluator, best(e)),
     "q_learning": lambda e: e.q(e.evaluator, best(e)),
     "sarsa": lambda e: e.q(e.evaluator, e.action),

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -47,11 +48,43 @@ def forkserver():
 
 def start(processes, work):
     """Start them all; the module of ``work`` is found there by the name that pytest gave it."""
-    root = Path(sys.modules[work.__module__].__file__).parents[work.__module__.count(".")]
-    sys.path.append(str(root))
+    file = sys.modules[work.__module__].__file__
+    assert file is not None
+    root = Path(file).parents[work.__module__.count(".")]
+    sys.path.insert(0, str(root))
     for process in processes:
         process.start()
     sys.path.remove(str(root))
+
+
+def command_line(*arguments):
+    """``recbole-lpi`` with these arguments in a process of its own, and what it says meanwhile."""
+    Path("said").touch()
+    process = forkserver().Process(target=_command, args=(os.getcwd(), arguments))
+    start([process], _command)
+    return process, _lines(process)
+
+
+def _lines(process):
+    with open("said") as said:
+        text = ""
+        while process.is_alive():
+            text += said.readline()
+            if text.endswith("\n"):
+                yield text
+                text = ""
+            else:
+                time.sleep(0.001)
+        yield from said
+
+
+def _command(folder, arguments):
+    os.chdir(folder)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open("said", os.O_WRONLY), 2)
+    from recbole_lpi.cli.app import app
+
+    app(list(arguments))
 
 
 def _introduced(rank, place, work, arguments):

@@ -1,5 +1,7 @@
 """Policies over six items and a batch of three sessions, in float64."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -13,7 +15,7 @@ from recbole_lpi.yaml_values import read_file
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
 
 
-class Config(dict):
+class Config(dict[str, Any]):
     def __missing__(self, key):
         return None
 

@@ -16,6 +16,8 @@ from recbole_lpi.training.learner import PolicyLearner
 from recbole_lpi.training.step import TrainingStep
 from tests.support.logs import SMALL
 
+pytestmark = pytest.mark.recbole
+
 EXACT = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}  # dropout draws otherwise compiled
 HALF = {"enable_amp": True, "amp_dtype": "float16", "enable_scaler": True}
 needs_compiler = pytest.mark.skipif(

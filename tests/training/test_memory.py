@@ -20,6 +20,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
 def test_a_tensor_of_every_step_faults_its_pages_in_once():
     faults = {}
@@ -51,6 +52,7 @@ print(kept, early, resident())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
 def test_what_is_kept_is_given_back_but_not_at_once():
     done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """What several processes draw alike, and what each draws for itself."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ CPU = torch.device("cpu")
 def drawn(rank, size=2, state=None, seed=(1, 2)):
     """First numbers of what process ``rank`` shares and of its own, and the states then."""
     shared = torch.Generator().manual_seed(5).get_state()
-    ranks = SimpleNamespace(
+    ranks: Any = SimpleNamespace(
         several=True, rank=rank, size=size, from_first=lambda _: shared, gather=lambda own: [own]
     )
     draws = set_random_states(state, ranks, CPU, list(seed))

@@ -14,6 +14,8 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.training.reward_checks import check_rewards
 from tests.support.logs import SMALL
 
+pytestmark = pytest.mark.recbole
+
 SHIFTED = {"buys": -1.0, "clicks": -5.0}
 NOTHING = {"buys": 0.0, "clicks": 0.0}
 MIXED = {"buys": 1.0, "clicks": -1.0}

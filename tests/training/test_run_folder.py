@@ -8,6 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from recbole_lpi.training.run_folder import RunFolder, claimed
 from tests.support.crashes import killed_after
 from tests.support.logs import SMALL
 from tests.support.processes import forkserver, start
+
+pytestmark = pytest.mark.recbole
 
 
 def keep_epoch(folder: RunFolder, who: str) -> None:
@@ -112,10 +115,12 @@ def test_of_runs_that_begin_in_one_folder_at_one_moment_one_trains(tmp_path, kin
 
 
 def test_a_folder_that_is_trained_in_is_refused_to_all_others(log, monkeypatch):
-    recorded, told = Recorder.record, []
+    recorded = Recorder.record
+    told: list[Any] = []
 
     def record(recorder, *given):
         recorded(recorder, *given)
+        call: dict[str, Any]
         for call in (
             {"config_dict": {"resume": "runs/a"}},
             {"config_dict": {"resume": "runs/link"}},
