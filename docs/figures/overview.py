@@ -39,13 +39,17 @@ def box(axes: Axes, place: Place, colour: str, title: str, lines: str, mono: boo
 
 
 def arrow(
-    axes: Axes, start: tuple[float, float], end: tuple[float, float], style: str = "-|>"
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    style: str = "-|>",
+    line: str = "solid",
 ) -> None:
-    """From one place to another."""
+    """Draw an arrow from one place to another."""
     axes.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle=style, mutation_scale=12, color=GREY, linewidth=1.5,
-            shrinkA=2, shrinkB=2,
+            shrinkA=2, shrinkB=2, linestyle=line,
         )
     )  # fmt: skip
 
@@ -56,7 +60,7 @@ def draw() -> Figure:
     axes = figure.add_axes((0.005, 0.01, 0.99, 0.98))
     axes.set(xlim=(-0.5, 100.5), ylim=(-0.7, 31))
     axes.axis("off")
-    rows = "item  event      r\nlamp  click    0.2\nsofa  click    0.2\nlamp  buy      1.0"
+    rows = "item  event      r\nlamp  click    0.2\nsofa  click    0.2\nlamp  purchase 1.0"
     box(axes, LOG, BLUE, "log", f"a session:\n{rows}\n\nmany sessions", mono=True)
     box(
         axes,
@@ -73,10 +77,14 @@ def draw() -> Figure:
     )  # fmt: skip
     arrow(axes, (25, 24), (37, 24))
     arrow(axes, (25, 6), (37, 6))
-    arrow(axes, (50.5, 18), (50.5, 12))
+    arrow(axes, (50.5, 18), (50.5, 12), "<|-|>", "dashed")
     arrow(axes, (64, 24), (76, 24))
     arrow(axes, (64, 6), (76, 6))
-    for x, y, words in ((31, 25.3, "fit"), (31, 7.3, "weighted fit"), (57.4, 14.9, "stays near")):
+    for x, y, words in (
+        (31, 25.3, "fit"),
+        (31, 7.3, "weighted fit"),
+        (58.3, 14.9, "distance, by β"),
+    ):
         axes.text(x, y, words, ha="center", va="center" if x > 50 else "bottom", color=GREY, size=8)
     return figure
 
