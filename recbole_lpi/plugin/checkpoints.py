@@ -78,7 +78,7 @@ def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
 
     from recbole_lpi.plugin import configuration, runner
     from recbole_lpi.plugin import stored_settings as stored
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
 
     state = read_checkpoint(path)
     kept = stored.again(state["config"], given, path)

@@ -13,7 +13,7 @@ import torch
 
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.given_settings import load_ours, refuse_path, refuse_subclass
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import recboles_models
 from recbole_lpi.plugin.setting_checks import check
 from recbole_lpi.settings import brief, refused
@@ -156,9 +156,9 @@ def make(
         named_by_user = named
 
     with hidden_argv():
-        return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))
+        return UnderProtocol(BASELINES.get(model, model), dataset, config_dict=dict(given))
 
 
 def known_models() -> list[str]:
-    """List the policies, the floors, then RecBole's sequential models."""
-    return [*OBJECTIVES, *FLOORS, *recboles_models()]
+    """List the policies, the baselines that count, then RecBole's sequential models."""
+    return [*OBJECTIVES, *BASELINES, *recboles_models()]

@@ -1,10 +1,15 @@
 """The policies, as RecBole models: a class of a few lines each over one ``PolicyRecommender``.
 
 What tells them apart is their row of ``OBJECTIVES`` and their file in ``properties/``. Beside them
-stand the floors, which learn nothing but counts.
+stand the baselines of ``counting_models``, which train nothing.
 """
 
-from recbole_lpi.plugin.floors import FLOORS, Popularity, SessionKNN, SessionPopularity
+from recbole_lpi.plugin.counting_models import (
+    BASELINES,
+    Popularity,
+    SessionKNN,
+    SessionPopularity,
+)
 from recbole_lpi.plugin.policy_recommender import PolicyRecommender
 
 
@@ -73,7 +78,7 @@ MODELS: dict[str, type[PolicyRecommender]] = {
 }  # fmt: skip
 
 __all__ = [
-    "FLOORS",
+    "BASELINES",
     "MODELS",
     "PolicyRecommender",
     "Popularity",

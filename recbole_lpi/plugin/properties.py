@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import properties_folder as properties_folder
 from recbole_lpi.plugin.setting_names import names, shared_settings
 from recbole_lpi.roles import OF_DATA
@@ -38,7 +38,7 @@ def defaults(model: str, dataset: str) -> dict[str, Any]:
 
 def kind_of_file(model: str) -> str:
     """Name the stem of a model's property file; all of RecBole's models share one."""
-    return model if model in OBJECTIVES or model in FLOORS else "recbole"
+    return model if model in OBJECTIVES or model in BASELINES else "recbole"
 
 
 def policies_alone() -> set[str]:

@@ -1,4 +1,4 @@
-"""How training sees what reads a row per event: RecBole's own models, and the floors."""
+"""Show models that read a row per event to training: RecBole's own, and baselines that count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from recbole_lpi.data.windows import target_places
 from recbole_lpi.evaluation.event_ranking import Ranker, by_rows
 from recbole_lpi.objectives import Objective
-from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
+from recbole_lpi.plugin.model_factory import GIVE_PROBABILITIES
 from recbole_lpi.policy.loss_parts import LossParts
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError

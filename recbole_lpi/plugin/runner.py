@@ -15,10 +15,10 @@ from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin import stored_settings as stored
-from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.download import ARCHIVES, download, forget
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.model_factory import make_model
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.policy.checkpoint import read_checkpoint
 from recbole_lpi.settings import SettingError, brief, refused, suggest
@@ -187,8 +187,8 @@ def check_model(name: object) -> None:
         near = suggest(str(name), known)
         hint = f"did you mean {near}? " if near else ""
         raise SettingError(
-            f"unknown model '{name}': {hint}The policies are {policies}; the floors, "
-            f"{', '.join(FLOORS)}, and RecBole's sequential models run too"
+            f"unknown model '{name}': {hint}The policies are {policies}; the baselines "
+            f"{', '.join(BASELINES)} and RecBole's sequential models run too"
         )
 
 
