@@ -78,13 +78,14 @@ def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
 
     from recbole_lpi.plugin import configuration, runner
     from recbole_lpi.plugin import stored_settings as stored
+    from recbole_lpi.plugin.input_files import check_data
     from recbole_lpi.plugin.model_factory import make_model
 
     state = read_checkpoint(path)
     kept = stored.again(state["config"], given, path)
     runner.check_model(kept.get("model"))
     config = configuration.make(kept["model"], kept["dataset"], kept, given)
-    runner.check_data(config)
+    check_data(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     dataset = PolicyDataset(config)
