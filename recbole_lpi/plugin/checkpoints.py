@@ -1,4 +1,4 @@
-"""What RecBole's settings become in the files of a run, and RecBole's way back from them."""
+"""Write RecBole's settings into the files of a run, and make RecBole's objects from them again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DERIVED = names(Role.DERIVED, Role.LAUNCH)
 
 
 def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """RecBole's final settings as plain values, fit for YAML and for ``Config(config_dict=…)``.
+    """Return RecBole's final settings as plain values, for YAML and ``Config(config_dict=…)``.
 
     Paths are made absolute, so that they mean the same from another folder.
     """
@@ -47,6 +47,7 @@ def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[st
 
 
 def _is_plain(value: Any) -> bool:
+    """Tell whether YAML holds a value as it is: a number, a text, nothing, or a list of those."""
     if isinstance(value, Mapping):
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
     if isinstance(value, (list, tuple)):
@@ -68,7 +69,7 @@ def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescriptio
 
 @brief
 def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
-    """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours.
+    """Make config, model, data set and the three loaders from a checkpoint of ours.
 
     ``given``: settings of the machine that are others here, such as ``data_path``; and ``encoder``,
     where it is a module of the user's own, which nothing but this call has imported.

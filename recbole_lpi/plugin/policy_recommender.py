@@ -1,4 +1,4 @@
-"""A policy as a RecBole model: it holds the network, and translates RecBole's calls."""
+"""Wrap the network of a policy as a RecBole model, which translates RecBole's calls."""
 
 from __future__ import annotations
 
@@ -67,4 +67,5 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 
     def _last_state(self, interaction: Any) -> Tensor:
+        """Encode each row's items to the state after the last, [B, D]."""
         return self.network.last_state(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])

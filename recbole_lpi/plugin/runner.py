@@ -14,6 +14,7 @@ from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin import stored_settings as stored
 from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.input_files import check_data, check_files
+from recbole_lpi.plugin.log_reports import describe_part
 from recbole_lpi.plugin.model_factory import make_model
 from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import NEEDS_MORE
@@ -188,7 +189,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = parts = PolicyDataset(config).build()
     for part in parts:
-        logger.info(part.summary)
+        logger.info(describe_part(part))
     init_seed(config["seed"], config["reproducibility"])
     with refused(f"{config['model']} cannot be made with these settings"):
         model = make_model(config, train)
