@@ -1,4 +1,4 @@
-"""Write RecBole's settings into the files of a run, and make RecBole's objects from them again."""
+"""Write RecBole's settings into the files of a run, and make RecBole's objects from those."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescription:
-    """Say what the files of a run keep of it; ``policy`` builds its network again, or is None."""
+    """Describe a run for its own files; ``policy`` builds its network again, or is None."""
     return RunDescription(
         config["model"],
         config["dataset"],

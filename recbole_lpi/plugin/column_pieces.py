@@ -1,4 +1,4 @@
-"""Put the columns of an interaction file together from its pieces: numbers, and codes of text."""
+"""Put together the columns of a file that is read by pieces: numbers, and codes of text."""
 
 from __future__ import annotations
 

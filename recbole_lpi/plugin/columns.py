@@ -20,7 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)  # rewards, and all numbers but times,
 def with_rewards(
     loaded: Atomic, settings: DataSettings, path: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Give each row a reward and a kind of event; return the frame, and a line per derivation.
+    """Give each row a reward and a kind of event; return the frame, and what was derived.
 
     Raises:
         SettingError: there is nothing to derive rewards from, or a value that everything rests on

@@ -1,4 +1,4 @@
-"""RecBole's ``Config``, amended: our property files, safe values, and no unknown settings."""
+"""Amend RecBole's ``Config``: our property files, safe values, and no unknown settings."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def amend(config_class: Any) -> None:
 
 
 def _load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, Any]:
+    """Read the files of settings that a caller gives, the later over the earlier."""
     merged: dict[str, Any] = {}
     for file in files or ():
         merged.update(read_file(file))
@@ -60,10 +61,12 @@ def _load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, An
 
 
 def _convert_config_dict(config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse the values that are text, as YAML and nothing else."""
     return {key: parse(v) if isinstance(v, str) else v for key, v in given.items()}
 
 
 def _load_variable_config_dict(config: Any, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Keep the settings as the caller gave them, beside the parsed ones."""
     config.as_given = dict(given or {})
     return config._convert_config_dict(given or {})  # type: ignore[no-any-return]
 
@@ -130,6 +133,7 @@ def _with_brief_errors(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _is_ours(config: Any, model: str) -> bool:
+    """Tell whether a Config is of a policy, or of a model under our protocol."""
     return model in OBJECTIVES or getattr(config, "under_protocol", False)
 
 
@@ -152,6 +156,8 @@ def make(
     from recbole.config import Config
 
     class UnderProtocol(Config):  # type: ignore[misc]
+        """A Config of any model that runs under the protocol of the policies."""
+
         under_protocol = True
         named_by_user = named
 

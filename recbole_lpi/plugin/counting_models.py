@@ -1,4 +1,4 @@
-"""Baselines that count and train nothing, as RecBole models: two popularities and session-kNN."""
+"""Offer baselines that count and train nothing as models of RecBole's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recbole_lpi.policy.session_knn import Neighbours, NeighbourSettings, Sessio
 
 
 class CountedPolicy(Protocol):
-    """A policy that was counted from a log, by numpy alone."""
+    """A policy that was counted from a log, without RecBole and torch."""
 
     def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N]."""

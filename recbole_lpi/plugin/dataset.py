@@ -1,4 +1,4 @@
-"""RecBole's data set, split by sessions, as batches of them and as rows."""
+"""Split RecBole's data set by sessions, into parts that give batches of them and rows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PolicyDataset(SessionData, LoadedLog):
 
     @property
     def reading(self) -> Reading:
-        """How the settings have sessions read."""
+        """How sessions are read, as the settings say."""
         s = self.settings
         return Reading(
             s.max_length, s.gamma, s.loss_on_last, s.evaluate_first_event, s.training_windows
@@ -108,13 +108,13 @@ class PolicyDataset(SessionData, LoadedLog):
     # ------------------------------------------------------------------ rows, as RecBole reads them
 
     def _events(self) -> Any:
-        """Make RecBole's table of events: once split, of the targets of the part."""
+        """Make RecBole's table of events: of all or, once split, of the targets of the part."""
         if not self.part_name:
             return super()._events()
         return rows_at(self.places, self.sessions, self.user_of_session, self.settings)
 
     def _row_counts(self, by: Literal["session", "item"]) -> np.ndarray:
-        """Count the rows of ``inter_feat`` by session or item: once split, those of the part."""
+        """Count the rows of ``inter_feat``, of all or of the part, by session or by item."""
         if not self.part_name:
             return super()._row_counts(by)
         if by == "session":

@@ -1,4 +1,4 @@
-"""Rows of events in RecBole's columns, made from the flat store when they are asked for."""
+"""Convert events between RecBole's columns and the flat store, a row per event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recbole_lpi.settings import SettingError
 
 
 def columns_of_the_store(settings: DataSettings) -> tuple[str, ...]:
-    """Name the columns of a log that the flat store keeps; RecBole has others beside them."""
+    """Name the columns of a log that the flat store keeps, among RecBole's."""
     s = settings
     return (
         s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.event_column, s.reward_column,

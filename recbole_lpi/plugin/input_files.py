@@ -1,4 +1,4 @@
-"""Look at the files that a run reads before any work is done, and fetch a log that is published."""
+"""Check the files that a run reads before any work is done, and fetch a published log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONVERTER = {
 
 
 class DatasetMissing(SettingError):
-    """Raised where a data set's file is not where it was looked for; says how to get it."""
+    """An error: a data set's file is not where it was looked for. Says how to get it."""
 
     def __init__(self, dataset: str, path: Path) -> None:
         converter = next(way for name, way in CONVERTER.items() if dataset.startswith(name))
@@ -47,7 +47,7 @@ class DatasetMissing(SettingError):
 
 
 def check_files(config: Any) -> None:
-    """Raise SettingError for a file that is not what a setting says, or that is not there.
+    """Raise SettingError for a file that is not what a setting says it is, or is missing.
 
     A log that is not there is fetched first where ``download`` asks for it.
     """

@@ -27,7 +27,7 @@ NOT_KEPT = names(Role.FEATURES)
 
 
 class LoadedLog(ReadLog):
-    """RecBole's data set with its events in a flat store, rewards and kinds of event checked.
+    """A data set of RecBole's with its events in a flat store, and rewards checked.
 
     What it holds is the same whether it was read or mapped from the cache.
     """
@@ -177,5 +177,5 @@ def _made_from(config: Any, settings: DataSettings, name: str, folder: str) -> d
 
 
 def _mean_of_positive(counts: np.ndarray) -> float:
-    """Return the mean of those counts that are not 0."""
+    """Return the mean of the counts above 0."""
     return float(counts[counts > 0].mean())

@@ -1,4 +1,4 @@
-"""Say of a log, and of the parts it is split into, what a run will not show by itself."""
+"""Report what a run does not show of its log, and of the parts that the log is split into."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY = 0.1  # of the training events, that are not trained on
 
 
 def report_log(sessions: Sessions, settings: DataSettings) -> None:
-    """Log when the events happened, and warn of what metrics will count otherwise than expected."""
+    """Log when the events happened, and warn of those that metrics count in their own way."""
     logger = logging.getLogger()
     for line in describe_times(sessions):
         logger.info(line)
@@ -42,7 +42,7 @@ def report_log(sessions: Sessions, settings: DataSettings) -> None:
 
 
 def warn_of_left_out(train: SessionData, settings: DataSettings) -> None:
-    """Warn that many events of long sessions are not trained on, if the training part has many."""
+    """Warn if many events of a training part are not trained on, their sessions being long."""
     every, trained = _target_count(train), int(train.training_windows.targets.sum())
     if every - trained <= MANY * every:
         return

@@ -15,7 +15,7 @@ EMBED_USERS = {"Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec
 
 
 def make_model(config: Any, train: PolicyDataset) -> Any:
-    """Make the model that ``config`` names, on its device; one that counts is fitted by this."""
+    """Make the model that ``config`` names, on its device; a counting one is fitted then."""
     from recbole.data.transform import construct_transform
     from recbole.utils import get_model
 

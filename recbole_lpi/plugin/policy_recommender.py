@@ -16,7 +16,7 @@ from recbole_lpi.policy.settings import PolicySettings
 
 
 class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
-    """The policy of the row of OBJECTIVES that has the name of the class.
+    """A RecBole model of the policy whose row of OBJECTIVES has the class's name.
 
     Args:
         config: RecBole's.

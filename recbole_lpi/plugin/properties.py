@@ -26,7 +26,7 @@ def file_beside(dataset: str, data_path: str | Path) -> Path:
 
 
 def defaults(model: str, dataset: str) -> dict[str, Any]:
-    """Read what our property files say of a model: of one that is no policy, only the protocol."""
+    """Read a model's defaults from our files: for one that is no policy, only the protocol's."""
     policies, *own = property_files(kind_of_file(model), dataset)
     values = read_file(policies)
     if model not in OBJECTIVES:

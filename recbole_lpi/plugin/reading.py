@@ -27,7 +27,7 @@ BY_DEFAULT = {"user_id", "item_id"}  # what RecBole's own load_col names, there 
 
 
 class ReadLog(Dataset):  # type: ignore[misc]
-    """RecBole's data set as far as it reads, filters and numbers, with errors that say the cure.
+    """A data set of RecBole's as far as it reads, filters and numbers, with clear errors.
 
     What is derived and what is left out is told, a line each, in ``_notes``.
     """

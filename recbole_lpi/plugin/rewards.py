@@ -13,7 +13,7 @@ EVENTS = ("rated", "liked")
 def rewards_of_ratings(ratings: np.ndarray, rating_to_reward: dict[float, float]) -> np.ndarray:
     """Look up the reward of each rating [E]: that of the highest key the rating reaches.
 
-    SettingError for a rating below every key.
+    So half stars round down. SettingError for a rating below every key.
     """
     keys = np.array(sorted(rating_to_reward))
     place = np.searchsorted(keys, ratings, side="right") - 1

@@ -28,7 +28,7 @@ from recbole_lpi.yaml_values import read_file
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run: its settings, its folder and its results.
 
     Attributes:
         config: RecBole's, as it was used.
@@ -66,10 +66,10 @@ def run(
     config_files: Sequence[str] = (),
     config_dict: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
+    """Train, evaluate and keep a model, or go on with the run that ``resume`` names.
 
-    Beside it only settings of the machine can be given, and an ``encoder`` of the user's own must
-    be: a run's own file has no module imported.
+    Beside ``resume``, in ``config_dict``, only settings of the machine can be given, and an
+    ``encoder`` of the user's own must be: a run's own file has no module imported.
 
     Of several processes started by torchrun each calls this, and all get the same estimates.
 

@@ -55,6 +55,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_softmax(config: Values) -> None:
+    """Raise SettingError if the sampled softmax cannot correct how sessions are drawn."""
     given = settings.read(SoftmaxSettings, config)
     sampling = given.candidate_sampling
     if sampling and sampling.distribution == "in_batch" and config["reward_sampling"]:
@@ -81,6 +82,7 @@ def _check_processes(model: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_objective(model: str, config: Values) -> None:
+    """Raise SettingError for an objective that cannot be computed from these settings."""
     given, objective = settings.read(ObjectiveSettings, config), OBJECTIVES[model]
     try:
         objective.check(model, given)

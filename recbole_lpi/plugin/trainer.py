@@ -88,7 +88,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         model_file: str | None = None,
         show_progress: bool = False,
     ) -> OrderedDict[str, float]:
-        """Measure a part, unrounded; the test part ends the run's folder."""
+        """Measure a part, unrounded; after the test part the run's folder is complete."""
         self.training.measure.show_progress = show_progress
         found = self.training.evaluate(part_of(eval_data), load_best_model, model_file)
         return OrderedDict((name, estimate.mean) for name, estimate in found.items())
