@@ -94,7 +94,7 @@ def impute(work: Path) -> Measures:
 
 
 def epoch(work: Path) -> Measures:
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     train, _, _ = _parts(work)

@@ -25,8 +25,8 @@ from recbole_lpi.data.batches import Batch
 from recbole_lpi.data.windows import evaluation_batches, training_batches
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
-from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.model_factory import make_model
 from recbole_lpi.plugin.runner import make_config
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.memory import keep_freed_memory

@@ -40,7 +40,7 @@ class Steps:
 
 def steps_of(model: str, train: Any, given: Mapping[str, Any]) -> Steps:
     """Those of a policy on the log, which has been read once."""
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
     from recbole_lpi.plugin.runner import make_config
 
     config = make_config(model, "catalogue", (), given)

@@ -109,7 +109,7 @@ def main(run: Path) -> None:
     """Train and record the run of this folder."""
     from recbole.utils import init_seed
 
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
 
     recorder = Recorder(run)
     settings = recorder.settings

@@ -26,7 +26,7 @@ def run(
         str | None, typer.Option(help="Folder of a run that broke off: go on with it")
     ] = None,
 ) -> None:
-    """Train a policy, a floor or a sequential model of RecBole, measure it, and keep it.
+    """Train a policy, a baseline or a sequential model of RecBole, measure it, and keep it.
 
     Any setting can follow as --setting=value. --overwrite replaces the run that is in --run_dir,
     --download fetches RecBole's published files of a data set that is not there.

@@ -25,7 +25,7 @@ from recbole_lpi.experiments.grouping import (
     set_apart,
 )
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 
@@ -123,7 +123,8 @@ def compare(
     """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
 
     ``called`` names policies, by the folder of a run of theirs, something of the caller's own;
-    ``drawless`` are runs of policies that draw nothing when they are trained, beside the floors.
+    ``drawless`` are runs of policies that draw nothing when they are trained, beside the baselines
+    that count.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
@@ -152,7 +153,7 @@ def compare(
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
         seeds = tuple(one.run.seed for one in group)
         folder, model = group[0].run.folder.path, group[0].run.model
-        draws = model not in FLOORS and folder not in drawless
+        draws = model not in BASELINES and folder not in drawless
         own_name = (called or {}).get(folder, "")
         policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws, own))
         if (mu := group[0].settings["logging_policy"]) is not None:

@@ -1,4 +1,4 @@
-"""What RecBole's settings become in the files of a run, and RecBole's way back from them."""
+"""Write RecBole's settings into the files of a run, and make RecBole's objects from those."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DERIVED = names(Role.DERIVED, Role.LAUNCH)
 
 
 def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """RecBole's final settings as plain values, fit for YAML and for ``Config(config_dict=…)``.
+    """Return RecBole's final settings as plain values, for YAML and ``Config(config_dict=…)``.
 
     Paths are made absolute, so that they mean the same from another folder.
     """
@@ -47,6 +47,7 @@ def plain_config(config: Any, left_out: frozenset[str] = frozenset()) -> dict[st
 
 
 def _is_plain(value: Any) -> bool:
+    """Tell whether YAML holds a value as it is: a number, a text, nothing, or a list of those."""
     if isinstance(value, Mapping):
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
     if isinstance(value, (list, tuple)):
@@ -55,7 +56,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescription:
-    """Say what the files of a run keep of it; ``policy`` builds its network again, or is None."""
+    """Describe a run for its own files; ``policy`` builds its network again, or is None."""
     return RunDescription(
         config["model"],
         config["dataset"],
@@ -68,7 +69,7 @@ def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescriptio
 
 @brief
 def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
-    """As RecBole's: config, model, data set and the three loaders, from a checkpoint of ours.
+    """Make config, model, data set and the three loaders from a checkpoint of ours.
 
     ``given``: settings of the machine that are others here, such as ``data_path``; and ``encoder``,
     where it is a module of the user's own, which nothing but this call has imported.
@@ -78,13 +79,14 @@ def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
 
     from recbole_lpi.plugin import configuration, runner
     from recbole_lpi.plugin import stored_settings as stored
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.input_files import check_data
+    from recbole_lpi.plugin.model_factory import make_model
 
     state = read_checkpoint(path)
     kept = stored.again(state["config"], given, path)
     runner.check_model(kept.get("model"))
     config = configuration.make(kept["model"], kept["dataset"], kept, given)
-    runner.check_data(config)
+    check_data(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     dataset = PolicyDataset(config)

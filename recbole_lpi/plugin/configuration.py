@@ -1,4 +1,4 @@
-"""RecBole's ``Config``, amended: our property files, safe values, and no unknown settings."""
+"""Amend RecBole's ``Config``: our property files, safe values, and no unknown settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.given_settings import load_ours, refuse_path, refuse_subclass
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import recboles_models
 from recbole_lpi.plugin.setting_checks import check
 from recbole_lpi.settings import brief, refused
@@ -53,6 +53,7 @@ def amend(config_class: Any) -> None:
 
 
 def _load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, Any]:
+    """Read the files of settings that a caller gives, the later over the earlier."""
     merged: dict[str, Any] = {}
     for file in files or ():
         merged.update(read_file(file))
@@ -60,10 +61,12 @@ def _load_config_files(config: Any, files: Iterable[str] | None) -> dict[str, An
 
 
 def _convert_config_dict(config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse the values that are text, as YAML and nothing else."""
     return {key: parse(v) if isinstance(v, str) else v for key, v in given.items()}
 
 
 def _load_variable_config_dict(config: Any, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Keep the settings as the caller gave them, beside the parsed ones."""
     config.as_given = dict(given or {})
     return config._convert_config_dict(given or {})  # type: ignore[no-any-return]
 
@@ -130,6 +133,7 @@ def _with_brief_errors(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _is_ours(config: Any, model: str) -> bool:
+    """Tell whether a Config is of a policy, or of a model under our protocol."""
     return model in OBJECTIVES or getattr(config, "under_protocol", False)
 
 
@@ -152,13 +156,15 @@ def make(
     from recbole.config import Config
 
     class UnderProtocol(Config):  # type: ignore[misc]
+        """A Config of any model that runs under the protocol of the policies."""
+
         under_protocol = True
         named_by_user = named
 
     with hidden_argv():
-        return UnderProtocol(FLOORS.get(model, model), dataset, config_dict=dict(given))
+        return UnderProtocol(BASELINES.get(model, model), dataset, config_dict=dict(given))
 
 
 def known_models() -> list[str]:
-    """List the policies, the floors, then RecBole's sequential models."""
-    return [*OBJECTIVES, *FLOORS, *recboles_models()]
+    """List the policies, the baselines that count, then RecBole's sequential models."""
+    return [*OBJECTIVES, *BASELINES, *recboles_models()]

@@ -79,7 +79,7 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
 
 
 def forget(dataset: str, folder: Path) -> None:
-    """Remove what a transfer left behind that broke off or was killed, once its data are there.
+    """Remove what a broken-off transfer left behind, once the data it was for are there.
 
     Until then it is kept: the next ``download`` goes on with it.
     """

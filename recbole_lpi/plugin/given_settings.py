@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole_lpi import settings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
-from recbole_lpi.plugin.models import FLOORS, PolicyRecommender
+from recbole_lpi.plugin.models import BASELINES, PolicyRecommender
 from recbole_lpi.plugin.names import recbole_folder
 from recbole_lpi.plugin.properties import (
     defaults,
@@ -123,7 +123,7 @@ def refuse_unknown(
 def say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
     """Warn of every given setting that ``model`` under these settings does not read."""
     not_read = unread(by_recboles=kind_of_file(model) == "recbole")
-    if model in FLOORS:
+    if model in BASELINES:
         not_read |= {*names(Role.TRAINING, Role.SPEED)}
     read = (set(internal) | _of_programs()) - not_read
     # A configuration that comes back from a run's own file repeats RecBole's defaults.

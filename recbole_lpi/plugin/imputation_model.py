@@ -1,4 +1,4 @@
-"""The imputation behind iAR that the settings of a run name, for the data as RecBole has them."""
+"""Resolve the setting ``imputation_model`` to the imputation behind iAR, for the data at hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def resolve(
     valid: PolicyDataset,
     show_progress: bool,
 ) -> Imputation:
-    """The imputation that ``imputation_model`` names, on the CPU.
+    """Load or fit the imputation that ``imputation_model`` names, on the CPU.
 
     ``auto`` finds the one that was fitted to these training ratings with these settings, or fits
     it. Rewards are those that the ratings have in these data. Raises SettingError where there are
@@ -36,7 +36,7 @@ def resolve(
 
 
 def rated_log(train: PolicyDataset, valid: PolicyDataset) -> RatedLog:
-    """The log of two parts of a data set, as an imputation reads it."""
+    """Describe two parts of a data set as the log that an imputation reads."""
     return RatedLog(
         name=train.dataset_name,
         rating_field=train.settings.RATING_FIELD,

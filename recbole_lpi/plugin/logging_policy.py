@@ -1,4 +1,4 @@
-"""The logging policy μ̂ that a learned policy is compared with: found, trained or refused."""
+"""Find, train or refuse the logging policy μ̂ that a learned policy is compared with."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OF_MEASURING = frozenset(names(Role.MEASURING, Role.MADE, Role.CACHE, Role.MACHI
 def resolve(
     setting: str, config: Any, train: PolicyDataset, valid: PolicyDataset | None
 ) -> PolicyNetwork | None:
-    """The logging policy that ``logging_policy`` names, frozen, on the CPU.
+    """Load or train the logging policy that ``logging_policy`` names, frozen, on the CPU.
 
     Args:
         setting: ``none``, ``auto``, a checkpoint or a run folder.
@@ -71,7 +71,7 @@ def resolve(
 
 
 def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> str:
-    """Hash of what makes a logging policy what it is.
+    """Hash everything that makes a logging policy what it is.
 
     These are the events and which of them train and validate; inputs, encoder and softmax; how it
     is trained, and by what its epoch is picked.
@@ -95,6 +95,7 @@ def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> 
 
 
 def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> PolicyNetwork:
+    """Load the logging policy of a checkpoint; SettingError if it holds another model."""
     state = distributed.ranks().from_first(lambda: read_checkpoint(path))
     if state["model"] != "LoggingPolicy":
         raise SettingError(
@@ -108,7 +109,7 @@ def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -
 def _made(
     state: dict[str, Any], path: str | Path, train: PolicyDataset, valid: PolicyDataset | None
 ) -> PolicyNetwork:
-    """The logging policy of a checkpoint, frozen; said where it is of other data."""
+    """Make the logging policy of a checkpoint, frozen; warn where it is of other data."""
     check_catalogue(state, train, path)
     vocabulary(state, path)  # refused where it is broken, as all of the file is
     policy = build_policy(state, path)
@@ -152,7 +153,7 @@ def _doubts(
 
 
 def _own_config(config: Any, train: PolicyDataset) -> Any:
-    """A LoggingPolicy with its own defaults, its seed among them, for the data at hand.
+    """Make the Config of a LoggingPolicy with its own defaults, for the data at hand.
 
     A policy is compared with one of its own encoder and softmax, any other model with the default
     one.
@@ -173,6 +174,7 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
 
 
 def _recovered(folder: RunFolder) -> RunFolder:
+    """Repair a folder whose run was killed, and return it."""
     folder.recover()
     return folder
 
@@ -184,6 +186,7 @@ def _train(
     valid: PolicyDataset | None,
     show_progress: bool,
 ) -> None:
+    """Train a logging policy into ``folder``, from where an earlier run broke off."""
     from recbole.utils import init_seed
 
     from recbole_lpi.plugin.trainer import PolicyTrainer
@@ -201,7 +204,7 @@ def _train(
 
 
 def _shared() -> set[str]:
-    """Settings that the logging policy takes over: of the data and the machine."""
+    """List the settings that the logging policy takes over: of the data and the machine."""
     of_machine = names(Role.PLACE, Role.MACHINE, Role.HOUSEKEEPING)
     taken = {*names(*OF_DATA), *names(Role.CACHE, of=DataSettings), *of_machine}
     return taken - unread(by_recboles=False)

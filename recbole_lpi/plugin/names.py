@@ -32,7 +32,7 @@ def properties_folder() -> Path:
 
 
 def own_models() -> list[str]:
-    """List policies and floors: each has a property file of its own, other files are of several."""
+    """List policies and baselines that count: each has a property file of its own."""
     files = {file.stem for file in properties_folder().glob("*.yaml")}
     return sorted(files - {"policy", "recbole"})
 
@@ -55,7 +55,7 @@ def recbole_folder() -> Path:
 
 def models_in_words() -> str:
     """Spell every model that can be run, for a help text."""
-    own = f"A policy or a floor: {', '.join(own_models())}"
+    own = f"A policy or a baseline: {', '.join(own_models())}"
     try:
         others = [name for name in recboles_models() if name not in NEEDS_MORE]
     except ModuleNotFoundError:

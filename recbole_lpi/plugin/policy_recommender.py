@@ -1,4 +1,4 @@
-"""A policy as a RecBole model: it holds the network, and translates RecBole's calls."""
+"""Wrap the network of a policy as a RecBole model, which translates RecBole's calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recbole_lpi.policy.settings import PolicySettings
 
 
 class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
-    """The policy of the row of OBJECTIVES that has the name of the class.
+    """A RecBole model of the policy whose row of OBJECTIVES has the class's name.
 
     Args:
         config: RecBole's.
@@ -67,4 +67,5 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 
     def _last_state(self, interaction: Any) -> Tensor:
+        """Encode each row's items to the state after the last, [B, D]."""
         return self.network.last_state(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])

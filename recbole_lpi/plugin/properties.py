@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import properties_folder as properties_folder
 from recbole_lpi.plugin.setting_names import names, shared_settings
 from recbole_lpi.roles import OF_DATA
@@ -26,7 +26,7 @@ def file_beside(dataset: str, data_path: str | Path) -> Path:
 
 
 def defaults(model: str, dataset: str) -> dict[str, Any]:
-    """Read what our property files say of a model: of one that is no policy, only the protocol."""
+    """Read a model's defaults from our files: for one that is no policy, only the protocol's."""
     policies, *own = property_files(kind_of_file(model), dataset)
     values = read_file(policies)
     if model not in OBJECTIVES:
@@ -38,7 +38,7 @@ def defaults(model: str, dataset: str) -> dict[str, Any]:
 
 def kind_of_file(model: str) -> str:
     """Name the stem of a model's property file; all of RecBole's models share one."""
-    return model if model in OBJECTIVES or model in FLOORS else "recbole"
+    return model if model in OBJECTIVES or model in BASELINES else "recbole"
 
 
 def policies_alone() -> set[str]:

@@ -1,4 +1,4 @@
-"""Our metrics in RecBole's own evaluation, for its own models: ``metrics: [purchase_hit, …]``."""
+"""Offer our metrics to RecBole's own evaluation: ``metrics: [purchase_hit, …]``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
         self.topk = config["topk"]
 
     def calculate_metric(self, dataobject: Any) -> dict[str, float]:
-        """RecBole's call: the metric at every cut-off, rounded as RecBole rounds."""
+        """Compute the metric at every cut-off, rounded as RecBole rounds."""
         if self.measure.columns:
             more = NEEDS_MORE[self.measure.columns[0]]
             raise SettingError(
@@ -59,7 +59,7 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
 
 
 def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable:
-    """The event table as far as a top-k list [N, K] tells; a rank beyond K is infinite."""
+    """Make the event table as far as a top-k list [N, K] tells; a rank beyond K is infinite."""
     count = len(top)
     nothing = np.full(count, np.nan)
     found = top[:, 0]
@@ -132,11 +132,12 @@ def amend_collector(collector_class: Any) -> None:
 
 
 def _settings(config: Any) -> DataSettings:
+    """Read the settings that say which columns and events are what."""
     return settings.read(DataSettings, config)
 
 
 def _kind_of_id(config: Any, dataset: Any) -> torch.Tensor:
-    """The number of the kind of event, by the id that the data set gives its name."""
+    """Number the kind of each event, by the id that the data set gives its name."""
     s = _settings(config)
     for name in (s.event_column, s.reward_column):
         if name not in dataset.field2type:

@@ -21,7 +21,7 @@ Columns = Annotated[
 
 @dataclass(frozen=True)
 class Discretization:
-    """How a column is cut into buckets: RecBole's method, and into how many."""
+    """A setting of how a column is cut into buckets: the method, and into how many."""
 
     EXAMPLE: ClassVar[str] = "{method: ED, bucket: 10}"
 
@@ -31,7 +31,7 @@ class Discretization:
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """How RecBole's models draw the negative items they learn from (``train_neg_sample_args``)."""
+    """A setting of how RecBole's models draw negative items (``train_neg_sample_args``)."""
 
     EXAMPLE: ClassVar[str] = "{distribution: uniform, sample_num: 1}"
 
@@ -44,7 +44,7 @@ class NegativeSampling:
 
 @dataclass(frozen=True, kw_only=True)
 class RecBoleSettings:
-    """Settings that RecBole reads itself. ValueError names the setting and what it may be.
+    """Settings that RecBole reads itself; ValueError names one that is wrong.
 
     Attributes:
         seed: of everything that is drawn at random.
@@ -122,6 +122,7 @@ def check(values: Mapping[str, Any], config: Config) -> RecBoleSettings:
 
 
 def _holds_nul(value: Any) -> bool:
+    """Tell whether a NUL character is anywhere in a value."""
     if isinstance(value, Mapping):
         return any(_holds_nul(inner) for pair in value.items() for inner in pair)
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The table of RecBole's own settings that no field of a dataclass types: what each decides."""
+"""List RecBole's own settings that no field of a dataclass types, and what each decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recbole_lpi.roles import Role
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one of RecBole's settings.
+    """A row of the table: what one of RecBole's settings decides, and who reads it.
 
     Attributes:
         role: what it decides.
@@ -24,14 +24,17 @@ class Entry:
 
 
 def _refused(role: Role, **reasons: str) -> dict[str, Entry]:
+    """Make rows for settings that are not offered, each with its reason."""
     return {name: Entry(role, refused=reason) for name, reason in reasons.items()}
 
 
 def _unread(role: Role, *names: str, by_recboles: bool = False) -> dict[str, Entry]:
+    """Make rows for settings that no model reads here, or RecBole's own alone."""
     return {name: Entry(role, "recbole" if by_recboles else "none") for name in names}
 
 
 def _read(role: Role, *names: str) -> dict[str, Entry]:
+    """Make rows for settings that every model reads."""
     return {name: Entry(role) for name in names}
 
 

@@ -1,4 +1,4 @@
-"""How training sees what reads a row per event: RecBole's own models, and the floors."""
+"""Train models that read a row per event: RecBole's own, and baselines that count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from recbole_lpi.data.windows import target_places
 from recbole_lpi.evaluation.event_ranking import Ranker, by_rows
 from recbole_lpi.objectives import Objective
-from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES
+from recbole_lpi.plugin.model_factory import GIVE_PROBABILITIES
 from recbole_lpi.policy.loss_parts import LossParts
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
@@ -39,7 +39,7 @@ class RowEpochs:
 
     @cached_property
     def loader(self) -> TrainDataLoader:
-        """RecBole's loader; made when there is an epoch, for the baselines that count have none."""
+        """RecBole's loader, made at the first epoch, for baselines that count have none."""
         loader = training_loader(self.config, self.train)
         loader.get_model(self.model)
         return loader
@@ -55,7 +55,7 @@ class RowEpochs:
         return np.array_split(order, -(-len(order) // self.loader.step))
 
     def batches(self, indices: list[np.ndarray]) -> Iterable[Any]:
-        """Make the batches, not ahead: that draws from the same generators as the model may."""
+        """Make the batches one by one: to prefetch would share a generator with the model."""
         return (self.batch(index) for index in indices)
 
     def batch(self, index: np.ndarray) -> Any:
@@ -64,7 +64,7 @@ class RowEpochs:
 
 
 class RowLearner:
-    """A model that has ``calculate_loss`` and ``full_sort_predict`` alone, as training sees it.
+    """A learner around a model with ``calculate_loss`` and ``full_sort_predict`` alone.
 
     A model without parameters is fitted already, and not trained.
     """
@@ -100,7 +100,7 @@ class RowLearner:
         return LossParts({f"loss {i}": loss for i, loss in enumerate(losses, 1)}, {})
 
     def ranker(self, held: Any, device: torch.device) -> Ranker:
-        """Return what gives the logits of one prefix per event."""
+        """Return a function that ranks events by the logits of one prefix each."""
         transform = construct_transform(self.config)
 
         def logits(rows: np.ndarray) -> Tensor:
@@ -121,7 +121,7 @@ class RowLearner:
 
 
 def training_loader(config: Any, train: Any) -> TrainDataLoader:
-    """Make RecBole's loader, for its transforms and negative samples; the order of rows is ours."""
+    """Make RecBole's loader, which transforms rows and draws negatives; their order is ours."""
     args, sampler = config["train_neg_sample_args"], None
     if args["distribution"] != "none":
         sampler = RepeatableSampler(["train"], train, args["distribution"], args["alpha"])

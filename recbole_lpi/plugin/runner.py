@@ -1,26 +1,23 @@
-"""One run from settings to metrics, as the command line and scripts start it."""
+"""Run a model from settings to metrics, as the command line and scripts start it."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from recbole_lpi.evaluation.imputation.imputation_file import read_model
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin import stored_settings as stored
-from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.configuration import known_models
-from recbole_lpi.plugin.download import ARCHIVES, download, forget
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.input_files import check_data, check_files
+from recbole_lpi.plugin.log_reports import describe_part
+from recbole_lpi.plugin.model_factory import make_model
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import NEEDS_MORE
-from recbole_lpi.policy.checkpoint import read_checkpoint
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
@@ -29,44 +26,9 @@ from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.yaml_values import read_file
 
 
-class DatasetMissing(SettingError):
-    """The data set's files are not where they were looked for; says how to get them."""
-
-    def __init__(self, dataset: str, path: Path) -> None:
-        converter = next(way for name, way in CONVERTER.items() if dataset.startswith(name))
-        if not Path("dataset_prep").is_dir():  # installed, and not in a checkout
-            converter = re.sub(
-                r"python dataset_prep/(\w+)\.py", r"recbole-lpi prepare \1", converter
-            )
-        ways = [f"convert the raw log: {converter} --output {path.parent}"]
-        if dataset in ARCHIVES:
-            ways.append("fetch the files RecBole publishes: the same command with --download")
-        cures = "".join(f"\n  {number}. {way}" for number, way in enumerate(ways, 1))
-        super().__init__(
-            f"data set '{dataset}' is not there: looked for {path} (--data_path sets the folder "
-            f"that holds {dataset}/). To get it:{cures}"
-        )
-        self.dataset, self.path = dataset, path
-
-
-# How each raw log becomes a data set, by how its name begins; any other log goes through the last.
-CONVERTER = {
-    "retailrocket": "python dataset_prep/retailrocket.py --events events.csv",
-    "yoochoose": (
-        "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys yoochoose-buys.dat"
-    ),
-    "netflix": "python dataset_prep/netflix.py --ratings FOLDER",
-    "ml-": "python dataset_prep/movielens.py --ratings FILE",
-    "": (
-        "python dataset_prep/csv.py --input FILE --session COLUMN --item COLUMN --time COLUMN "
-        "--event COLUMN --reward NAME=VALUE"
-    ),
-}
-
-
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run: its settings, its folder and its results.
 
     Attributes:
         config: RecBole's, as it was used.
@@ -82,16 +44,16 @@ class Run:
 
     @property
     def model(self) -> str:
-        """Its name."""
+        """The name of the model."""
         return str(self.config["model"])
 
     @property
     def dataset(self) -> str:
-        """Its name."""
+        """The name of the data set."""
         return str(self.config["dataset"])
 
     def __str__(self) -> str:
-        """One line: what it is, its test metrics, and where it is kept."""
+        """Say in one line what the run is, its test metrics, and where it is kept."""
         test = self.results.get("test", {})
         found = ", ".join(f"{name} {estimate.mean:.4f}" for name, estimate in test.items())
         return f"{self.model} on {self.dataset}: {found} ({self.folder.path})"
@@ -104,10 +66,10 @@ def run(
     config_files: Sequence[str] = (),
     config_dict: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
+    """Train, evaluate and keep a model, or go on with the run that ``resume`` names.
 
-    Beside it only settings of the machine can be given, and an ``encoder`` of the user's own must
-    be: a run's own file has no module imported.
+    Beside ``resume``, in ``config_dict``, only settings of the machine can be given, and an
+    ``encoder`` of the user's own must be: a run's own file has no module imported.
 
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
@@ -146,7 +108,7 @@ def run(
 
 
 def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """RecBole's Config of the run that has the settings ``kept``; some can be given again."""
+    """Make RecBole's Config of the run with the settings ``kept``; some can be given again."""
     if folder.finished:
         with folder.exclusive():  # which removes the lock of a run that was killed at its very end
             raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
@@ -161,7 +123,7 @@ def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[st
 def make_config(
     model: str | None, dataset: str | None, files: Sequence[str], given: Mapping[str, Any]
 ) -> Any:
-    """RecBole's Config, without its look at the command line. SettingError as ``run`` says."""
+    """Make RecBole's Config apart from the command line; SettingError as ``run`` says."""
     settings = {key: value for file in files for key, value in read_file(file).items()}
     settings |= given
     if settings.get("resume"):
@@ -174,7 +136,7 @@ def make_config(
 
 
 def check_model(name: object) -> None:
-    """SettingError for a model that cannot be run, with the reason or what it might have been."""
+    """Raise SettingError for a model that cannot be run, with the reason or the nearest name."""
     policies = ", ".join(sorted(OBJECTIVES))
     if name is None:
         raise SettingError(f"no model is named: give --model, one of {policies}")
@@ -187,36 +149,13 @@ def check_model(name: object) -> None:
         near = suggest(str(name), known)
         hint = f"did you mean {near}? " if near else ""
         raise SettingError(
-            f"unknown model '{name}': {hint}The policies are {policies}; the floors, "
-            f"{', '.join(FLOORS)}, and RecBole's sequential models run too"
+            f"unknown model '{name}': {hint}The policies are {policies}; the baselines "
+            f"{', '.join(BASELINES)} and RecBole's sequential models run too"
         )
 
 
-def check_files(config: Any) -> None:
-    """Refuse, before any work, files that are not what they are to be, and data not there."""
-    if config["logging_policy"] not in ("auto", "none"):
-        read_checkpoint(config["logging_policy"])
-    if config["imputation_model"] not in ("auto", None):
-        read_model(Path(config["imputation_model"]))
-    data = _data_file(config)
-    if data.is_file():
-        forget(config["dataset"], data.parent)
-    elif config["download"]:
-        download(config["dataset"], data.parent)
-    check_data(config)
-
-
-def check_data(config: Any) -> None:
-    """DatasetMissing unless the data set's file is there."""
-    if not _data_file(config).is_file():
-        raise DatasetMissing(config["dataset"], _data_file(config))
-
-
-def _data_file(config: Any) -> Path:
-    return Path(config["data_path"]) / f"{config['dataset']}.inter"
-
-
 def _begun(config: Any, held: ExitStack) -> RunFolder:
+    """Claim the folder of a new run, hold it, and write its settings there."""
     folder = claimed(
         config["model"], config["dataset"], config["run_dir"], config["overwrite"], held
     )
@@ -225,7 +164,7 @@ def _begun(config: Any, held: ExitStack) -> RunFolder:
 
 
 def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
-    """The folder, held; SettingError if its run has ended, or is no longer the one of ``kept``."""
+    """Hold the folder of a run; SettingError if it has ended, or is no longer that of ``kept``."""
     held.enter_context(folder.exclusive())
     folder.recover()
     if folder.finished:
@@ -238,6 +177,7 @@ def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> Run
 
 
 def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
+    """Train and evaluate into ``folder``, which is held; log to it and to the screen."""
     from recbole.utils import init_seed
 
     from recbole_lpi.plugin.dataset import PolicyDataset
@@ -249,7 +189,7 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = parts = PolicyDataset(config).build()
     for part in parts:
-        logger.info(part.summary)
+        logger.info(describe_part(part))
     init_seed(config["seed"], config["reproducibility"])
     with refused(f"{config['model']} cannot be made with these settings"):
         model = make_model(config, train)

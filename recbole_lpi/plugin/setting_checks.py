@@ -11,7 +11,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.plugin import recbole_settings
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.policy.encoders import make_encoder
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
 from recbole_lpi.settings import SettingError, Values
@@ -39,8 +39,8 @@ def check(model: str, values: Mapping[str, Any]) -> None:
             make_encoder(network, DataSettings.of(config).max_length)
         _check_softmax(config)
         _check_objective(model, config)
-    elif model in FLOORS:
-        for kind in FLOORS[model].read:
+    elif model in BASELINES:
+        for kind in BASELINES[model].setting_classes:
             settings.read(kind, config)
     elif str(values.get("learner")).lower() == SPARSE:
         raise SettingError(
@@ -50,11 +50,12 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     elif values.get("evaluate_first_event"):
         raise SettingError(
             f"evaluate_first_event: {model} of RecBole cannot predict from an empty history; "
-            "policies and floors can"
+            f"policies, {', '.join(BASELINES)} can"
         )
 
 
 def _check_softmax(config: Values) -> None:
+    """Raise SettingError if the sampled softmax cannot correct how sessions are drawn."""
     given = settings.read(SoftmaxSettings, config)
     sampling = given.candidate_sampling
     if sampling and sampling.distribution == "in_batch" and config["reward_sampling"]:
@@ -73,14 +74,15 @@ def _check_processes(model: str, values: Mapping[str, Any]) -> None:
                 "the program and its settings; or recbole.quick_start.run, given nproc"
             )
     several = distributed.launched() or "local_rank" in values
-    if several and model not in OBJECTIVES and model not in FLOORS:
+    if several and model not in OBJECTIVES and model not in BASELINES:
         raise SettingError(
             f"{model} of RecBole trains in one process: its loss need not be a mean over rows that "
-            "several could share; policies and floors run in several"
+            f"several could share; policies, {', '.join(BASELINES)} run in several"
         )
 
 
 def _check_objective(model: str, config: Values) -> None:
+    """Raise SettingError for an objective that cannot be computed from these settings."""
     given, objective = settings.read(ObjectiveSettings, config), OBJECTIVES[model]
     try:
         objective.check(model, given)

@@ -25,7 +25,7 @@ OF_POLICIES = (Role.MODEL, Role.CODE)
 
 @dataclass(frozen=True)
 class Known:
-    """A setting's role, the class that first defines it (None: RecBole), and whose it is."""
+    """A known setting: its role, its first dataclass (None: RecBole's), and whose it is."""
 
     role: Role
     owner: type[Any] | None
@@ -34,7 +34,11 @@ class Known:
 
 @cache
 def known() -> dict[str, Known]:
-    """Map every setting's name; LookupError for a field without a role, or a setting of two."""
+    """Map the name of every setting to what is known of it.
+
+    Raises:
+        LookupError: a field has no role, or a setting has two.
+    """
     found: dict[str, Known] = {}
     for owner in SETTINGS:
         for field in fields(owner):

@@ -56,6 +56,7 @@ def refuse_links(folder: Path) -> None:
 def _refuse_another_run(
     name: str, value: Any, stored: Mapping[str, Any], source: str | Path
 ) -> None:
+    """Raise SettingError for a setting that would make another run of a stored one."""
     if name not in GIVEN_AGAIN:
         raise SettingError(
             f"{source} goes on as it was, and takes no other {name}: of its settings only "

@@ -1,4 +1,4 @@
-"""RecBole's calls of a trainer, passed on to ``training``."""
+"""Pass RecBole's calls of a trainer on to ``training``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from recbole_lpi.training.training import Training
 
 
 class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
-    """Trains a policy, a baseline or a model of RecBole's by ``training.Training``.
+    """A trainer, as RecBole calls it, of a policy or a baseline by ``training.Training``.
 
     Args:
         config: RecBole's.
@@ -69,7 +69,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         show_progress: bool = False,
         callback_fn: Callable[[int, float], None] | None = None,
     ) -> tuple[float, OrderedDict[str, float]]:
-        """Train to the best epoch on validation; its score and results, unrounded.
+        """Train to the best epoch on validation; return its score and results, unrounded.
 
         Without ``valid_data`` every epoch is trained and the last is the best.
         """
@@ -88,14 +88,14 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         model_file: str | None = None,
         show_progress: bool = False,
     ) -> OrderedDict[str, float]:
-        """Measure a part, unrounded; the test part ends the run's folder."""
+        """Measure a part, unrounded; after the test part the run's folder is complete."""
         self.training.measure.show_progress = show_progress
         found = self.training.evaluate(part_of(eval_data), load_best_model, model_file)
         return OrderedDict((name, estimate.mean) for name, estimate in found.items())
 
     @property
     def saved_model_file(self) -> str:
-        """Where the best epoch is kept."""
+        """The path of the checkpoint of the best epoch; empty before there is one."""
         recorder = self.training.recorder
         return "" if recorder is None or recorder.folder is None else str(recorder.folder.model)
 
@@ -109,5 +109,6 @@ def part_of(data: Any) -> PolicyDataset:
 
 
 def _claim(config: Any, held: ExitStack) -> RunFolder:
+    """Claim the folder that the settings name, or make one, and hold it."""
     c = config
     return claimed(c["model"], c["dataset"], c["run_dir"], c["overwrite"], held)

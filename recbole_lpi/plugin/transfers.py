@@ -28,7 +28,7 @@ PATIENCE, LEAST = 60.0, 2**16  # in so many seconds at least so many bytes of it
 
 
 class OtherPart(Exception):
-    """Raised where a server does not go on from the byte it was asked to."""
+    """An error: a server does not go on from the byte it was asked to."""
 
 
 def fetch(url: str, archive: Path) -> Path:
@@ -106,7 +106,7 @@ def _tag(about: Path) -> str | None:
 
 
 def _note_tag(about: Path, answer: Any) -> None:
-    """Keep in ``about`` by what the archive is known again; nothing where a server does not say."""
+    """Keep in ``about`` what the archive is known again by, if the server says that."""
     tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     if tag and not tag.startswith("W/"):
         write_json(about, {"tag": tag})
@@ -130,13 +130,14 @@ def _receive(request: urllib.request.Request, blocks: queue.Queue[Any]) -> None:
 
 
 class _Clock:
-    """How long one transfer is waited for: as a whole, and for every few bytes of it."""
+    """A clock of one transfer: how long it may take as a whole, and for every few bytes."""
 
     def __init__(self) -> None:
         self.end = time.monotonic() + LIMIT
         self._next_window()
 
     def _next_window(self) -> None:
+        """Begin to count time and bytes anew."""
         self.window, self.arrived = time.monotonic() + PATIENCE, 0
 
     def next(self, blocks: queue.Queue[Any]) -> Any:

@@ -135,6 +135,34 @@ class Neighbours:
         return scores
 
 
+@dataclass(frozen=True)
+class SessionKNNPolicy:
+    """The policy π(a | x) = (1 − α) score(a | x) / Σ score + α popularity(a), scores by V-SkNN.
+
+    The share α of popularity, ``smoothing``, gives every item a probability, and parts items with
+    equal scores.
+
+    Attributes:
+        neighbours: the training sessions, and the settings.
+        popularity: of the items over all sessions, [A].
+    """
+
+    neighbours: Neighbours
+    popularity: np.ndarray
+
+    def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N].
+
+        π is the popularity alone where no training session shares an item.
+        """
+        smoothing = self.neighbours.settings.smoothing
+        scores = self.neighbours.scores(items, length)
+        total = np.asarray(scores.sum(1)).reshape(-1, 1)
+        known = np.divide(1 - smoothing, total, where=total > 0, out=np.zeros_like(total))
+        share = np.where(total > 0, smoothing, 1.0)
+        return np.asarray(scores.toarray() * known + share * self.popularity)
+
+
 def places_in_group(group: np.ndarray) -> np.ndarray:
     """Place of each element among its equals, from 0, in a sorted array."""
     place = np.arange(len(group))

@@ -57,10 +57,10 @@ def test_help_is_there_at_once(command):
 
 def test_help_names_every_model_that_runs():
     from recbole_lpi.plugin.configuration import known_models
-    from recbole_lpi.plugin.models import FLOORS
+    from recbole_lpi.plugin.models import BASELINES
     from recbole_lpi.plugin.names import NEEDS_MORE, models_in_words, own_models
 
-    assert set(own_models()) == {*MODELS, *FLOORS}
+    assert set(own_models()) == {*MODELS, *BASELINES}
     shown = CliRunner().invoke(app, ["run", "--help"], terminal_width=500).output
     assert models_in_words() in " ".join(shown.split())
     for model in known_models():

@@ -13,7 +13,7 @@ from recbole.utils.argument_list import dataset_arguments
 import recbole_lpi
 from recbole_lpi import settings
 from recbole_lpi.plugin import setting_names
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.properties import (
     policies_alone,
     properties_folder,
@@ -24,7 +24,7 @@ from recbole_lpi.policy.settings import PolicySettings
 from recbole_lpi.roles import OF_DATA, Role, role_of, setting
 from recbole_lpi.yaml_values import read_file
 
-OF_FLOORS = {kind for floor in FLOORS.values() for kind in floor.read}
+OF_BASELINES = {kind for model in BASELINES.values() for kind in model.setting_classes}
 
 
 def every_settings_class() -> set[type]:
@@ -53,7 +53,7 @@ def nested(kinds: set[type]) -> set[type]:
 def test_every_field_of_every_settings_class_has_a_role():
     kinds = every_settings_class()
     top = kinds - nested(kinds)
-    assert top == {*SETTINGS, *OF_FLOORS}
+    assert top == {*SETTINGS, *OF_BASELINES}
     for kind in top:
         for field in fields(kind):
             assert isinstance(role_of(kind, field), Role)

@@ -48,7 +48,7 @@ RUNS = {
         "softmax": "sampled", "candidate_sampling": {"distribution": "in_batch"}, "epochs": 1,
         "learner": "sparse_adam", "train_batch_size": 2,
     }),
-    "floor": ("SessionKNN", {"logging_policy": "none"}),
+    "baseline": ("SessionKNN", {"logging_policy": "none"}),
 }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_several_processes_are_one_to_float_tolerance(log):
         ):
             found, expected = (logged(folder, number) for folder in (several, one))
             assert found == pytest.approx(expected, abs=2e-4), (name, number)
-            assert found or name == "floor"
+            assert found or name == "baseline"
     mus = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
     assert len(mus) == 2 and all(RunFolder(mu).finished for mu in mus)  # full softmax, sampled
     assert not list(Path("several").rglob("*.part"))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.sessions import Part, Sessions, flat_sessions
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.policy.network import PolicyNetwork
@@ -92,3 +93,14 @@ def gradients(model, loss):
     model.zero_grad()
     loss.backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def listed_sessions(lists: list[list[int]], ends: list[float]) -> tuple[Sessions, Part]:
+    """Sessions of these items, the last event of each at its ``ends``; and all of them, a part."""
+    lengths = [len(x) for x in lists]
+    session, item = np.repeat(np.arange(len(lists)), lengths), np.concatenate(lists)
+    time = np.repeat(ends, lengths) + np.concatenate([np.arange(1 - n, 1) for n in lengths])
+    zeros = np.zeros(len(item))
+    store = flat_sessions(session, item, time, zeros, zeros, ("click",))
+    part = Part(np.arange(len(lists)), store.offsets[:-1], store.offsets[1:])
+    return store, part

@@ -1,4 +1,4 @@
-"""Models that are no policies of ours: RecBole's own sequential ones, and the floors."""
+"""Make any model that can be run: a policy, a baseline that counts, or one of RecBole's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 from typing import Any
 
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import FLOORS, MODELS
-from recbole_lpi.plugin.names import NEEDS_MORE as NEEDS_MORE
+from recbole_lpi.plugin.models import BASELINES, MODELS
 
 # Models whose scores are probabilities already, not logits.
 GIVE_PROBABILITIES = {"GRU4RecCPR", "RepeatNet", "SASRecCPR"}
@@ -16,7 +15,7 @@ EMBED_USERS = {"Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec
 
 
 def make_model(config: Any, train: PolicyDataset) -> Any:
-    """Policy, floor or model of RecBole's, on its device. Floors are fitted by this."""
+    """Make the model that ``config`` names, on its device; a counting one is fitted then."""
     from recbole.data.transform import construct_transform
     from recbole.utils import get_model
 
@@ -27,6 +26,6 @@ def make_model(config: Any, train: PolicyDataset) -> Any:
             f"{name} has an embedding for each session, and those of sessions held out are never "
             "trained: it ranks for strangers"
         )
-    known: dict[str, Any] = {**MODELS, **FLOORS}
+    known: dict[str, Any] = {**MODELS, **BASELINES}
     model = (known.get(name) or get_model(name))(config, train)
     return model.to(config["device"])

@@ -1,4 +1,4 @@
-"""The floors against plain loops."""
+"""Session-kNN against plain loops."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from recbole_lpi.data.sessions import Part, Sessions, flat_sessions
-from recbole_lpi.plugin.floors import SessionPopularity, SessionPopularitySettings, popularity
-from recbole_lpi.policy.session_knn import DECAYS, Neighbours, NeighbourSettings
+from recbole_lpi.data.sessions import Part
+from recbole_lpi.policy.session_knn import DECAYS, Neighbours, NeighbourSettings, SessionKNNPolicy
+from tests.support.tiny import listed_sessions
 
 ITEMS = 7
-
-
-def log(lists: list[list[int]], ends: list[float]) -> tuple[Sessions, Part]:
-    """Sessions of items, each event at the session's end but for its place, and all of them."""
-    lengths = [len(x) for x in lists]
-    session, item = np.repeat(np.arange(len(lists)), lengths), np.concatenate(lists)
-    time = np.repeat(ends, lengths) + np.concatenate([np.arange(1 - n, 1) for n in lengths])
-    zeros = np.zeros(len(item))
-    store = flat_sessions(session, item, time, zeros, zeros, ("click",))
-    part = Part(np.arange(len(lists)), store.offsets[:-1], store.offsets[1:])
-    return store, part
 
 
 def loop_scores(lists, ends, prefix, s: NeighbourSettings) -> np.ndarray:
@@ -55,7 +44,7 @@ def loop_scores(lists, ends, prefix, s: NeighbourSettings) -> np.ndarray:
 
 def test_session_knn_by_hand():
     """[1, 2 | 3] shares 1/2 + 1 with [1, 2], [2 | 4] shares 1, [1 | 5] is third of two."""
-    store, part = log([[1, 2, 3], [2, 4], [1, 5], [6, 7]], [10, 20, 30, 40])
+    store, part = listed_sessions([[1, 2, 3], [2, 4], [1, 5], [6, 7]], [10, 20, 30, 40])
     found = Neighbours(store, part, ITEMS, NeighbourSettings(k=2))
     scores = found.scores(np.array([[1, 2, 0], [6, 0, 0]]), np.array([2, 1])).toarray()
     assert scores.tolist() == [[1.5, 2.5, 1.5, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1]]
@@ -72,7 +61,7 @@ def test_session_knn_equals_plain_loops(given):
     lists = [rng.integers(1, ITEMS + 1, rng.integers(1, 6)).tolist() for _ in range(30)]
     ends = rng.permutation(30).astype(float).tolist()
     settings = NeighbourSettings(**given)
-    store, part = log(lists, ends)
+    store, part = listed_sessions(lists, ends)
     length = rng.integers(0, 6, 40)
     prefixes = np.where(np.arange(5) < length[:, None], rng.integers(1, ITEMS + 1, (40, 5)), 0)
     scores = Neighbours(store, part, ITEMS, settings).scores(prefixes, length).toarray()
@@ -82,16 +71,23 @@ def test_session_knn_equals_plain_loops(given):
     assert scores.any()
 
 
+def test_what_shares_nothing_gets_the_popularity_and_every_row_is_a_distribution():
+    store, part = listed_sessions([[1, 2, 3], [2, 4], [1, 5]], [10, 20, 30])
+    popularity = np.arange(1, ITEMS + 1) / 28
+    given = NeighbourSettings(smoothing=0.1)
+    policy = SessionKNNPolicy(Neighbours(store, part, ITEMS, given), popularity)
+    got = policy.probabilities(np.array([[4], [6], [0]]), np.array([1, 1, 0]))
+    np.testing.assert_allclose(got[0], 0.9 * np.array([0, 1, 0, 1, 0, 0, 0]) / 2 + popularity / 10)
+    np.testing.assert_allclose(got[1:], [popularity, popularity])
+
+
 def test_every_decay_is_tried():
     assert set(DECAYS) == {"linear", "quadratic", "reciprocal", "same"}
 
 
 def test_only_the_training_part_is_looked_at():
-    store, _ = log([[1, 2], [1, 3], [4, 4, 5]], [10, 20, 30])
+    store, _ = listed_sessions([[1, 2], [1, 3], [4, 4, 5]], [10, 20, 30])
     part = Part(np.array([0, 2]), np.array([0, 4]), np.array([2, 6]))  # without 1 and the last 5
-    np.testing.assert_allclose(
-        popularity(store, part, ITEMS, 0.5), np.array([1.5, 1.5, 0.5, 2.5, 0.5, 0.5, 0.5]) / 7.5
-    )
     found = Neighbours(store, part, ITEMS, NeighbourSettings())
     scores = found.scores(np.array([[1], [4]]), np.array([1, 1])).toarray()
     assert scores.tolist() == [[1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0]]
@@ -106,37 +102,3 @@ def test_only_the_training_part_is_looked_at():
 def test_wrong_settings(given, said):
     with pytest.raises(ValueError, match=said):
         NeighbourSettings(**given)
-
-
-def session_popularity(**given):
-    """S-POP over 7 items of the planted log, without RecBole."""
-    floor = SessionPopularity.__new__(SessionPopularity)
-    store, part = log([[1, 2, 3], [2, 4], [1, 5], [6, 7]], [10, 20, 30, 40])
-    floor.popularity = popularity(store, part, ITEMS, 1.0)
-    floor.given = SessionPopularitySettings(**given)
-    return floor
-
-
-def test_session_popularity_by_hand():
-    items = np.array([[2, 5, 2, 0], [4, 0, 0, 0], [0, 0, 0, 0]])
-    floor = session_popularity(decay=0.5, smoothing=0.2)
-    got = floor.policy(items, np.array([3, 1, 0]))
-    twice, once = 1 + 0.25, 0.5
-    assert got[0, 1] == pytest.approx(0.8 * twice / (twice + once) + 0.2 * floor.popularity[1])
-    assert got[0, 4] == pytest.approx(0.8 * once / (twice + once) + 0.2 * floor.popularity[4])
-    assert got[0, 0] == pytest.approx(0.2 * floor.popularity[0])
-    assert got[1, 3] == pytest.approx(0.8 + 0.2 * floor.popularity[3])
-    np.testing.assert_allclose(got[2], floor.popularity)
-    np.testing.assert_allclose(got.sum(1), 1)
-
-
-def test_session_popularity_without_decay_counts():
-    got = session_popularity().policy(np.array([[3, 3, 6, 0, 0]]), np.array([3]))
-    ranked = np.argsort(-got[0]) + 1
-    assert ranked[:2].tolist() == [3, 6] and set(ranked[2:4].tolist()) == {1, 2}
-
-
-@pytest.mark.parametrize("given", [{"decay": 0.0}, {"decay": 1.1}, {"smoothing": 1.0}])
-def test_session_popularities_that_are_none(given):
-    with pytest.raises(ValueError, match=f"{next(iter(given))} must be in"):
-        SessionPopularitySettings(**given)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.log_reports import describe_part
 from recbole_lpi.plugin.runner import make_config
 from tests.support.logs import SMALL
 
@@ -29,8 +30,8 @@ def parts(**given: object) -> list[PolicyDataset]:
 def test_events_that_are_not_trained_on_are_told(log, caplog, given, cure):
     train, valid, _ = parts(**given)
     every, trained = len(train), int(train.training_windows.targets.sum())
-    assert f"{every} to predict, {trained} of them trained on (" in train.summary
-    assert "trained on" not in valid.summary
+    assert f"{every} to predict, {trained} of them trained on (" in describe_part(train)
+    assert "trained on" not in describe_part(valid)
     share = 1 - trained / every
     line = f"{every - trained} of {every} training events ({share:.0%}) are not trained on"
     assert (line in caplog.text) == (cure is not None) == (share > 0.1)

@@ -1,4 +1,4 @@
-"""RecBole's own models and the floors under the protocol of the policies."""
+"""RecBole's own models, and the baselines that count, under the protocol of the policies."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from recbole_lpi.data.session_data import share_of
 from recbole_lpi.evaluation import event_ranking as events
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, by_rows, rank_events, rank_policy
 from recbole_lpi.plugin import configuration
-from recbole_lpi.plugin.baselines import GIVE_PROBABILITIES, NEEDS_MORE, make_model
 from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import FLOORS, MODELS
+from recbole_lpi.plugin.model_factory import GIVE_PROBABILITIES, make_model
+from recbole_lpi.plugin.models import BASELINES, MODELS
+from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.plugin.row_learner import RowEpochs, RowLearner
 from recbole_lpi.plugin.runner import make_config, run
 from recbole_lpi.plugin.trainer import PolicyTrainer
@@ -32,7 +33,7 @@ PLAIN = {
     "epochs": 1, "MAX_ITEM_LIST_LENGTH": 6, "show_progress": False, "topk": [3, 10],
     "hidden_size": 8,
 }  # fmt: skip
-RIVALS = ["GRU4Rec", "SASRec", "NARM", "BERT4Rec", "STAMP", "SRGNN", "LightSANs", "FPMC"]
+RECBOLES = ["GRU4Rec", "SASRec", "NARM", "BERT4Rec", "STAMP", "SRGNN", "LightSANs", "FPMC"]
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def go(model: str, name: str = "", **given):
     return run(model, "shop", (), {**PLAIN, **where, **given})
 
 
-@pytest.mark.parametrize("model", [*RIVALS, *FLOORS])
-def test_a_rival_ends_in_the_same_event_table(at_shop, model):
+@pytest.mark.parametrize("model", [*RECBOLES, *BASELINES])
+def test_a_baseline_ends_in_the_same_event_table(at_shop, model):
     finished = go(model)
     mu, ours = (pl.read_parquet(f"runs/{name}/events.parquet") for name in ("mu", model))
     logged = ["session_id", "position", "item_id", "event", "reward"]
@@ -69,7 +70,7 @@ def test_a_rival_ends_in_the_same_event_table(at_shop, model):
     assert metrics["data"] == base["data"] and metrics["seed"] == base["seed"] == 2020
     assert set(metrics["test"]) == set(base["test"]) | {"js_divergence", "kl_divergence"}
     assert metrics["test"]["js_divergence"]["mean"] > 0
-    assert finished.folder.model.is_file() == (model not in FLOORS)
+    assert finished.folder.model.is_file() == (model not in BASELINES)
 
 
 def test_prefixes_and_windows_give_the_same_table(at_shop):
@@ -205,7 +206,7 @@ def test_a_stock_config_of_recboles_model_is_recboles(at_shop):
 
 
 def test_every_sequential_model_is_accepted_or_refused_with_a_reason(at_shop):
-    recboles = set(known_models()) - set(MODELS) - set(FLOORS)
+    recboles = set(known_models()) - set(MODELS) - set(BASELINES)
     assert set(NEEDS_MORE) < recboles
     for name, reason in NEEDS_MORE.items():
         with pytest.raises(SettingError, match=f"{name} of RecBole cannot run.*{reason}"):
@@ -232,16 +233,16 @@ def test_wrong_settings(at_shop, model, given, said):
         make_config(model, "shop", (), given)
 
 
-def test_floors_predict_the_first_event_too(at_shop):
+def test_counting_baselines_predict_the_first_event_too(at_shop):
     first = {"evaluate_first_event": True}
     run("LoggingPolicy", "shop", (), {**PLAIN, **first, "run_dir": "runs/mu-first"})
-    for model in FLOORS:
+    for model in BASELINES:
         go(model, "first", **first, logging_policy="runs/mu-first")
         assert pl.read_parquet("runs/first/events.parquet")["position"].min() == 0
 
 
 @pytest.mark.parametrize("model", ["BERT4Rec", "FPMC"])
-def test_a_rival_resumes_to_the_same_bits(at_shop, monkeypatch, model):
+def test_a_baseline_resumes_to_the_same_bits(at_shop, monkeypatch, model):
     """Masks and negative samples are those of a run that was never interrupted."""
     given = {"epochs": 3, "train_batch_size": 100, "stopping_step": 3, "logging_policy": "none"}
     whole = go(model, "whole", **given)
@@ -266,7 +267,7 @@ def test_a_rival_resumes_to_the_same_bits(at_shop, monkeypatch, model):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_the_logging_policy_of_a_rival_is_the_one_of_a_default_policy(at_shop):
+def test_the_logging_policy_of_a_baseline_is_the_one_of_a_default_policy(at_shop):
     given = {"logging_policy": "auto", "logging_policy_dir": "runs/auto"}
     small = {key: value for key, value in PLAIN.items() if key != "hidden_size"}
     for model in ("GRU4Rec", "Popularity", "LPIRL"):
@@ -274,7 +275,7 @@ def test_the_logging_policy_of_a_rival_is_the_one_of_a_default_policy(at_shop):
     assert len([path for path in Path("runs/auto").iterdir() if path.is_dir()]) == 1
 
 
-def test_a_rivals_checkpoint_loads_by_recboles_call(at_shop):
+def test_a_baselines_checkpoint_loads_by_recboles_call(at_shop):
     from recbole.quick_start import load_data_and_model
 
     finished = go("BERT4Rec", "loaded", logging_policy="none")
@@ -292,7 +293,7 @@ def test_models_that_embed_users_are_told_of(at_shop, caplog):
         assert "has an embedding" not in caplog.text
 
 
-def test_a_rival_learns_from_the_events_that_carry_a_policys_loss(at_shop, monkeypatch):
+def test_a_baseline_learns_from_the_events_that_carry_a_policys_loss(at_shop, monkeypatch):
     """The last two of each training session, each once an epoch."""
     seen: list[torch.Tensor] = []
     batch = RowEpochs.batch
