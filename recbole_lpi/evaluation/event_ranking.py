@@ -17,7 +17,7 @@ from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import Scores, ranking_pass
-from recbole_lpi.nn.tiling import parts
+from recbole_lpi.nn.tile_sizes import parts
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_lpi.nn.catalogue import LOG2_E, LOG_2, Factors, nats, product_dtype
-from recbole_lpi.nn.tiles import Matrix, Outputs, Product, RunningMax, RunningSum
-from recbole_lpi.nn.tiling import LEAST_EVENTS, Tiling, parts, tiling
+from recbole_lpi.nn.bits import LOG2_E, LOG_2, nats
+from recbole_lpi.nn.catalogue import Factors
+from recbole_lpi.nn.running_reductions import RunningMax, RunningSum
+from recbole_lpi.nn.tile_sizes import LEAST_EVENTS, Tiling, parts, tiling
+from recbole_lpi.nn.tiled_outputs import Matrix, Outputs, Product, product_dtype
 
 Scores = Factors | Tensor  # states and table, or logits [N, A]
 

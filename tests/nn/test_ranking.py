@@ -8,9 +8,9 @@ import torch
 from recbole_lpi.nn import ranking
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
-from recbole_lpi.nn.tiles import Product
-from recbole_lpi.nn.tiling import CHUNK_BYTES, LEAST_EVENTS
-from tests.nn.test_catalogue import loop_kl, loop_softmax, random_tables
+from recbole_lpi.nn.tile_sizes import CHUNK_BYTES, LEAST_EVENTS
+from recbole_lpi.nn.tiled_outputs import Product
+from tests.nn.test_tiled_catalogue import loop_kl, loop_softmax, random_tables
 
 
 def test_rank_by_hand_with_ties():
