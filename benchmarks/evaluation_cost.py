@@ -27,7 +27,7 @@ import torch
 import typer
 
 from benchmarks.peak import added_memory
-from recbole_lpi.nn.tiling import parts, tiling
+from recbole_lpi.nn.tile_sizes import parts, tiling
 from recbole_lpi.training.memory import keep_freed_memory
 
 SIZES = (17_834, 70_852)

@@ -33,7 +33,7 @@ from recbole_lpi.data.consistency import contradiction
 from recbole_lpi.data.sessions import Sessions
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.files import filling, write_json
-from recbole_lpi.locks import alone, remove_left_behind
+from recbole_lpi.locks import exclusive_beside, remove_left_behind
 
 FORMAT, VERSION = "recbole_lpi sessions", 3
 ABOUT = "about.json"
@@ -112,7 +112,7 @@ def found_or_made(
         return found
     with ExitStack() as stack:
         try:
-            stack.enter_context(alone(folder, "sessions"))
+            stack.enter_context(exclusive_beside(folder, "sessions"))
         except OSError as error:
             _warn(f"{root} cannot be written to ({error}): the sessions are not kept")
             return make()

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_lpi.nn.catalogue import LOG_2, Table
+from recbole_lpi.nn.bits import LOG_2
+from recbole_lpi.nn.catalogue import Table
 
 SEED = 2020  # of the candidates: an evaluation draws its own, and the same each time
 

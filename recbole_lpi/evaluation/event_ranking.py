@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.data.prefetch import made_ahead
+from recbole_lpi.data.prefetch import prefetched
 from recbole_lpi.data.windows import Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import Scores, ranking_pass
-from recbole_lpi.nn.tiling import parts
+from recbole_lpi.nn.tile_sizes import parts
 
 MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 
@@ -144,7 +144,7 @@ def rank_events(ranker: Ranker, held: Held, how: EvaluationPass) -> EventTable:
     statistics = _Statistics(ranker, held, how, seed=int(place[0]))
     columns: dict[str, np.ndarray] = {}
     batches = evaluation_batches(windows, how.batch_size)
-    made = made_ahead(lambda index: held.batch(windows.take(index)), batches)
+    made = prefetched(lambda index: held.batch(windows.take(index)), batches)
     for _, batch in zip(how.progress(batches), made, strict=True):
         rows = np.searchsorted(place, batch.place[batch.counts].numpy())
         for part, found in statistics(batch):

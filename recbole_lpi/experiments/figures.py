@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
 
 from recbole_lpi import text
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 from recbole_lpi.experiments.grouping import label
+from recbole_lpi.experiments.label_placement import along, around, settle
 from recbole_lpi.files import replacing
 from recbole_lpi.settings import SettingError
 
@@ -26,19 +26,16 @@ SUFFIXES = (".png", ".svg", ".pdf")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 NAME = 34  # characters of a line of a policy's name
 SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "recbole_lpi", "font.size": 9}
-# Where a name may stand: distances from its point, in points, and directions. Further than LEAD,
-# a line leads from the point to the name.
-DISTANCES, DIRECTIONS, LEAD = (6, 12, 20, 30, 42, 56, 72, 90, 110, 140), 16, 6
 FAR = 2.0  # quartile distances beyond the quartiles at which a policy is outside the frame
 
 
 def trade_off_metrics(k: int) -> tuple[str, str]:
-    """What the two axes show: x, y."""
+    """Names of the metrics that the two axes show: x, y."""
     return f"click_ndcg@{k}", f"purchase_ndcg@{k}"
 
 
 def check_suffix(path: Path) -> None:
-    """SettingError unless a figure can be written by that name."""
+    """Raise SettingError unless a figure can be written by that name."""
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"--figure must end in one of {', '.join(SUFFIXES)}, got {path}")
 
@@ -93,7 +90,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """As PNG, SVG or PDF by the suffix; beside, then renamed into place."""
+    """Write a figure as PNG, SVG or PDF, by the suffix; beside, then renamed into place."""
     check_suffix(path)
     kind = path.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
@@ -111,7 +108,7 @@ class _Point(NamedTuple):
 
     @classmethod
     def of(cls, policy: ComparedPolicy, words: str, colour: str, k: int) -> _Point:
-        """``policy`` under these words."""
+        """The point of ``policy``, with these words beside it."""
         x, y = trade_off_metrics(k)
         return cls(words, colour, policy.cells[x], policy.cells[y])
 
@@ -162,6 +159,7 @@ def _limits(cells: Sequence[Cell]) -> tuple[float, float]:
 
 
 def _inside(axes: Axes, point: _Point) -> bool:
+    """Whether a point lies within the frame."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     return left <= point.x.mean <= right and bottom <= point.y.mean <= top
 
@@ -176,7 +174,7 @@ def _place(axes: Axes, point: _Point) -> tuple[float, float]:
 
 
 def _draw(axes: Axes, line: list[_Point], front: set[int], points: list[_Point]) -> None:
-    """A line's points with their bars; an arrow at the frame for one outside of it."""
+    """Draw a line's points with their bars; an arrow at the frame for one outside of it."""
     colour = line[0].colour
     within = [point for point in line if _inside(axes, point)]
     if len(line) > 1:
@@ -202,7 +200,7 @@ def _draw(axes: Axes, line: list[_Point], front: set[int], points: list[_Point])
 
 
 def _draw_front(axes: Axes, front: list[_Point]) -> None:
-    """What no policy surpasses in both, as steps, on to the frame."""
+    """Draw the Pareto front as steps, on to the frame."""
     xs = [min(axes.get_xlim()[0], front[0].x.mean), *(point.x.mean for point in front)]
     ys = [front[0].y.mean, *(point.y.mean for point in front)]
     axes.plot(
@@ -230,74 +228,13 @@ def _name(axes: Axes, lines: Sequence[list[_Point]]) -> None:
             color=point.colour, ha="center", va="center", linespacing=1.1,
             path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
-        taken = np.concatenate([taken, _settle(axes, note, at[point], taken, pixels)])
-
-
-def _settle(
-    axes: Axes, note: Annotation, at: np.ndarray, taken: np.ndarray, pixels: float
-) -> np.ndarray:
-    """Move a text to the place around its point where it covers least, the nearest of these.
-
-    Returns the boxes that the text, and the line that leads to it, now cover.
-    """
-    size = note.get_window_extent()
-    half = np.array([size.width, size.height]) / 2
-    frame = np.array([axes.bbox.extents])
-    angles = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False)
-    best: tuple[float, np.ndarray, np.ndarray, np.ndarray] | None = None
-    for distance in DISTANCES:
-        for towards in np.stack([np.cos(angles), np.sin(angles)], axis=1):
-            # The edge of the text, not its middle, is that far away.
-            reach = towards * min(half / np.maximum(np.abs(towards), 1e-9))
-            offset = towards * distance * pixels + reach
-            lead = np.array([at, at + offset - reach])
-            own = _around(at + offset, half + 1)
-            outside = _areas(own).sum() - _overlaps(own, frame).sum()
-            if distance > LEAD:
-                own = np.concatenate([own, _along(at + towards * 5 * pixels, lead[1])])
-            cost = _overlaps(own, taken).sum() + 10 * outside + distance * pixels**2
-            if best is None or cost < best[0]:
-                best = cost, offset, own, lead if distance > LEAD else lead[:0]
-    assert best is not None
-    _, offset, own, lead = best
-    note.xyann = tuple(offset / pixels)
-    if len(lead):
-        axes.plot(
-            *axes.transData.inverted().transform(lead).T,
-            color=note.get_color(), lw=0.5, alpha=0.6, zorder=2, scalex=False, scaley=False,
-        )  # fmt: skip
-    return own
+        taken = np.concatenate([taken, settle(axes, note, at[point], taken, pixels)])
 
 
 def _drawn(axes: Axes, line: list[_Point], at: dict[_Point, np.ndarray]) -> np.ndarray:
     """Boxes of a line's markers and of the line itself in short pieces."""
     size = 4.5 * axes.figure.dpi / 72
-    boxes = [_around(at[point], np.array([size, size])) for point in line]
+    boxes = [around(at[point], np.array([size, size])) for point in line]
     for start, end in pairwise(axes.transData.transform([(p.x.mean, p.y.mean) for p in line])):
-        boxes.append(_along(start, end))
+        boxes.append(along(start, end))
     return np.concatenate(boxes)
-
-
-# Boxes are rows of left, bottom, right, top, in pixels.
-
-
-def _along(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """A segment as small boxes."""
-    pieces = np.linspace(start, end, int(np.hypot(*(end - start)) / 5) + 2)
-    return _around(pieces, np.array([3, 3]))
-
-
-def _around(points: np.ndarray, half: np.ndarray) -> np.ndarray:
-    return np.atleast_2d(np.concatenate([points - half, points + half], axis=-1))
-
-
-def _areas(boxes: np.ndarray) -> np.ndarray:
-    sides = (boxes[..., 2:] - boxes[..., :2]).clip(min=0)
-    return np.asarray(sides.prod(axis=-1))
-
-
-def _overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The area that each of ``some`` shares with each of ``others``."""
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    return _areas(np.concatenate([low, high], axis=-1))

@@ -17,7 +17,7 @@ from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import recboles_models
 from recbole_lpi.plugin.setting_checks import check
 from recbole_lpi.settings import brief, refused
-from recbole_lpi.training import distributed
+from recbole_lpi.training import devices, distributed
 from recbole_lpi.yaml_values import SettingsLoader, parse, read_file
 
 # RecBole unpickles saved data that it finds in checkpoint_dir: a folder that cannot be.
@@ -104,13 +104,13 @@ def _with_own_device(recboles: Callable[..., None]) -> Callable[..., None]:
         values = config.final_config_dict
         ours = _is_ours(config, config.model)
         if ours:
-            values["gpu_id"] = distributed.visible_gpus(values["gpu_id"])
+            values["gpu_id"] = devices.visible_gpus(values["gpu_id"])
         if ours and "local_rank" in values and not torch.cuda.is_available():
             distributed.init_recboles(values)
             return
         recboles(config)
         if ours:
-            values["device"] = distributed.own_device(values["device"], values["gpu_id"])
+            values["device"] = devices.own_device(values["device"], values["gpu_id"])
 
     return init_device
 

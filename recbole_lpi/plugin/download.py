@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 
 from recbole_lpi.files import replacing
-from recbole_lpi.locks import alone
+from recbole_lpi.locks import exclusive_beside
 from recbole_lpi.plugin.transfers import fetch
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
@@ -57,7 +57,7 @@ def download(dataset: str, folder: Path, urls: dict[str, str] | None = None) -> 
             f"--download knows {', '.join(ARCHIVES)}, not '{dataset}'; convert the raw file instead"
         )
     made, scratch = folder / f"{dataset}.inter", _scratch(folder)
-    with alone(folder, "download"):
+    with exclusive_beside(folder, "download"):
         if made.is_file():  # by a run that was waited for
             return made
         if scratch.is_symlink():
@@ -85,7 +85,7 @@ def forget(dataset: str, folder: Path) -> None:
     """
     scratch = _scratch(folder)
     if dataset in ARCHIVES and scratch.is_dir():
-        with contextlib.suppress(SettingError, OSError), alone(folder, None):
+        with contextlib.suppress(SettingError, OSError), exclusive_beside(folder, None):
             shutil.rmtree(scratch)
             logging.getLogger().info(f"download: removed {scratch}, left by one that broke off")
 

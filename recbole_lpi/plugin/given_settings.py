@@ -26,7 +26,7 @@ from recbole_lpi.policy import encoders
 from recbole_lpi.policy.encoders import unread_settings
 from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError, Values, suggest
-from recbole_lpi.training import distributed
+from recbole_lpi.training import devices
 from recbole_lpi.yaml_values import read_file
 
 SHIPPED = "ml-100k"  # RecBole reads its own, whatever data_path says
@@ -36,7 +36,7 @@ def load_ours(config: Any, model: str, dataset: str) -> None:
     """Load our defaults, what lies beside the data, and what was given; check every name."""
     internal = config.internal_config_dict
     internal.update(defaults(model, dataset))
-    internal["gpu_id"] = distributed.default_gpus() or internal["gpu_id"]
+    internal["gpu_id"] = devices.default_gpus() or internal["gpu_id"]
     known = set(internal) | known_settings() | policies_alone()
     config.external_config_dict = external = _given(config, known)
     named = getattr(config, "named_by_user", None)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import Sampler
 from recbole_lpi.nn.catalogue import Factors, Table
-from recbole_lpi.nn.lazy import stretch
+from recbole_lpi.nn.sparse_gradients import slice_rows
 from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.auxiliary_heads import heads_of_step, make_head
@@ -127,7 +127,7 @@ class PolicyNetwork(nn.Module):
         """Rows of the A items: of the embedding, without padding and start token, or their own."""
         if self.output_embedding is not None:
             return Table(self.output_embedding, sparse=self.sparse)
-        rows = stretch(self.item_embedding.weight, 1, self.n_items + 1)
+        rows = slice_rows(self.item_embedding.weight, 1, self.n_items + 1)
         return Table(rows, sparse=self.sparse)
 
     @property

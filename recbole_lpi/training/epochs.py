@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.data.prefetch import made_ahead
+from recbole_lpi.data.prefetch import prefetched
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.data.windows import Windows, logged_targets, training_batches
@@ -69,7 +69,7 @@ class SessionEpochs:
 
     def batches(self, indices: list[np.ndarray]) -> Iterable[tuple[Batch, GlobalBatch | None]]:
         """Collate windows ahead of the steps that need them."""
-        return made_ahead(self.batch, indices)
+        return prefetched(self.batch, indices)
 
     def batch(self, index: np.ndarray) -> tuple[Batch, GlobalBatch | None]:
         """Return the windows of ``index`` that this process takes, and of what they are a share."""

@@ -13,7 +13,7 @@ from recbole_lpi import settings
 from recbole_lpi.data.reward_sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
 from recbole_lpi.evaluation.metrics import Kinds, Metric, names_at
-from recbole_lpi.nn.lazy import LazyAdam
+from recbole_lpi.nn.sparse_gradients import LazyAdam
 from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config
 
@@ -58,7 +58,7 @@ class TrainingSettings:
         reward_sampling: what an epoch learns from is drawn by reward; None: every session.
         eval_batch_size: windows per evaluation pass.
         learner, learning_rate, weight_decay: the optimiser, by RecBole's names; ``sparse_adam`` is
-            lazy Adam on tables of items and Adam on the rest (``nn.lazy.LazyAdam``).
+            lazy Adam on tables of items and Adam on the rest (``nn.sparse_gradients.LazyAdam``).
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
         eval_step: epochs between validations; stopping_step: validations without a better score
             before training stops.

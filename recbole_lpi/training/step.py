@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recbole_lpi.nn.lazy import clip_gradients
+from recbole_lpi.nn.sparse_gradients import clip_gradients
 from recbole_lpi.policy.loss_parts import LossParts
 from recbole_lpi.stored_tensors import load_optimizer
 from recbole_lpi.training.acceleration import AccelerationSettings

@@ -17,7 +17,7 @@ from recbole_lpi.plugin.configuration import hidden_argv, known_models
 from recbole_lpi.plugin.given_settings import known_settings
 from recbole_lpi.plugin.properties import properties_folder
 from recbole_lpi.settings import SettingError
-from recbole_lpi.training import distributed
+from recbole_lpi.training import devices
 from recbole_lpi.yaml_values import parse, read_file
 
 
@@ -237,7 +237,7 @@ def test_a_list_of_gpus_is_what_cuda_reads(log, monkeypatch, given, text):
 
 def test_text_that_cuda_would_take_for_no_gpu_is_refused():
     with pytest.raises(SettingError, match=r"gpu_id must be like 0 or 0,1.*got '\[0\]'"):
-        distributed.visible_gpus("[0]")
+        devices.visible_gpus("[0]")
 
 
 def test_a_misspelt_setting_in_the_file_beside_the_data_is_refused_by_its_name(log):

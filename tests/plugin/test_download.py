@@ -264,7 +264,7 @@ def test_what_a_transfer_left_is_removed_once_the_data_are_there(tmp_path, monke
     scratch.mkdir()
     (scratch / "yoochoose-clicks-not-merged.part").write_bytes(b"much")
     data = Path("dataset/yoochoose")
-    with locks.alone(data, None), ThreadPoolExecutor(1) as other:
+    with locks.exclusive_beside(data, None), ThreadPoolExecutor(1) as other:
         other.submit(download.forget, "yoochoose", data).result()
     assert scratch.is_dir()
     mine = Path("dataset/.shop.download")  # of no data set that is downloaded

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from recbole_lpi.nn import catalogue
+from recbole_lpi.nn import tiled_catalogue
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import compile_encoder
@@ -55,10 +55,10 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**10))
     warm = {"warmup_epochs": 1} if model == "SA2C" else {}
     plain = Trained(model, "runs/a", monkeypatch, **warm)
-    products, of_state = set(), catalogue.product_dtype
+    products, of_state = set(), tiled_vars(catalogue)["product_dtype"]
     with monkeypatch.context() as patched:
         noted = lambda state: products.add(of_state(state)) or of_state(state)  # noqa: E731
-        patched.setattr(catalogue, "product_dtype", noted)
+        patched.setattr(tiled_catalogue, "product_dtype", noted)
         half = Trained(model, "runs/b", monkeypatch, **warm, **given)
     torch.testing.assert_close(half.steps, plain.steps, rtol=tolerance, atol=tolerance / 10)
     assert products == {getattr(torch, given.get("amp_dtype", "bfloat16"))}

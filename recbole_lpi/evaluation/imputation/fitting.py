@@ -22,7 +22,7 @@ from recbole_lpi.evaluation.imputation.imputed_rewards import Imputation
 from recbole_lpi.evaluation.imputation.rated_log import RatedLog
 from recbole_lpi.evaluation.imputation.settings import ImputationSettings
 from recbole_lpi.files import write_json, write_tensors
-from recbole_lpi.locks import alone, remove_left_behind
+from recbole_lpi.locks import exclusive_beside, remove_left_behind
 from recbole_lpi.nn.factorization import Ratings, sweeps
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import check_kinds, check_tensor, load_plain
@@ -44,7 +44,7 @@ def found_or_fitted(
     """
     log.scale.check(settings.missing_rating)
     folder = kept_in / _identity(log, settings)
-    with alone(folder, "imputation"):
+    with exclusive_beside(folder, "imputation"):
         remove_left_behind(folder.parent)
         if not (folder / MODEL).is_file():
             _fit(folder, log, settings, device, show_progress)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from recbole_lpi.nn import tiling as tiling_module
-from recbole_lpi.nn.tiling import even, l2_bytes, parts, tiling
+from recbole_lpi.nn import tile_sizes
+from recbole_lpi.nn.tile_sizes import even, l2_bytes, parts, tiling
 
 CPU = torch.device("cpu")
 
@@ -19,21 +19,21 @@ def test_parts_cover_everything_once():
 def test_memory_does_not_grow_with_events_or_items(events, items):
     found = tiling(events, items, CPU, 4)
     assert 1 <= found.events <= events and 1 <= found.items <= items
-    least = tiling_module.LEAST_EVENTS * items * 4  # below that a product would be slow
-    assert found.events * items * 4 <= max(tiling_module.CHUNK_BYTES, least)
+    least = tile_sizes.LEAST_EVENTS * items * 4  # below that a product would be slow
+    assert found.events * items * 4 <= max(tile_sizes.CHUNK_BYTES, least)
 
 
 def test_a_tile_follows_the_cache(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     for size, wide in ((2**10, 448), (2**18, 512), (300 * 2**10, 640), (2**23, 768)):
-        monkeypatch.setattr(tiling_module, "l2_bytes", lambda size=size: size)
+        monkeypatch.setattr(tile_sizes, "l2_bytes", lambda size=size: size)
         assert tiling(5_120, 70_852, CPU, 4) == (466, wide)  # 466 · wide · 4 bytes: 4 · size
     assert tiling(5_120, 100, CPU, 4).items == 100
 
 
 def test_events_whose_tiles_are_not_held_fill_the_cache_with_the_narrowest(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(tiling_module, "l2_bytes", lambda: 2**19)
+    monkeypatch.setattr(tile_sizes, "l2_bytes", lambda: 2**19)
     assert tiling(5_120, 70_852, CPU, 4, held=False) == (1024, 512)
     assert tiling(100, 70_852, CPU, 4, held=False) == (100, 768)
     assert tiling(10_000, 100, CPU, 4, held=False) == (5_000, 100)
@@ -55,8 +55,8 @@ def test_the_size_of_the_cache_is_read_where_the_system_tells_it(monkeypatch, tm
         folder.mkdir()
         (folder / "level").write_text(level + "\n")
         (folder / "size").write_text(size + "\n")
-    for path, wanted in ((tmp_path, 768 * 2**10), (tmp_path / "none", tiling_module.L2_BYTES)):
-        monkeypatch.setattr(tiling_module, "CACHES", path)
+    for path, wanted in ((tmp_path, 768 * 2**10), (tmp_path / "none", tile_sizes.L2_BYTES)):
+        monkeypatch.setattr(tile_sizes, "CACHES", path)
         l2_bytes.cache_clear()
         assert l2_bytes() == wanted
     l2_bytes.cache_clear()

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from recbole_lpi.nn.catalogue import Table
-from recbole_lpi.nn.lazy import LazyAdam, clip_gradients, stretch
+from recbole_lpi.nn.sparse_gradients import LazyAdam, clip_gradients, slice_rows
 
 
 def table(sparse, a=7, d=3):
@@ -21,7 +21,7 @@ def test_rows_get_the_same_gradient_sparse_or_dense():
     for sparse in (True, False):
         weight, bias, rows = table(sparse)
         state = torch.ones(2, 3, dtype=torch.float64) * torch.tensor([[1.0], [2.0]])
-        inner = stretch(weight, 1, 6)
+        inner = slice_rows(weight, 1, 6)
         taken = Table(inner, sparse=sparse).at(torch.tensor([[0, 4], [4, 4]]))
         loss = rows.gather(state, torch.tensor([2, 2])).square().sum() + taken.weight.pow(3).sum()
         loss = loss + rows.at(torch.tensor([0, 2])).outputs(state).sum()
@@ -34,7 +34,7 @@ def test_rows_get_the_same_gradient_sparse_or_dense():
 
 def test_a_stretch_takes_a_dense_gradient_too():
     weight = torch.nn.Parameter(torch.randn(5, 2))
-    stretch(weight, 1, 4).square().sum().backward()
+    slice_rows(weight, 1, 4).square().sum().backward()
     expected = 2 * weight.detach()
     expected[[0, 4]] = 0
     torch.testing.assert_close(weight.grad, expected)

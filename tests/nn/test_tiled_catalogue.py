@@ -1,4 +1,4 @@
-"""The catalogue pass against plain loops over events and items."""
+"""The tiled form of the catalogue pass against the plain one, both against loops over items."""
 
 import math
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import Table, catalogue_pass, plain_pass
+from recbole_lpi.nn.catalogue import Table, plain_pass
+from recbole_lpi.nn.tiled_catalogue import catalogue_pass
 from tests.support.catalogue_loops import loop_softmax, random_tables
 
 
@@ -50,7 +51,7 @@ def test_statistics_equal_plain_loops():
     ("chunk", "tile"), [(1, 1), (1, None), (2, 3), (5, 2), (100, 100), (None, None)]
 )
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_pass_in_chunks_is_the_plain_pass(chunk, tile, tied):
+def test_the_tiled_form_is_the_plain_form(chunk, tile, tied):
     got = {}
     for name in ("plain", "chunks"):
         state, action, policy, q, logging = random_tables()

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 
-def stretch(weight: Tensor, start: int, stop: int) -> Tensor:
+def slice_rows(weight: Tensor, start: int, stop: int) -> Tensor:
     """``weight[start:stop]``, through which a sparse gradient stays sparse."""
-    return torch.as_tensor(_Stretch.apply(weight, start, stop))  # type: ignore[no-untyped-call]
+    return torch.as_tensor(_SliceRows.apply(weight, start, stop))  # type: ignore[no-untyped-call]
 
 
-class _Stretch(torch.autograd.Function):
+class _SliceRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, start: int, stop: int) -> Tensor:
         ctx.start, ctx.shape = start, weight.shape
