@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,8 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**10))
     warm = {"warmup_epochs": 1} if model == "SA2C" else {}
     plain = Trained(model, "runs/a", monkeypatch, **warm)
-    products, of_state = set(), tiled_vars(catalogue)["product_dtype"]
+    products: set[torch.dtype] = set()
+    of_state: Any = vars(tiled_catalogue)["product_dtype"]
     with monkeypatch.context() as patched:
         noted = lambda state: products.add(of_state(state)) or of_state(state)  # noqa: E731
         patched.setattr(tiled_catalogue, "product_dtype", noted)
