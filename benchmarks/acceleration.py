@@ -27,7 +27,8 @@ import typer
 
 from benchmarks.large_catalogue import generate
 from benchmarks.stages import Measures, Stage, answer, measured
-from benchmarks.steps import take_steps, trainer, training_part
+from benchmarks.steps import Steps, steps_of, take_steps, training_part
+from recbole_lpi.training.learner import PolicyLearner
 
 
 class Shape(NamedTuple):
@@ -68,21 +69,21 @@ def given(work: Path, **settings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def policy_trainer(model: str, train: Any, work: Path, **settings: Any) -> Any:
+def policy_trainer(model: str, train: Any, work: Path, **settings: Any) -> Steps:
     """Compiled already, where that is asked for."""
-    one = trainer(model, train, given(work, **OWN.get(model, {}), **settings))
-    if one.acceleration.compile:
-        one._compile()
+    one = steps_of(model, train, given(work, **OWN.get(model, {}), **settings))
+    if one.step.acceleration.compile:
+        PolicyLearner(one.network).compile(one.step.acceleration, one.step.device)
     return one
 
 
-def matrix_rate(one: Any, half: bool) -> float:
+def matrix_rate(one: Steps, half: bool) -> float:
     """Operations per second of a square product, as this trainer would compute it."""
-    side = SIDE[one.device.type]
-    left = torch.randn(side, side, device=one.device)
+    side = SIDE[one.step.device.type]
+    left = torch.randn(side, side, device=one.step.device)
     times = []
-    cast = one.acceleration.autocast(one.device) if half else nullcontext()
-    with one.acceleration.training(), cast:
+    cast = one.step.acceleration.autocast(one.step.device) if half else nullcontext()
+    with one.step.acceleration.training(), cast:
         for _ in range(6):
             began = time.perf_counter()
             _ = float((left @ left)[0, 0])  # waits for it
@@ -96,7 +97,7 @@ def matrix_rate(one: Any, half: bool) -> float:
 def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], steps: int) -> Measures:
     train = training_part(given(work))
     trainers = {name: policy_trainer(model, train, work, **more) for name, more in settings.items()}
-    times = take_steps(train, trainers, steps)
+    times = take_steps(trainers, steps)
     found: Measures = {"events": float(np.mean(train.training_windows.targets)) * BATCH}
     for name, one in trainers.items():
         found[name] = statistics.median(clock for clock, _ in times[name])
@@ -108,10 +109,10 @@ def step(work: Path, model: str, settings: Mapping[str, Mapping[str, Any]], step
 def peak(work: Path, model: str, settings: Mapping[str, Any]) -> Measures:
     train = training_part(given(work))
     one = policy_trainer(model, train, work, **settings)
-    take_steps(train, {"": one}, 3)
-    if one.device.type != "cuda":
+    take_steps({"": one}, 3)
+    if one.step.device.type != "cuda":
         return {}
-    return {"GPU": torch.cuda.max_memory_allocated(one.device) / 2**30}
+    return {"GPU": torch.cuda.max_memory_allocated(one.step.device) / 2**30}
 
 
 STAGES: dict[str, Stage] = {"step": step, "peak": peak}

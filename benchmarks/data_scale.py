@@ -113,7 +113,7 @@ def _dataset(work: Path) -> Callable[[], Any]:
 
 
 def _order(windows: Any) -> list[np.ndarray]:
-    from recbole_lpi.data.sequences import training_batches
+    from recbole_lpi.data.windows import training_batches
 
     return training_batches(windows, 256, np.random.default_rng(0))
 

@@ -27,7 +27,7 @@ import torch
 import typer
 
 from benchmarks.peak import added_memory
-from recbole_lpi.nn.tiling import parts, tiling
+from recbole_lpi.nn.tile_sizes import parts, tiling
 from recbole_lpi.training.memory import keep_freed_memory
 
 SIZES = (17_834, 70_852)
@@ -56,8 +56,8 @@ def evaluation(side: str, log: str, batch_size: int) -> tuple[int, Callable[[], 
     from recbole.trainer import Trainer
 
     from recbole_lpi.plugin import configuration
-    from recbole_lpi.plugin.baselines import make_model
     from recbole_lpi.plugin.dataset import PolicyDataset
+    from recbole_lpi.plugin.model_factory import make_model
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     model_name = "LoggingPolicy" if side == "ours" else "SASRec"

@@ -22,7 +22,7 @@ import torch
 import typer
 
 from benchmarks.stages import Measures, Stage, answer, measured
-from benchmarks.steps import take_steps, trainer, training_part
+from benchmarks.steps import steps_of, take_steps, training_part
 
 LENGTH = 12  # events of a session on average; an event in five is a purchase
 COMMON: dict[str, Any] = {
@@ -68,11 +68,11 @@ def given(work: Path, **settings: Any) -> dict[str, Any]:
 def step(work: Path, estimator: str, steps: int) -> Measures:
     train = training_part(given(work))
     trainers = {
-        name: trainer("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
+        name: steps_of("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
         for name, learner in LEARNERS.items()
     }
     found: Measures = {}
-    for name, times in take_steps(train, trainers, steps).items():
+    for name, times in take_steps(trainers, steps).items():
         clock, cpu = zip(*times, strict=True)
         found |= {name: statistics.median(clock), f"{name}, CPU": statistics.median(cpu)}
     return found
@@ -80,8 +80,8 @@ def step(work: Path, estimator: str, steps: int) -> Measures:
 
 def peak(work: Path, estimator: str, learner: str) -> Measures:
     train = training_part(given(work))
-    one = trainer("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
-    take_steps(train, {learner: one}, 5)
+    one = steps_of("LPIRL", train, given(work, learner=learner, advantage_estimator=estimator))
+    take_steps({learner: one}, 5)
     return {}
 
 

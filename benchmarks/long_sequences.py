@@ -19,8 +19,8 @@ import torch
 import typer
 from torch.profiler import ProfilerActivity, profile
 
-from recbole_lpi.data.sequences import training_batches
-from recbole_lpi.nn.encoder import SASRec
+from recbole_lpi.data.windows import training_batches
+from recbole_lpi.nn.sasrec import SASRec
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config
 

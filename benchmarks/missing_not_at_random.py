@@ -19,15 +19,10 @@ import torch
 import typer
 from matplotlib.figure import Figure
 
-from recbole_lpi.data.sequences import Part, Sessions
-from recbole_lpi.evaluation.imputation import (
-    Imputation,
-    ImputationSettings,
-    ImputedRewards,
-    RewardScale,
-    fit_report,
-    session_ratings,
-)
+from recbole_lpi.data.sessions import Part, Sessions
+from recbole_lpi.evaluation.imputation import Imputation, ImputationSettings, ImputedRewards
+from recbole_lpi.evaluation.imputation.fit_report import fit_report
+from recbole_lpi.evaluation.imputation.rated_log import RewardScale, session_ratings
 from recbole_lpi.experiments.figures import COLOURS, SETTINGS, write
 from recbole_lpi.nn.factorization import sweeps
 

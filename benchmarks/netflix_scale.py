@@ -89,12 +89,12 @@ def impute(work: Path) -> Measures:
     settings = TrainingSettings.of(train.config)
     shutil.rmtree(settings.imputation_dir, ignore_errors=True)  # or an earlier fit would be found
     began = time.perf_counter()
-    imputation.resolve(settings, train, valid, torch.device("cpu"), False)
+    imputation.resolve(settings, torch.device("cpu"), train, valid, False)
     return {"seconds": time.perf_counter() - began}
 
 
 def epoch(work: Path) -> Measures:
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     train, _, _ = _parts(work)

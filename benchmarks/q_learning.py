@@ -21,13 +21,14 @@ import typer
 from scipy.stats import rankdata
 from torch import Tensor
 
-from recbole_lpi.data.sequences import Batch, evaluation_batches, training_batches
-from recbole_lpi.evaluation.event_table import event_table
+from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.windows import evaluation_batches, training_batches
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
 from recbole_lpi.evaluation.metrics import Kinds, evaluate
-from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import PolicyRecommender
+from recbole_lpi.plugin.model_factory import make_model
 from recbole_lpi.plugin.runner import make_config
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.memory import keep_freed_memory
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.yaml_values import parse
@@ -48,7 +49,7 @@ def auc(score: np.ndarray, positive: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def q_of(model: PolicyRecommender, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+def q_of(model: PolicyNetwork, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
     """Q(x, a) and the advantage over the policy, [N] each, of every Q head."""
     counts = batch.counts
     state, action = model.forward(batch.item_seq)[counts], batch.action[counts] - 1
@@ -60,7 +61,7 @@ def q_of(model: PolicyRecommender, batch: Batch) -> Iterator[tuple[Tensor, Tenso
         yield q, q - (pi * every).sum(-1)
 
 
-def held_out(model: PolicyRecommender, valid: PolicyDataset, kinds: Kinds) -> dict[str, float]:
+def held_out(model: PolicyNetwork, valid: PolicyDataset, kinds: Kinds) -> dict[str, float]:
     """What the heads say of a part, against what happened there."""
     model.eval()
     found: dict[str, list[Any]] = {"return": [], "purchase": []}
@@ -104,13 +105,13 @@ def main(
     how = TrainingSettings.of(config)
     train, valid, _ = PolicyDataset(config).build()
     torch.manual_seed(seed)
-    policy = make_model(config, train)
+    policy = make_model(config, train).network
     if "q" not in policy.heads:
         raise typer.BadParameter(f"{model} with these settings has no Q head", param_hint="model")
     optimiser = how.optimiser(policy.parameters(), policy.sparse_parameters)
     windows = train.training_windows
     targets = train.batch(windows)
-    regressed = targets.return_ if policy.settings.gamma else targets.reward
+    regressed = targets.return_ if policy.settings.objective.gamma else targets.reward
     variance = float(regressed[targets.counts].var())
     print(f"{model}, {given}: variance {variance:.4f}\n")
     print("| epoch | TD loss / variance | R² of Q | AUC for purchases | heads' advantages | "
@@ -126,9 +127,12 @@ def main(
             parts = policy.losses(train.batch(windows.take(index))).parts
             torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            losses.append(float(parts["td loss"].detach()) / max(policy.settings.td_weight, 1e-12))
+            losses.append(
+                float(parts["td loss"].detach()) / max(policy.settings.objective.td_weight, 1e-12)
+            )
         found = held_out(policy, valid, how.kinds)
-        table = event_table(policy, valid, how.eval_batch_size, torch.device("cpu"))
+        ranked = EvaluationPass(how.eval_batch_size, torch.device("cpu"))
+        table = rank_policy(policy, valid, ranked)
         ndcg = evaluate(table, list(NDCG), how.kinds)
         agreed = f"{found['heads']:.2f}" if "heads" in found else "–"
         print(

@@ -19,10 +19,10 @@ import torch
 import typer
 
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import LoggingPolicy
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.policy.checkpoint import build_policy, read_checkpoint
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.memory import keep_freed_memory
 from recbole_lpi.training.run_folder import RunFolder
 
@@ -45,7 +45,7 @@ def named(sampling: dict[str, Any] | None) -> str:
 # ---------------------------------------------------------------------- variance
 
 
-def gradient_of(model: LoggingPolicy, train: PolicyDataset, windows: Any, weights: Any) -> Any:
+def gradient_of(model: PolicyNetwork, train: PolicyDataset, windows: Any, weights: Any) -> Any:
     """Gradient of the loss of ``windows`` in one batch, over all parameters, flat."""
     model.zero_grad()
     loss = torch.stack(list(model.losses(train.batch(windows, weights)).parts.values())).sum()
@@ -54,11 +54,10 @@ def gradient_of(model: LoggingPolicy, train: PolicyDataset, windows: Any, weight
 
 
 def print_variances(folder: RunFolder, draws: int) -> None:
-    state = checkpoints.read_checkpoint(folder.model)
+    state = read_checkpoint(folder.model)
     config = make_config(state["model"], state["config"]["dataset"], (), state["config"])
     train = PolicyDataset(config).build()[0]
-    model = LoggingPolicy(config, train).eval()
-    model.load_state_dict(state["state_dict"])
+    model = build_policy(state, folder.model).requires_grad_(True)
     windows = train.training_windows
     full = gradient_of(model, train, windows, None)
     print(

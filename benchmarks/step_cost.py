@@ -30,10 +30,10 @@ from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
     PolicyLoss,
     Table,
-    catalogue_pass,
     plain_pass,
 )
 from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.nn.tiled_catalogue import catalogue_pass
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.policy import losses as policy_losses
 from recbole_lpi.policy.losses import Events, Heads

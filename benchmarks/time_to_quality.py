@@ -95,7 +95,7 @@ PEERS = {
 
 def write_events(dataset: str, data_path: str | None, given: Mapping[str, Any], to: Path) -> None:
     """Sessions of the package's own split, items numbered as they first appear in training."""
-    from recbole_lpi.data.sequences import ranges
+    from recbole_lpi.data.sessions import ranges
     from recbole_lpi.plugin.dataset import PolicyDataset
     from recbole_lpi.plugin.runner import make_config
 

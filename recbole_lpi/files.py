@@ -1,4 +1,4 @@
-"""Files that are never half: written beside, then renamed into place."""
+"""Files and folders that are never half: written beside, then renamed into place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import numpy as np
 
 
 def beside(path: Path) -> Path:
-    """Where ``path`` is written before it is renamed; there alone if its writer was killed."""
+    """Name where ``path`` is written before it is renamed; left there if its writer was killed."""
     return path.with_name(path.name + ".part")
 
 
@@ -31,7 +32,7 @@ def linked(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of ``path`` when all is written, or is removed."""
+    """Give a file to write to, which replaces ``path`` when all is written, or is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = beside(path)
     scratch.unlink(missing_ok=True)  # it may be a link to somewhere else
@@ -43,8 +44,25 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes ``folder`` when all is written, or is removed.
+
+    One writer at a time: what an earlier one that was killed left half is removed.
+    """
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        yield scratch
+        scratch.rename(folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """The file and, where it is missing, its folder."""
+    """Write the file and, where it is missing, make its folder."""
     with replacing(path) as scratch, open(scratch, "wb") as file:
         file.write(content)
         file.flush()
@@ -52,12 +70,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The file in UTF-8 and, where it is missing, its folder."""
+    """Write the file in UTF-8 and, where it is missing, make its folder."""
     write_bytes(path, text.encode())
 
 
 def write_tensors(path: Path, state: Mapping[str, Any]) -> None:
-    """Tensors and plain values, loadable with ``weights_only=True``."""
+    """Write tensors and plain values, loadable with ``weights_only=True``."""
     import torch  # takes a second: those who only look for files need not wait
 
     buffer = io.BytesIO()
@@ -66,7 +84,7 @@ def write_tensors(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """What is no finite number is null; JSON has no word for it."""
+    """Write values as JSON; what is no finite number is null, for JSON has no word for it."""
     write_bytes(path, json.dumps(_jsonable(values), indent=1, allow_nan=False).encode())
 
 

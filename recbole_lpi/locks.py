@@ -1,4 +1,4 @@
-"""Locks between processes: what one makes others wait for, a run folder has one run at a time.
+"""Exclusive locks between processes: one makes what others wait for, a run folder has one run.
 
 The system frees a lock when its holder ends, however it ends. The file of a lock is removed by
 whoever held it last; a file that a killed process leaves is the next one's.
@@ -22,14 +22,16 @@ INSIDE = ".lock"  # the lock of a folder; in it, for a folder's parent may not b
 
 
 class Busy(SettingError):
-    """Another process is at it."""
+    """Another process holds the lock."""
 
 
 @contextmanager
-def alone(path: Path, what: str | None) -> Iterator[None]:
-    """A lock beside ``path``; says that it waits, for ``what``, where another run holds it.
+def exclusive_beside(path: Path, what: str | None) -> Iterator[None]:
+    """Hold a lock file beside ``path``, a file or folder that may not be there yet.
 
-    None does not wait: Busy.
+    Args:
+        what: is being made; where another process holds the lock, the log says that it is waited
+            for. None does not wait: Busy.
     """
     file = path.with_name(path.name + BESIDE)
     with _held(file, what and f"{what}: waiting for the run that makes {path}"):
@@ -37,7 +39,10 @@ def alone(path: Path, what: str | None) -> Iterator[None]:
 
 
 def remove_left_behind(folder: Path) -> list[Path]:
-    """Remove the locks and the ``.NAME.part`` of killed processes in ``folder``; the latter."""
+    """Remove the locks and ``.NAME.part`` folders of killed processes in ``folder``.
+
+    Returns: the ``.NAME.part`` folders that were there.
+    """
     names = {lock.name.removesuffix(BESIDE) for lock in folder.glob("?*" + BESIDE)}
     names |= {part.name[1:].removesuffix(".part") for part in folder.glob(".?*.part")}
     removed = []
@@ -70,6 +75,7 @@ def exclusive(folder: Path, waiting: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def _held(file: Path, waiting: str | None) -> Iterator[None]:
+    """Hold a lock file; ``waiting`` is logged where another process holds it, and None is Busy."""
     if linked(file):  # which some versions of filelock empty
         raise SettingError(f"{file} is a link to another file, and no lock: remove it")
     lock = FileLock(file, is_singleton=True)
@@ -94,7 +100,7 @@ def _held(file: Path, waiting: str | None) -> Iterator[None]:
 
 
 def _acquire(lock: FileLock, file: Path, timeout: float) -> None:
-    """The folder of ``file`` is made; its last user may remove it at any moment."""
+    """Acquire a lock and make the folder of its file, which its last user may remove meanwhile."""
     for attempt in range(100):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -23,6 +23,7 @@ from typing import (
     get_type_hints,
 )
 
+from recbole_lpi.roles import name_of
 from recbole_lpi.text import visible
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class SettingError(ValueError):
 
 @contextmanager
 def refused(what: str) -> Iterator[None]:
-    """What RecBole, torch, numpy, pandas or polars raise in it, as a SettingError of ``what``.
+    """Turn what RecBole, torch, numpy, pandas or polars raise inside into a SettingError.
 
     For work that fails on what was given. Errors of the system, which name their file, stay.
     """
@@ -56,7 +57,7 @@ def refused(what: str) -> Iterator[None]:
 
 
 def brief(function: F) -> F:
-    """``function`` whose SettingError comes without the frames that led to it."""
+    """Wrap ``function`` so that its SettingError comes without the frames that led to it."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -74,8 +75,15 @@ class Config(Protocol):
     def __getitem__(self, key: str) -> Any: ...
 
 
-def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -> T:
-    """Fill the dataclass ``cls`` from ``config``, each field by its name or by ``names[field]``.
+class Values(dict[str, Any]):
+    """A dictionary that gives None for what it lacks, as RecBole's ``Config`` does."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+def read(cls: type[T], config: Config) -> T:
+    """Fill the dataclass ``cls`` from ``config``, each field by the name that users give it.
 
     What is None in the config takes the field's default. Raises SettingError for a value of the
     wrong type, or one the dataclass refuses.
@@ -83,7 +91,7 @@ def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -
     hints = get_type_hints(cls, include_extras=True)
     values: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
-        key = (names or {}).get(field.name, field.name)
+        key = name_of(field)
         value = config[key]
         if value is None and field.default is not MISSING:
             value = field.default
@@ -97,7 +105,7 @@ def read(cls: type[T], config: Config, names: Mapping[str, str] | None = None) -
 
 
 def coerce(key: str, value: Any, hint: Any) -> Any:
-    """``value`` as the type of a field, or SettingError. Lists become tuples; 1 is a float too.
+    """Return ``value`` as the type of a field, or SettingError. Lists become tuples, 1 a float.
 
     Of type ``Any`` is what a run folder keeps: plain values, lists and mappings from text to them.
     A mapping becomes the dataclass it is to be, as ``read`` does. ``Annotated[kind, "example"]`` is
@@ -105,18 +113,9 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        *others, hint = (kind for kind in arguments if kind is not type(None))
-        if any(isinstance(value, str) and value in get_args(word) for word in others):
-            return value
-        return coerce(key, value, hint)
+        return _one_of(key, value, arguments)
     if origin is Annotated:
-        kind, example = arguments
-        if get_origin(kind) is dict and not isinstance(value, Mapping):
-            said = f"{key} must be a mapping such as {example}, got {value!r}"
-            raise SettingError(said + _space_missing(value))
-        return coerce(key, value, kind)
+        return _as_in_example(key, value, *arguments)
     if hint is Any:
         if isinstance(value, Mapping):
             return coerce(key, value, dict[str, Any])
@@ -153,8 +152,26 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     raise SettingError(f"{key} must be {_spelled(hint)}, got {value!r}{_space_missing(value)}")
 
 
+def _one_of(key: str, value: Any, kinds: tuple[Any, ...]) -> Any:
+    """Return ``value`` as None or a word, where the union has it; else as the union's last kind."""
+    if value is None and type(None) in kinds:
+        return None
+    *others, hint = (kind for kind in kinds if kind is not type(None))
+    if any(isinstance(value, str) and value in get_args(word) for word in others):
+        return value
+    return coerce(key, value, hint)
+
+
+def _as_in_example(key: str, value: Any, kind: Any, example: str) -> Any:
+    """Return ``value`` as a ``kind``; where a mapping is missing, the error shows the example."""
+    if get_origin(kind) is dict and not isinstance(value, Mapping):
+        said = f"{key} must be a mapping such as {example}, got {value!r}"
+        raise SettingError(said + _space_missing(value))
+    return coerce(key, value, kind)
+
+
 def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
-    """A mapping as the dataclass ``cls``; its errors begin with ``key``."""
+    """Read a mapping as the dataclass ``cls``; its errors begin with ``key``."""
     known = {field.name: None for field in fields(cls)}
     for name in value:
         if name not in known:
@@ -170,13 +187,13 @@ def _within(key: str, value: Mapping[str, Any], cls: Any) -> Any:
 
 
 def _space_missing(value: Any) -> str:
-    """A hint at ``inter:[...]``, which YAML takes for text."""
+    """Give a hint at ``inter:[...]``, which YAML takes for text."""
     found = re.match(r"(\w+):\S", value) if isinstance(value, str) else None
     return f"; write '{found[1]}: ', with a space after the colon" if found else ""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest of ``known``, quoted, or nothing."""
+    """Return the nearest of ``known``, quoted, or nothing."""
     by_lower = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), by_lower, 2, 0.6)
     return " or ".join(f"'{by_lower[n]}'" for n in near)

@@ -1,4 +1,4 @@
-"""Values of settings as plain YAML: text of the command line, and files, which are YAML already."""
+"""Read values of settings as plain YAML, from text of the command line and from files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_VALUES = 100_000  # of a file of settings: aliases of aliases make billions
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """Plain YAML without objects, keys given twice and dates; 1e-3 is a number, None is null."""
+    """Load plain YAML: no objects, dates or keys given twice; 1e-3 is a number, None is null."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """As YAML's, whose last of two equal keys would win."""
+        """Make a mapping of a node; SettingError for a key given twice, whose last would win."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
@@ -42,7 +42,7 @@ SettingsLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"None
 
 
 def parse(text: str) -> Any:
-    """A value of the command line: plain YAML, else the text as it is.
+    """Read a value of the command line: plain YAML, else the text as it is.
 
     Text in quotes loses them; blank text stays as it is, and nothing at all is null. SettingError
     for a key that stands twice in a mapping.
@@ -59,7 +59,7 @@ def parse(text: str) -> Any:
 
 
 def read_file(path: str | Path) -> dict[str, Any]:
-    """Settings of a YAML file, as they are. SettingError names the file and the wrong line."""
+    """Read the settings of a YAML file; SettingError names the file and the wrong line."""
     try:
         loaded = _loaded(Path(path).read_text(encoding="utf-8")) or {}
     except FileNotFoundError:

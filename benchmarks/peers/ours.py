@@ -8,28 +8,52 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 from torch import Tensor
 
 import recbole_lpi  # noqa: F401  (lets RecBole run on today's numpy, without ray)
 from benchmarks.peers.protocol import Log, Recorder, Settings
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config
-from recbole_lpi.plugin.trainer import PolicyTrainer
+from recbole_lpi.training.distributed import ALONE
+from recbole_lpi.training.learner import PolicyLearner
+from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.selection import Selector
+from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.training.step import TrainingStep
 
 NAME = "peers"
 
 
-class Timed(PolicyTrainer):
-    """Hands every epoch to the recorder."""
+class Timed(TrainingLoop):
+    """Hands every epoch to the recorder of the comparison."""
 
-    recorder: Recorder
+    def __init__(self, comparison: Recorder, model: Any, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.comparison, self.model = comparison, model
 
-    def _train_epoch(self, *args: Any) -> dict[str, float]:
-        if self.next_epoch == 0:
-            self.recorder.begin()
-        losses = super()._train_epoch(*args)
-        self.stopped = self.recorder.epoch(self.model, score_of(self.model))
+    def train_epoch(self, epoch: int, *shown: bool) -> dict[str, float]:
+        """Train the epoch, and stop when the comparison has seen enough."""
+        if epoch == 0:
+            self.comparison.begin()
+        losses = super().train_epoch(epoch, *shown)
+        self.selector.stopped = self.comparison.epoch(self.model, score_of(self.model))
         return losses
+
+
+def loop_of(comparison: Recorder, config: Any, model: Any, train: PolicyDataset) -> Timed:
+    """The loop over the epochs of a policy, each without validation."""
+    s, learner, device = TrainingSettings.of(config), PolicyLearner(model.network), config["device"]
+    tables = model.network.sparse_parameters
+    step = TrainingStep(
+        model.network, learner.losses, s.optimiser(model.network.parameters(), tables),
+        device=torch.device(device), clip=s.clip_grad_norm,
+    )  # fmt: skip
+    return Timed(
+        comparison, model, model.network, learner.epochs(train, s, torch.device(device), ALONE),
+        step, Selector(s.valid_metric), number=s.epochs, seed=s.seed,
+        begin_epoch=learner.begin_epoch,
+    )  # fmt: skip
 
 
 def score_of(model: Any) -> Any:
@@ -85,7 +109,7 @@ def main(run: Path) -> None:
     """Train and record the run of this folder."""
     from recbole.utils import init_seed
 
-    from recbole_lpi.plugin.baselines import make_model
+    from recbole_lpi.plugin.model_factory import make_model
 
     recorder = Recorder(run)
     settings = recorder.settings
@@ -97,9 +121,7 @@ def main(run: Path) -> None:
     check_items(train)
     init_seed(settings.seed, True)
     model = make_model(config, train)
-    trainer = Timed(config, model)
-    trainer.recorder = recorder
-    trainer.fit(train, None, saved=False)
+    loop_of(recorder, config, model, train).run()
     recorder.finish(model, score_of(model), "recbole_lpi", "numpy")
 
 

@@ -6,12 +6,12 @@ import sys
 
 
 def program() -> None:
-    """``recbole-lpi``."""
+    """Start ``recbole-lpi``."""
     _start([], "recbole-lpi")
 
 
 def run_program() -> None:
-    """``run_recbole_lpi.py``: the command ``run`` without its name."""
+    """Start ``run_recbole_lpi.py``: the command ``run`` without its name."""
     _start(["run"], "run_recbole_lpi.py")
 
 

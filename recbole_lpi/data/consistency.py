@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sized
 
 import numpy as np
 
-from recbole_lpi.data.sequences import Sessions
+from recbole_lpi.data.sessions import Sessions
 from recbole_lpi.data.tokens import PADDING, Tokens
 
 DTYPES = {

@@ -1,4 +1,4 @@
-"""Batches that are made while the step before is taken."""
+"""Prefetch: the next batches are made while a step is taken."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ T = TypeVar("T")
 AHEAD = 2
 
 
-def made_ahead(make: Callable[[S], T], of: Iterable[S], number: int = AHEAD) -> Iterator[T]:
-    """``make`` of each, in their order, up to ``number`` of them before they are asked for.
+def prefetched(make: Callable[[S], T], of: Iterable[S], number: int = AHEAD) -> Iterator[T]:
+    """Yield ``make`` of each, in their order, up to ``number`` of them made before they are needed.
 
     One thread makes them: numpy's and torch's work on arrays leaves the interpreter to the other,
     and to hand a batch over costs nothing, where processes would spend longer on that than on

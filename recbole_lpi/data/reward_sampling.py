@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbole_lpi.data.sequences import Ints, Sessions, Windows, target_places
+from recbole_lpi.data.sessions import Ints, Sessions
+from recbole_lpi.data.windows import Windows, target_places
 from recbole_lpi.settings import SettingError
 
 UNITS = ("session", "event")

@@ -17,7 +17,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +30,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recbole_lpi.data.consistency import contradiction
-from recbole_lpi.data.sequences import Sessions
+from recbole_lpi.data.sessions import Sessions
 from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.files import write_json
-from recbole_lpi.locks import alone, remove_left_behind
+from recbole_lpi.files import filling, write_json
+from recbole_lpi.locks import exclusive_beside, remove_left_behind
 
 FORMAT, VERSION = "recbole_lpi sessions", 3
 ABOUT = "about.json"
@@ -113,7 +112,7 @@ def found_or_made(
         return found
     with ExitStack() as stack:
         try:
-            stack.enter_context(alone(folder, "sessions"))
+            stack.enter_context(exclusive_beside(folder, "sessions"))
         except OSError as error:
             _warn(f"{root} cannot be written to ({error}): the sessions are not kept")
             return make()
@@ -162,10 +161,7 @@ def _warn(text: str) -> None:
 
 def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
     """Write ``folder``, all of it or nothing, while no other run does."""
-    scratch = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(scratch, ignore_errors=True)  # what a run that was killed left half
-    scratch.mkdir()
-    try:
+    with filling(folder) as scratch:
         names: dict[str, Any] = {"tokens": {}, "columns": {}}
         arrays = {name: getattr(stored.sessions, name) for name in ARRAYS}
         arrays["user_of_session"] = stored.user_of_session
@@ -191,10 +187,6 @@ def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
             "files": {path.name: content_hash(path) for path in sorted(scratch.iterdir())},
         }
         write_json(scratch / ABOUT, about)
-        scratch.rename(folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
 
 
 def load(folder: Path) -> Stored:

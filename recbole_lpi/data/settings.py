@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from recbole_lpi import settings
 from recbole_lpi.data.eval_args import EvalArgs
 from recbole_lpi.data.split import SPLITS, read_cuts
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config, SettingError
 
 NO_HOLDOUT = (
@@ -46,26 +47,26 @@ class DataSettings:
         session_cache_dir: where loaded sessions are kept for later runs; ``none``: nowhere.
     """
 
-    USER_ID_FIELD: str
-    ITEM_ID_FIELD: str
-    TIME_FIELD: str
-    RATING_FIELD: str = "rating"
-    reward_field: str | None = None
-    event_field: str | None = None
-    rating_to_reward: dict[float, float] = field(default_factory=dict)
-    purchase_events: tuple[str, ...] = ("purchase", "liked")
-    click_events: tuple[str, ...] = ("click", "rated")
-    split: str = "random"
-    split_ratio: tuple[float | None, float, float] = (0.8, 0.1, 0.1)
-    split_at: tuple[Any, ...] | None = None
-    max_length: int = 20
-    loss_on_last: int | None = None
-    training_windows: str = "last"
-    evaluate_first_event: bool = False
-    gamma: float = 0.5
-    seed: int = 2020
-    split_seed: int | None = None
-    session_cache_dir: str = "runs/sessions"
+    USER_ID_FIELD: str = setting(Role.LOG)
+    ITEM_ID_FIELD: str = setting(Role.LOG)
+    TIME_FIELD: str = setting(Role.LOG)
+    RATING_FIELD: str = setting(Role.LOG, "rating")
+    reward_field: str | None = setting(Role.LOG, None)
+    event_field: str | None = setting(Role.LOG, None)
+    rating_to_reward: dict[float, float] = setting(Role.LOG, factory=dict)
+    purchase_events: tuple[str, ...] = setting(Role.KINDS, ("purchase", "liked"))
+    click_events: tuple[str, ...] = setting(Role.KINDS, ("click", "rated"))
+    split: str = setting(Role.SPLIT, "random")
+    split_ratio: tuple[float | None, float, float] = setting(Role.SPLIT, (0.8, 0.1, 0.1))
+    split_at: tuple[Any, ...] | None = setting(Role.SPLIT, None)
+    max_length: int = setting(Role.WINDOWS, 20, name="MAX_ITEM_LIST_LENGTH")
+    loss_on_last: int | None = setting(Role.WINDOWS, None, policies_alone=True)
+    training_windows: str = setting(Role.WINDOWS, "last")
+    evaluate_first_event: bool = setting(Role.TARGETS, False)
+    gamma: float = setting(Role.MODEL, 0.5)
+    seed: int = setting(Role.SEED, 2020)
+    split_seed: int | None = setting(Role.SPLIT, None)
+    session_cache_dir: str = setting(Role.CACHE, "runs/sessions")
 
     def __post_init__(self) -> None:
         _require(self.split != "time", "split", self.split, NO_HOLDOUT)
@@ -119,8 +120,7 @@ class DataSettings:
         for name in ("user_inter_num_interval", "item_inter_num_interval"):
             if config[name] is not None:
                 check_intervals(name, config[name])
-        names = {"max_length": "MAX_ITEM_LIST_LENGTH"}
-        return settings.read(cls, _WithSplit(config), names)
+        return settings.read(cls, _WithSplit(config))
 
 
 def check_intervals(name: str, value: object) -> None:

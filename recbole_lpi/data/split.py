@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recbole_lpi.data.sequences import Part, Sessions
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.data.times import read_date, unit_of
 
 SPLITS = ("random", "session_end", "cutoff", "leave_one_out")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from recbole_lpi.data.sequences import Part, Sessions
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.settings import SettingError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

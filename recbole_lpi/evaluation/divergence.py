@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_lpi.nn.catalogue import LOG_2, Table
+from recbole_lpi.nn.bits import LOG_2
+from recbole_lpi.nn.catalogue import Table
 
 SEED = 2020  # of the candidates: an evaluation draws its own, and the same each time
 
 
 class Divergences(NamedTuple):
-    """Per event [N], float32: in nats, and the standard errors of having drawn candidates."""
+    """Estimated divergences of events in nats, with their standard errors; each [N], float32."""
 
     js: Tensor
     kl: Tensor
@@ -35,7 +36,7 @@ class Divergences(NamedTuple):
 
 
 class DivergenceEstimator:
-    """Estimates with ``number`` ≥ 2 candidates an event.
+    """Draws ``number`` ≥ 2 candidates for each event, and estimates its divergences on them.
 
     Args:
         number: of candidates.
@@ -54,7 +55,7 @@ class DivergenceEstimator:
 
     @torch.no_grad()
     def __call__(self, logits: Tensor, state: Tensor, logging: Table) -> Divergences:
-        """From logits of π [N, A], and states [N, D] and table of μ̂."""
+        """Divergences of events, from logits of π [N, A], and states [N, D] and table of μ̂."""
         p, half = logits.double().softmax(-1), self.number // 2
         of_policy = _inverted(p.cumsum(-1), self._uniform(len(p), half))
         of_all = _inverted(self._reach, self._uniform(len(p), self.number - half))
@@ -66,15 +67,16 @@ class DivergenceEstimator:
         return estimates(weight, scores - chosen.log())
 
     def _uniform(self, rows: int, number: int) -> Tensor:
-        """One in each of ``number`` equal parts of [0, 1): [rows, number]."""
+        """For each row a point in each of ``number`` equal parts of [0, 1): [rows, number]."""
         within = torch.rand(rows, number, generator=self._generator, dtype=torch.float64)
         return ((torch.arange(number) + within) / number).to(self._popularity.device)
 
 
 def estimates(weight: Tensor, log_ratio: Tensor) -> Divergences:
-    """From importance weights and log μ̂/π of candidates, each [N, C] and up to a factor of rows.
+    """Divergences from importance weights and log μ̂/π of candidates, each [N, C].
 
-    Standard errors are of ratio estimators, by linearisation (Owen 2013, section 9.2).
+    Both are known up to a factor of each row. Standard errors are of ratio estimators, by
+    linearisation (Owen 2013, section 9.2).
     """
     # An item of π so small that its weight is 0 has no part in a mean under π.
     weight = weight / weight.sum(1, keepdim=True)
@@ -95,6 +97,6 @@ def estimates(weight: Tensor, log_ratio: Tensor) -> Divergences:
 
 
 def _inverted(reach: Tensor, point: Tensor) -> Tensor:
-    """Items at ``point`` [N, n] in [0, 1) of cumulated probabilities [N, A] or [A]."""
+    """The items where cumulated probabilities [N, A] or [A] pass ``point`` [N, n] in [0, 1)."""
     found = torch.searchsorted(reach, point * reach[..., -1:], right=True)
     return found.clamp_max(reach.shape[-1] - 1)  # rounding

@@ -1,21 +1,28 @@
 """Metrics as reductions of the event table, named as RecBole names metrics.
 
-A metric is a value per event, averaged over the events of a kind. Its standard error treats the
-events of one session as one draw (cluster-robust): they share a history, so they are not N
-independent trials.
+A metric is a mean over the events of a kind, or a ratio of two (``evaluation.measures``). Its
+standard error treats the events of one session as one draw (cluster-robust): they share a history,
+so they are not N independent trials.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from recbole_lpi.evaluation.event_table import EventTable
+from recbole_lpi.evaluation.measures import KINDS, MEASURES, Events, Kinds, Measure
 
-PURCHASE_WEIGHT, CLICK_WEIGHT = 1.0, 0.2  # the paper's rewards, and its validation criterion
+__all__ = [
+    "KINDS", "Estimate", "Influence", "Kinds", "Metric", "evaluate", "known_names", "names_at",
+    "stderr_of_sum",
+]  # fmt: skip
+
+CUT_OFF = re.compile(r"[1-9]\d*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -28,76 +35,141 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Kinds:
-    """Which kinds of event are purchases and which are clicks."""
+class Influence:
+    """A metric of a table, and what each event does to it.
 
-    purchase: tuple[str, ...]
-    click: tuple[str, ...]
-
-
-def hit(table: EventTable, k: int) -> np.ndarray:
-    """1[rank ≤ k], [N]."""
-    return np.asarray(table.rank <= k, np.float64)
-
-
-def ndcg(table: EventTable, k: int) -> np.ndarray:
-    """1[rank ≤ k] / log2(rank + 1): with one relevant item the ideal DCG is 1. [N]"""
-    return hit(table, k) / np.log2(table.rank.astype(np.float64) + 1)
-
-
-def mrr(table: EventTable, k: int) -> np.ndarray:
-    """1[rank ≤ k] / rank, [N]."""
-    return np.asarray(hit(table, k) / table.rank)
-
-
-def precision(table: EventTable, k: int) -> np.ndarray:
-    """1[rank ≤ k] / k: one item is relevant. [N]"""
-    return hit(table, k) / k
-
-
-def average_reward(table: EventTable, k: int) -> np.ndarray:
-    """Σ r · 1[the logged item is among the first k] / k: AR@k, [N]. The paper's is AR@1.
-
-    Nothing is known of the reward of what was not logged; here it counts as 0.
+    Attributes:
+        mean: its value; NaN where it is over nothing.
+        pulls: of each event on the value, [N]; they sum to 0.
+        count: the number of events that it is over.
     """
-    found = table.greedy_item == table.item_id if k == 1 else table.rank <= k
-    return np.asarray(table.reward * found / k, np.float64)
+
+    mean: float
+    pulls: np.ndarray
+    count: int
 
 
-def imputed_average_reward(table: EventTable, k: int) -> np.ndarray:
-    """Mean r̂ of the first k choices: iAR@k, [N]. ValueError if fewer were imputed."""
-    imputed = table.imputed_reward
-    if imputed is None or imputed.shape[1] < k:
-        held = 0 if imputed is None else imputed.shape[1]
-        raise ValueError(
-            f"imputed_average_reward@{k}: rewards of the first {held} choices were imputed; "
-            f"have {k} in topk when the run is measured"
+@dataclass(frozen=True)
+class Metric:
+    """A measure over the events of a kind, at a cut-off: ``purchase_ndcg@20``.
+
+    Attributes:
+        measure: the row of MEASURES.
+        kind: of the events, one of KINDS; None: of all.
+        k: the cut-off; None for a measure that has none.
+    """
+
+    measure: Measure
+    kind: str | None = None
+    k: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Metric:
+        """The metric of a full name in any case; ValueError, with the nearest, if there is none."""
+        name, at, cut = text.lower().partition("@")
+        measure, kind = _named(name)
+        if not measure.at_k:
+            if at:
+                raise ValueError(f"there is no metric '{text.lower()}', but {name}")
+            return cls(measure, kind)
+        if not CUT_OFF.fullmatch(cut):
+            raise ValueError(f"metric '{text.lower()}' needs a cut-off, such as {name}@20")
+        return cls(measure, kind, int(cut))
+
+    def __str__(self) -> str:
+        name = _spelled(self.measure, self.kind)
+        return name if self.k is None else f"{name}@{self.k}"
+
+    @property
+    def heading(self) -> str:
+        """What stands above its column in a table: ``purchase``, ``all``, ``divergence``."""
+        return self.measure.heading or self.kind or "all"
+
+    @property
+    def label(self) -> str:
+        """What a table calls it below the heading: ``nDCG@20``."""
+        return self.measure.label if self.k is None else f"{self.measure.label}@{self.k}"
+
+    @property
+    def smaller_is_better(self) -> bool:
+        """Whether a policy with less of it is the better one."""
+        return self.measure.smaller_is_better
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it needs that not every event table has."""
+        return self.measure.columns
+
+    def event_names(self, kinds: Kinds) -> tuple[str, ...] | None:
+        """What a log calls the events that the metric is over; None: whatever they are called."""
+        over = [kind for kind, _ in self._weights if kind is not None]
+        return tuple(name for kind in over for name in kinds.names(kind)) if over else None
+
+    def measured(self, table: EventTable) -> bool:
+        """Whether the table has the columns it needs, such as those of a logging policy."""
+        return all(table.has(column) for column in self.columns)
+
+    def influence(self, table: EventTable, kinds: Kinds) -> Influence:
+        """Its value on a table, and the pull of each event: of one kind, or of several weighted."""
+        events, k = Events(table, kinds), self.k or 0
+        numerator = np.asarray(self.measure.numerator(events, k), np.float64)
+        denominator = np.asarray(self.measure.denominator(events, k), np.float64)
+        ratios = [
+            (weight, _ratio(numerator, denominator, events.of(kind)))
+            for kind, weight in self._weights
+        ]
+        known = [(weight, ratio) for weight, ratio in ratios if ratio.count]
+        if not known:
+            return Influence(float("nan"), np.zeros(len(table)), 0)
+        return Influence(
+            float(sum(weight * ratio.mean for weight, ratio in known)),
+            sum((weight * ratio.pulls for weight, ratio in known), np.zeros(len(table))),
+            sum(ratio.count for _, ratio in known),
         )
-    return np.asarray(imputed[:, :k].mean(1, dtype=np.float64))
+
+    @property
+    def _weights(self) -> tuple[tuple[str | None, float], ...]:
+        """The kinds of event that it is a sum over, with their weights."""
+        return self.measure.weights or ((self.kind, 1.0),)
 
 
-# Per event, at a cut-off k. Recall of one relevant item is the hit rate.
-AT_K: dict[str, Callable[[EventTable, int], np.ndarray]] = {
-    "hit": hit, "recall": hit, "ndcg": ndcg, "mrr": mrr, "precision": precision,
-}  # fmt: skip
-# Per event, the mean reward of the first k choices; over events of all kinds.
-OF_CHOICES: dict[str, Callable[[EventTable, int], np.ndarray]] = {
-    "average_reward": average_reward, "imputed_average_reward": imputed_average_reward,
-}  # fmt: skip
-# Per event, with no cut-off.
-PLAIN: dict[str, Callable[[EventTable], np.ndarray]] = {
-    "js_divergence": lambda table: table.js.astype(np.float64),
-    "kl_divergence": lambda table: table.kl.astype(np.float64),
-}
-KINDS = ("purchase", "click")
-NAMES = (
-    *AT_K,
-    *(f"{kind}_{name}" for kind in KINDS for name in AT_K),
-    "reward_weighted_ndcg",
-    *OF_CHOICES,
-    *PLAIN,
-)
-SMALLER_IS_BETTER = frozenset({"js_divergence", "kl_divergence"})
+def _ratio(numerator: np.ndarray, denominator: np.ndarray, chosen: np.ndarray) -> Influence:
+    """r = Σ n / Σ d over the chosen events, of N; an event pulls by (n − r d) / Σ d.
+
+    That is how much r would change, to first order, with the event's weight (delta method); where
+    every d is 1, r is the mean, and the pull exact.
+    """
+    parts = denominator[chosen]
+    count, total = int(np.count_nonzero(parts)), float(parts.sum())
+    if not count or not total:
+        return Influence(float("nan"), np.zeros(len(numerator)), 0)
+    ratio = float(numerator[chosen].sum() / total)
+    return Influence(ratio, np.where(chosen, (numerator - ratio * denominator) / total, 0.0), count)
+
+
+def _spelled(measure: Measure, kind: str | None) -> str:
+    """The name of a metric but for its cut-off."""
+    return measure.name if kind is None else f"{kind}_{measure.name}"
+
+
+def known_names() -> dict[str, tuple[Measure, str | None]]:
+    """The measure and the kind of every name of a metric, which has no cut-off yet."""
+    return {
+        _spelled(measure, kind): (measure, kind)
+        for kind in (None, *KINDS)
+        for measure in MEASURES.values()
+        if kind is None or measure.by_kind
+    }
+
+
+def _named(name: str) -> tuple[Measure, str | None]:
+    """The measure and the kind of a name; ValueError, with the nearest, if there is none such."""
+    known = known_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+        raise ValueError(f"unknown metric '{name}'{hint}")
+    return known[name]
 
 
 def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
@@ -107,93 +179,30 @@ def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
     this evaluation does not have, with the nearest it has.
     """
     cuts = list(topk)
-    full: list[str] = []
-    for metric in metrics:
-        name = metric.lower().partition("@")[0]
-        refuse_unknown(name)
-        at = [1, *cuts] if name in OF_CHOICES else cuts
-        full += [name] if name in PLAIN else [f"{name}@{k}" for k in at]
-    return list(dict.fromkeys(full))
-
-
-def refuse_unknown(name: str) -> None:
-    """ValueError for a metric, without its cut-off, that there is not; names the nearest."""
-    if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(NAMES)}"
-        raise ValueError(f"unknown metric '{name}'{hint}")
-
-
-def refuse_incomplete(name: str) -> None:
-    """ValueError unless ``name`` is the full name of a metric, its cut-off included."""
-    metric, _, cut = name.partition("@")
-    refuse_unknown(metric)
-    if metric in PLAIN and name != metric:
-        raise ValueError(f"there is no metric '{name}', but {metric}")
-    if metric not in PLAIN and not (cut.isdigit() and int(cut) > 0):
-        raise ValueError(f"metric '{name}' needs a cut-off, such as {metric}@20")
+    full: list[Metric] = []
+    for text in metrics:
+        measure, kind = _named(text.lower().partition("@")[0])
+        at: list[int | None] = [*([1] if measure.of_first_choice else []), *cuts]
+        full += [Metric(measure, kind, k) for k in (at if measure.at_k else [None])]
+    return list(dict.fromkeys(map(str, full)))
 
 
 def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str, Estimate]:
     """Each metric of ``names`` (``purchase_ndcg@20``) with standard error and count.
 
-    Divergences are left out where there is no logging policy, and imputed rewards where there are
-    none.
+    A metric is left out where the table has not what it needs: divergences where there is no
+    logging policy, imputed rewards where there are none.
     """
     results = {}
-    for name in names:
-        if not measured(table, name):
+    for metric in map(Metric.parse, names):
+        if not metric.measured(table):
             continue
-        mean, influence, count = influence_of(table, name, kinds)
-        clusters = np.bincount(table.session, influence)
+        found = metric.influence(table, kinds)
+        clusters = np.bincount(table.session, found.pulls)
         clusters = clusters[np.bincount(table.session) > 0]
-        stderr = stderr_of_sum(clusters) if count else float("nan")
-        results[name] = Estimate(mean, stderr, count)
+        stderr = stderr_of_sum(clusters) if found.count else float("nan")
+        results[str(metric)] = Estimate(found.mean, stderr, found.count)
     return results
-
-
-def measured(table: EventTable, name: str) -> bool:
-    """Whether the table holds what the metric is of: a logging policy, imputed rewards."""
-    if name in SMALLER_IS_BETTER:
-        return table.has_logging_policy
-    return not name.startswith("imputed_") or table.imputed_reward is not None
-
-
-def influence_of(table: EventTable, name: str, kinds: Kinds) -> tuple[float, np.ndarray, int]:
-    """Mean of a metric, the pull of each event on it [N] (the pulls sum to 0), and the count."""
-    metric, _, cut = name.partition("@")
-    if name in PLAIN:
-        return _mean(PLAIN[name](table), np.ones(len(table), bool))
-    refuse_incomplete(name)
-    k = int(cut)
-    if metric in OF_CHOICES:
-        return _mean(OF_CHOICES[metric](table, k), np.ones(len(table), bool))
-    if metric == "reward_weighted_ndcg":
-        parts = [
-            (PURCHASE_WEIGHT, np.isin(table.event, kinds.purchase)),
-            (CLICK_WEIGHT, np.isin(table.event, kinds.click)),
-        ]
-        values = ndcg(table, k)
-        means = [(w, *_mean(values, chosen)) for w, chosen in parts if chosen.any()]
-        if not means:
-            return _mean(values, np.zeros(len(table), bool))
-        return (
-            float(sum(w * mean for w, mean, _, _ in means)),
-            sum((w * pull for w, _, pull, _ in means), np.zeros(len(table))),
-            sum(count for _, _, _, count in means),
-        )
-    kind, _, rest = metric.partition("_")
-    if kind in KINDS and rest in AT_K:
-        return _mean(AT_K[rest](table, k), np.isin(table.event, getattr(kinds, kind)))
-    return _mean(AT_K[metric](table, k), np.ones(len(table), bool))
-
-
-def _mean(values: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray, int]:
-    count = int(chosen.sum())
-    if not count:
-        return float("nan"), np.zeros(len(values)), 0
-    mean = float(values[chosen].mean())
-    return mean, np.where(chosen, (values - mean) / count, 0.0), count
 
 
 def stderr_of_sum(clusters: np.ndarray) -> float:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.metrics import KINDS, Kinds, influence_of, stderr_of_sum
+from recbole_lpi.evaluation.measures import Events
+from recbole_lpi.evaluation.metrics import Kinds, Metric, stderr_of_sum
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Estimated:
 
     @classmethod
     def sum_of(cls, parts: Sequence[Estimated], less: Sequence[Estimated] = ()) -> Estimated:
-        """Independent estimates added up, and some taken off (Satterthwaite 1946)."""
+        """Add independent estimates up, and take some off (Satterthwaite 1946)."""
         total = sum(part.variance for part in parts) - sum(part.variance for part in less)
         noise = sum(part.variance**2 / part.dof for part in (*parts, *less) if part.variance)
         return cls(total, total**2 / noise if noise else float("inf"))
@@ -52,7 +53,7 @@ class PolicyScore:
 
     Attributes:
         means: [K], of each run.
-        count: the number of events that each mean is over.
+        count: the number of events that each mean is over; of a ratio, the fewest of any run.
         pulls: [K, S], of each session on the mean of each run.
     """
 
@@ -62,23 +63,23 @@ class PolicyScore:
 
     @classmethod
     def of(cls, runs: Sequence[SessionScore]) -> PolicyScore:
-        """The runs of a policy together."""
+        """The score of a policy, from those of its runs."""
         means, pulls = [run.mean for run in runs], [run.pulls for run in runs]
-        return cls(np.array(means), runs[0].count, np.stack(pulls))
+        return cls(np.array(means), min(run.count for run in runs), np.stack(pulls))
 
     @property
     def mean(self) -> float:
-        """Over events, then over runs."""
+        """The mean over events, then over runs."""
         return float(self.means.mean())
 
     @property
     def clusters(self) -> np.ndarray:
-        """[S], the pull of each session on the mean over runs: a session stays one draw."""
+        """The pull of each session on the mean over runs, [S]: a session stays one draw."""
         return np.asarray(self.pulls.mean(0))
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation between the runs; None of one run."""
+        """Standard deviation of the means of the runs; None where there is one run."""
         return float(self.means.std(ddof=1)) if len(self.means) > 1 else None
 
     @property
@@ -94,7 +95,7 @@ class PolicyScore:
 
     @property
     def of_sessions_by_seed(self) -> Estimated:
-        """The part of that which differs from session to session: S/(S−1) · Σ r² / (K (K−1)).
+        """Variance of the mean by what a seed does to single sessions: S/(S−1) · Σ r² / (K (K−1)).
 
         r = pull of a session in a run, less its mean over the runs.
         """
@@ -129,13 +130,13 @@ def variance(clusters: np.ndarray, policies: Sequence[PolicyScore]) -> Estimated
     return Estimated.sum_of(parts)
 
 
-def session_score(table: EventTable, metric: str, kinds: Kinds) -> SessionScore:
-    """A metric of an event table, by session.
+def session_score(table: EventTable, name: str, kinds: Kinds) -> SessionScore:
+    """The metric of that full name on an event table, by session.
 
-    Sessions without an event that the metric counts pull on nothing, and are no observations.
+    Sessions without an event of the metric's kind pull on nothing, and are no observations. Which
+    they are is a matter of the log alone, so that scores of two policies can be paired.
     """
-    mean, pull, count = influence_of(table, metric, kinds)
-    kind = metric.partition("_")[0]
-    counts = np.isin(table.event, getattr(kinds, kind)) if kind in KINDS else np.ones(len(table))
-    counted = np.bincount(table.session, counts) > 0
-    return SessionScore(mean, count, np.bincount(table.session, pull)[counted])
+    metric = Metric.parse(name)
+    found = metric.influence(table, kinds)
+    counted = np.bincount(table.session, Events(table, kinds).of(metric.kind)) > 0
+    return SessionScore(found.mean, found.count, np.bincount(table.session, found.pulls)[counted])

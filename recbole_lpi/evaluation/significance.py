@@ -34,12 +34,12 @@ class PairedDifference:
 
     @property
     def stars(self) -> str:
-        """Significance as the paper prints it."""
+        """The stars of the p-value, as the paper prints them."""
         return stars(self.p)
 
 
 def stars(p: float) -> str:
-    """One star below .05, two below .01, three below .001 (Figures 3 and 4 of the paper)."""
+    """The stars of a p-value: one below .05, two below .01, three below .001 (Figures 3 and 4)."""
     return "*" * sum(p < level for level in LEVELS)
 
 

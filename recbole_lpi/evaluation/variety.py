@@ -10,13 +10,13 @@ FEW = 0.05  # of as many as the log has
 
 
 def effective_number(items: np.ndarray) -> float:
-    """exp of the entropy of how often each occurs: n where n do alike, 1 where one alone does."""
+    """How many items occur, as exp of the entropy: n where n do alike, 1 where one alone does."""
     share = np.unique(items, return_counts=True)[1] / len(items)
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def nearly_constant(table: EventTable) -> str | None:
-    """A line if first choices are far less varied than the log, as where training diverged.
+    """A warning if first choices are far less varied than the log, as where training diverged.
 
     Hit rates of such a model may still look like something: they are those of a few popular items.
     """

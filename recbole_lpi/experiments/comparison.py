@@ -11,11 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER, measured
-from recbole_lpi.evaluation.scores import PolicyScore, session_score
+from recbole_lpi.evaluation.metrics import KINDS, Metric
+from recbole_lpi.evaluation.scores import PolicyScore
 from recbole_lpi.evaluation.significance import PairedDifference, against_all, holm, paired
 from recbole_lpi.experiments.grouping import (
     LoggingPolicies,
@@ -24,17 +21,16 @@ from recbole_lpi.experiments.grouping import (
     label,
     set_apart,
 )
-from recbole_lpi.experiments.runs import FinishedRun, load_comparable
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.experiments.measured_runs import measured, shared_events
+from recbole_lpi.experiments.runs import load_comparable
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
-
-EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of a policy.
+    """A metric of a policy, with its errors and tests: a cell of the table.
 
     Attributes:
         mean: over events, then over seeds.
@@ -55,13 +51,13 @@ class Cell:
 
     @property
     def stars(self) -> str:
-        """Of the tests against every other policy."""
+        """The stars of the tests against every other policy."""
         return self.against_others.stars if self.against_others else ""
 
 
 @dataclass(frozen=True)
 class ComparedPolicy:
-    """All seeds of one policy.
+    """A policy in a comparison, all its seeds together.
 
     Attributes:
         model: its name; differing: settings that set it apart from others of that name.
@@ -120,30 +116,19 @@ def compare(
     called: Mapping[Path, str] | None = None,
     drawless: Collection[Path] = (),
 ) -> Comparison:
-    """The runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
+    """Compare the runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
 
     ``called`` names policies, by the folder of a run of theirs, something of the caller's own;
-    ``drawless`` are runs of policies that draw nothing when they are trained, beside the floors.
+    ``drawless`` are runs of policies that draw nothing when they are trained; baselines that only
+    count are known.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
             events, or two are one policy of one seed.
     """
     runs = load_comparable(paths)
-    frame = _events(runs[0], EVENT)
-    kinds, found, log_mus = runs[0].kinds, list[Measured](), LoggingPolicies()
-    for run in runs:
-        if not _events(run, EVENT).equals(frame):
-            raise SettingError(
-                f"{run.folder.path} and {runs[0].folder.path} were measured on different test "
-                "events: the data changed between the runs; train one of them anew"
-            )
-        table = read_events(run.folder.events)
-        names = [name for name in metrics if measured(table, name)]
-        scores = {name: session_score(table, name, kinds) for name in names}
-        mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
-        found.append(Measured(run, {**run.settings, "logging_policy": mu}, scores))
-    groups = grouped(found)
+    frame, kinds, log_mus = shared_events(runs), runs[0].kinds, LoggingPolicies()
+    groups = grouped([measured(run, metrics, kinds, log_mus) for run in runs])
     policies, measured_against = [], dict[str, tuple[str, ...]]()
     pooled = _pooled(groups, metrics)
     for group, cells, own in zip(groups, _cells(pooled, metrics), pooled, strict=True):
@@ -152,7 +137,7 @@ def compare(
             apart["logging_policy"] = log_mus.name(apart["logging_policy"])
         seeds = tuple(one.run.seed for one in group)
         folder, model = group[0].run.folder.path, group[0].run.model
-        draws = model not in FLOORS and folder not in drawless
+        draws = model not in BASELINES and folder not in drawless
         own_name = (called or {}).get(folder, "")
         policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws, own))
         if (mu := group[0].settings["logging_policy"]) is not None:
@@ -160,7 +145,7 @@ def compare(
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
     number = dict(frame["event"].value_counts().iter_rows())
     events = {
-        kind: {one_line(name): number[name] for name in getattr(kinds, kind) if name in number}
+        kind: {one_line(name): number[name] for name in kinds.names(kind) if name in number}
         for kind in KINDS
     }
     dataset = one_line(runs[0].config["dataset"])
@@ -168,7 +153,7 @@ def compare(
 
 
 def differences(comparison: Comparison, against: str) -> Comparison:
-    """One policy minus each other one, with the tests of that, instead of the policies.
+    """A comparison of differences: one policy minus each other one, with the tests of that.
 
     ``against`` is the policy's label, or its model where there is one of it; else SettingError.
     Stars are of p-values adjusted for the number of other policies.
@@ -197,17 +182,10 @@ def differences(comparison: Comparison, against: str) -> Comparison:
     return replace(comparison, policies=policies, logging_policies={}, notes=(told,))
 
 
-def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(run.folder.events, columns=columns)
-    except (OSError, pl.exceptions.PolarsError):
-        raise SettingError(f"{run.folder.events} is not the event table of a run") from None
-
-
 def _pooled(
     groups: Sequence[list[Measured]], metrics: Sequence[str]
 ) -> list[dict[str, PolicyScore]]:
-    """Scores by metric for each group, its seeds together."""
+    """Scores by metric for each group of runs, its seeds pooled."""
     return [
         {
             metric: PolicyScore.of([one.scores[metric] for one in group])
@@ -221,14 +199,14 @@ def _pooled(
 def _cells(
     pooled: Sequence[dict[str, PolicyScore]], metrics: Sequence[str]
 ) -> list[dict[str, Cell]]:
-    """Cells by metric for each policy."""
+    """Cells by metric for each policy, the best of a metric marked and tested."""
     found: list[dict[str, Cell]] = [{} for _ in pooled]
     for metric in metrics:
         scores = {number: own[metric] for number, own in enumerate(pooled) if metric in own}
         ranked = sorted(
             (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
         )
-        contest = len(ranked) > 1 and metric not in SMALLER_IS_BETTER
+        contest = len(ranked) > 1 and not Metric.parse(metric).smaller_is_better
         for number, score in scores.items():
             best = contest and score.mean == scores[ranked[0]].mean
             found[number][metric] = Cell(

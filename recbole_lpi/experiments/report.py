@@ -11,8 +11,9 @@ from recbole_lpi.evaluation.scores import PolicyScore, session_score
 from recbole_lpi.evaluation.significance import holm, paired, stars
 from recbole_lpi.experiments import tables
 from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.experiments.plans import Row, Settings
 from recbole_lpi.experiments.runs import load
-from recbole_lpi.experiments.sweep import INCIDENTAL, Row, Settings, Sweep
+from recbole_lpi.experiments.sweep import MAY_DIFFER, Sweep
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import markdown as markdown_of
 
@@ -52,7 +53,7 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
 
 def settings_line(sweep: Sweep) -> str:
     """What all runs were given."""
-    shared = {k: v for k, v in sweep.given.items() if k not in INCIDENTAL}
+    shared = {k: v for k, v in sweep.shared.items() if k not in MAY_DIFFER}
     return f"Settings of all runs: {_spelled(shared)}."
 
 

@@ -1,8 +1,7 @@
-"""Finished runs, and which of them may stand in one table."""
+"""Load finished runs, and say which of them may stand in one table."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,42 +10,39 @@ from typing import Any
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.plugin.properties import defaults
-from recbole_lpi.settings import SettingError, refused
+from recbole_lpi.plugin.recbole_settings import RecBoleSettings
+from recbole_lpi.plugin.setting_names import empty_values, names
+from recbole_lpi.roles import Role
+from recbole_lpi.settings import SettingError, Values, refused
 from recbole_lpi.training.run_folder import RunFolder
 
 # Which events there are, and which of them a run is measured on and how. RecBole's filters, with
 # what it takes an empty one for,
-FILTERS = {
-    "dataset": None, "user_inter_num_interval": "[0,inf)", "item_inter_num_interval": "[0,inf)",
-    "val_interval": None, "filter_inter_by_user_or_item": False, "rm_dup_inter": None,
-}  # fmt: skip
-# and our own settings. The input length, loss_on_last and gamma are the policy's own affair.
-MEASURED = (
-    "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD", "reward_field", "event_field",
-    "rating_to_reward", "purchase_events", "click_events", "evaluate_first_event", "split",
-    "split_at",
-)  # fmt: skip
+FILTERS = {"dataset": None, **empty_values(RecBoleSettings, Role.FILTER)}
+# and our own settings; shares and seed of the split where they decide (``_load``). The input
+# length, loss_on_last and gamma are the policy's own affair.
+WHERE_THEY_DECIDE = {"split_ratio", "split_seed"}
+MEASURED = [
+    name
+    for name in names(Role.LOG, Role.KINDS, Role.TARGETS, Role.SPLIT, of=DataSettings)
+    if name not in WHERE_THEY_DECIDE
+]
 HASHES = {
     "data": "the data themselves or their split", "imputation": "what imputes their rewards",
 }  # fmt: skip
 # Neither data nor policy: where a run went, on what machine, what it printed. The logging policy
 # is told apart by what it says of the events, not by its path.
-INCIDENTAL = frozenset(
-    [
-        "seed", "split_seed", "split_ratio", "eval_args", "data_path", "logging_policy",
-        "logging_policy_dir", "imputation", "imputation_model", "imputation_dir",
-        "session_cache_dir", "gpu_id", "use_gpu", "worker", "show_progress", "state",
-        "reproducibility", "metrics", "topk", "eval_batch_size", "divergence_candidates",
-        "metric_decimal_place", "loss_decimal_place", "log_wandb", "wandb_project",
-        "checkpoint_dir", "save_dataset", "dataset_save_path", "save_dataloaders",
-        "dataloaders_save_path", "collective_timeout", "compile",
-    ]
+NO_POLICY = frozenset(
+    names(
+        Role.SEED, Role.SPLIT, Role.PLACE, Role.MADE, Role.CACHE, Role.MEASURING, Role.MACHINE,
+        Role.HOUSEKEEPING, Role.SPEED, Role.FOLDER, Role.CALL,
+    )
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run.
+    """A finished run, with what it was given and what others must share with it.
 
     Attributes:
         config: every setting.
@@ -61,12 +57,12 @@ class FinishedRun:
 
     @property
     def model(self) -> str:
-        """The policy's name."""
+        """The name of the policy's model."""
         return str(self.config["model"])
 
     @property
     def seed(self) -> Any:
-        """Of the run."""
+        """The seed that everything of the run was drawn with."""
         return self.config.get("seed")
 
     @property
@@ -75,13 +71,13 @@ class FinishedRun:
 
         A run of before there was a setting has its default.
         """
-        left_out = INCIDENTAL | set(FILTERS) | set(MEASURED)
+        left_out = NO_POLICY | set(FILTERS) | set(MEASURED)
         every = {**defaults(self.model, str(self.config["dataset"])), **self.config}
         return {k: v for k, v in every.items() if k not in left_out and v is not None}
 
 
 def load(path: str | Path) -> FinishedRun:
-    """The run in a folder; SettingError if it is none, did not finish, or kept no events."""
+    """Load the run in a folder; SettingError if it is none, did not finish, or kept no events."""
     with refused(f"{path} is no run that can be compared"):
         return _load(path)
 
@@ -99,7 +95,7 @@ def _load(path: str | Path) -> FinishedRun:
     if "model" not in config or "dataset" not in config:
         raise SettingError(f"{folder.config} names no model or no dataset")
     try:
-        data = DataSettings.of(defaultdict(lambda: None, config))
+        data = DataSettings.of(Values(config))
     except SettingError as error:
         raise SettingError(f"{folder.config}: {error}") from None
     protocol = {
@@ -120,7 +116,7 @@ def _load(path: str | Path) -> FinishedRun:
 
 
 def load_comparable(paths: Sequence[str | Path]) -> list[FinishedRun]:
-    """The runs; SettingError if one is given twice or differs in data, split or protocol."""
+    """Load runs; SettingError if one is given twice or differs in data, split or protocol."""
     if not paths:
         raise SettingError("no run is given: name the folders of finished runs")
     seen: set[Path] = set()
@@ -135,7 +131,7 @@ def load_comparable(paths: Sequence[str | Path]) -> list[FinishedRun]:
 
 
 def refuse_incomparable(a: FinishedRun, b: FinishedRun) -> None:
-    """SettingError that names every setting of data, split or protocol in which two runs differ."""
+    """Raise SettingError that names every setting of data, split or protocol that differs."""
     differing = [
         _difference(key, a, b)
         for key in {**a.protocol, **b.protocol}

@@ -8,27 +8,15 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from recbole_lpi import text
-from recbole_lpi.evaluation.metrics import KINDS, SMALLER_IS_BETTER
+from recbole_lpi.evaluation.measures import DIVERGENCE
+from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
-
-MEASURES = {"hit": "HR", "ndcg": "nDCG", "recall": "Recall", "mrr": "MRR", "precision": "Precision"}
-OTHERS = {
-    "js_divergence": ("divergence", "JS"), "kl_divergence": ("divergence", "KL"),
-}  # fmt: skip
-REWARDS = {"average_reward": "AR", "imputed_average_reward": "iAR"}
 
 
 def heading(metric: str) -> tuple[str, str]:
     """``purchase_hit@5`` as (``purchase``, ``HR@5``)."""
-    if metric in OTHERS:
-        return OTHERS[metric]
-    reward, _, cut = metric.partition("@")
-    if reward in REWARDS:
-        return "reward", f"{REWARDS[reward]}@{cut}"
-    kind, _, rest = metric.partition("_")
-    kind, rest = (kind, rest) if kind in KINDS else ("all", metric)
-    measure, _, cut = rest.partition("@")
-    return kind, f"{MEASURES.get(measure, measure)}@{cut}"
+    parsed = Metric.parse(metric)
+    return parsed.heading, parsed.label
 
 
 def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
@@ -46,7 +34,8 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
         )
     lines += comparison.notes
     lines += one_seed_line([policy.label for policy in comparison.policies if policy.of_one_seed])
-    if SMALLER_IS_BETTER.intersection(metrics) and comparison.logging_policies:
+    divergence = any(heading(metric)[0] == DIVERGENCE for metric in metrics)
+    if divergence and comparison.logging_policies:
         lines.append("Divergence is from the logging policy, in nats; neither more nor less wins.")
         if len(comparison.logging_policies) > 1:
             each = "; ".join(

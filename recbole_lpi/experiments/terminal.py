@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recbole_lpi.evaluation.metrics import KINDS
+from recbole_lpi.evaluation.metrics import KINDS, Metric
 from recbole_lpi.experiments.comparison import Cell, Comparison
 from recbole_lpi.experiments.tables import caption, heading, plain
 from recbole_lpi.text import visible
@@ -77,7 +77,12 @@ def stacked(metrics: Sequence[str], widths: dict[str, int], left: int) -> Iterat
         yield list(metrics)
         return
     table: list[str] = []
-    for (kind, _), family in groupby(metrics, lambda m: (heading(m)[0], m.partition("@")[0])):
+
+    def family_of(metric: str) -> tuple[str, str]:
+        parsed = Metric.parse(metric)
+        return parsed.heading, parsed.measure.name
+
+    for (kind, _), family in groupby(metrics, family_of):
         columns = list(family)
         fits = sum(widths[m] for m in columns) <= left
         for piece in [columns] if fits else [[column] for column in columns]:

@@ -12,15 +12,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_lpi.nn.catalogue import LOG2_E, LOG_2, Factors, nats, product_dtype
-from recbole_lpi.nn.tiles import Matrix, Outputs, Product, RunningMax, RunningSum
-from recbole_lpi.nn.tiling import LEAST_EVENTS, Tiling, parts, tiling
+from recbole_lpi.nn.bits import LOG2_E, LOG_2, nats
+from recbole_lpi.nn.catalogue import Factors
+from recbole_lpi.nn.running_reductions import RunningMax, RunningSum
+from recbole_lpi.nn.tile_sizes import LEAST_EVENTS, Tiling, parts, tiling
+from recbole_lpi.nn.tiled_outputs import Matrix, Outputs, Product, product_dtype
 
 Scores = Factors | Tensor  # states and table, or logits [N, A]
 
 
 class RankingStatistics(NamedTuple):
-    """What evaluation needs, per event [N].
+    """What evaluation needs to know of the catalogue, per event [N].
 
     Attributes:
         rank: place of the logged item, from 1; among ties the mean of best and worst place.
@@ -109,7 +111,7 @@ def ranking_pass(
 def _rank(
     part: slice, pi: Outputs, mu: Outputs | None, item: Tensor, held: Tensor, top: int
 ) -> RankingStatistics:
-    """Of a chunk of events with logged items [c].
+    """Rank a chunk of events, ``part``, with logged items [c].
 
     ``held``: where tiles of π and of μ̂ go, [2, tiles, c, t]; [1, 1, c, t] where there is no μ̂.
     """
@@ -149,17 +151,10 @@ def _rank(
     )
     if mu is None:
         return found
-    js, kl = other.new_zeros(2, len(item))
-    for _, (x, y) in tiles:
-        of_js, of_kl = _divergences(x, of_pi.log_total, y, of_mu.log_total)
-        js, kl = js + of_js, kl + of_kl
     rows = torch.arange(len(item), device=item.device)
     logged_mu = held[1, item // columns, rows, item % columns][:, None]
-    return found._replace(
-        log_mu=nats(logged_mu * LOG2_E - of_mu.log_total),
-        js=(js * LOG_2 / 2).clamp(0, LOG_2),
-        kl=(kl * LOG_2).clamp(min=0),
-    )
+    js, kl = _divergences([at for _, at in tiles], of_pi.log_total, of_mu.log_total)
+    return found._replace(log_mu=nats(logged_mu * LOG2_E - of_mu.log_total), js=js, kl=kl)
 
 
 def _ahead(x: Tensor, logged: Tensor, out: Tensor) -> Tensor:
@@ -178,6 +173,17 @@ def _to_rank_anew(ahead: Tensor, n_items: int) -> Iterator[Tensor]:
 
 
 def _divergences(
+    tiles: list[Tensor], log_total: Tensor, log_total_mu: Tensor
+) -> tuple[Tensor, Tensor]:
+    """JS and KL of each event, [c] in nats, from all tiles [2, c, t] of logits of π and of μ̂."""
+    js, kl = log_total.new_zeros(2, len(log_total))
+    for x, y in tiles:
+        of_js, of_kl = _tile_divergences(x, log_total, y, log_total_mu)
+        js, kl = js + of_js, kl + of_kl
+    return (js * LOG_2 / 2).clamp(0, LOG_2), (kl * LOG_2).clamp(min=0)
+
+
+def _tile_divergences(
     x: Tensor, log_total: Tensor, y: Tensor, log_total_mu: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What a tile of logits x of π and y of μ̂ [c, t] adds to 2 JS and to KL, in bits, [c] each."""
@@ -206,6 +212,7 @@ def _foremost(greedy: Tensor, items: Tensor) -> Tensor:
 
 
 def _outputs(scores: Scores) -> Outputs:
+    """Scores as outputs that are read in tiles."""
     if isinstance(scores, Tensor):
         return Matrix(scores)
     state, table = scores

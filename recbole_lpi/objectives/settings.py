@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recbole_lpi.objectives.advantage_estimators import ADVANTAGE_ESTIMATORS
 from recbole_lpi.objectives.baselines import BASELINES
 from recbole_lpi.objectives.value_estimators import VALUE_ESTIMATORS
+from recbole_lpi.roles import Role
 
 Q_HEADS = ("bilinear", "table")
 PROPENSITIES = ("head", "checkpoint")
@@ -51,6 +53,8 @@ class ObjectiveSettings:
             (section 4.1), or ``checkpoint``, the logging policy of the run.
         slate_size: K of the top-K correction, ≥ 1 (Chen et al. 2019).
     """
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     gamma: float = 0.5
     beta: float = 1.0

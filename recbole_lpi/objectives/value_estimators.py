@@ -1,8 +1,14 @@
-"""Value estimators: what the TD target  y = r + γ · (value of the next state)  takes for it.
+"""Value estimators: what a TD target takes for the value of the next state.
+
+The target is  y = r + γ · (value of the next state).
 
 A value estimator is a row of ``VALUE_ESTIMATORS``, and its name there is a value of the setting
 ``value_estimator``. Its functions give the value of every state of a batch, [N]; the target of an
 event is formed with that of the next.
+
+A row of this repository is also named in the comment of ``properties/policy.yaml``, in the table of
+``docs/policies.md``, and in ``STATE_VALUES`` of ``tests/support/plain_loops.py``, which computes it
+once more by plain loops.
 """
 
 from __future__ import annotations

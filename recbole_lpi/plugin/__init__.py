@@ -1,1 +1,1 @@
-"""What touches RecBole: how it learns of the policies, its settings, data and models."""
+"""Connect to RecBole: how it learns of the policies, its settings, data and models."""

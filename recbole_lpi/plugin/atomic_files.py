@@ -1,4 +1,4 @@
-"""Reading RecBole's interaction file quickly, with errors that name the line."""
+"""Read RecBole's interaction file quickly, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from recbole_lpi.data.tokens import PADDING
+from recbole_lpi.plugin.column_pieces import NumberPieces, TokenPieces
 from recbole_lpi.plugin.file_kinds import MARK, READ, check_text, not_utf8
 from recbole_lpi.settings import SettingError
 
 PIECE = 2**26  # bytes that are parsed at once: their text takes several times as much
 LONGEST_HEADER = 2**20
 QUOTED = '^"(?:[^"]|"")*"$'
-NO_TOKEN = "\\x00|^" + re.escape(PADDING) + "$"
 
 
 @dataclass(frozen=True)
 class Atomic:
-    """An interaction file: its columns, and their RecBole types by name.
+    """The content of an interaction file: its columns, and their RecBole types by name.
 
     Attributes:
-        frame: the columns that were read. kinds: of those. every: of all that the file has.
+        frame: the columns that were read.
+        kinds: the types of those columns.
+        every: the types of all columns that the file has.
     """
 
     frame: pd.DataFrame
@@ -41,11 +39,11 @@ class Atomic:
 def read_atomic(
     path: str, separator: str, wanted: set[str] | None = None, unwanted: set[str] | None = None
 ) -> Atomic:
-    """Columns of a ``.inter`` file: float as float64 (empty is NaN), token as categorical.
+    """Read columns of a ``.inter`` file: float as float64 (empty is NaN), token as categorical.
 
-    It is read by pieces of whole lines, of which numbers and codes are kept: a column of text takes
-    16 bytes a row and more, its codes four. Tokens are what pandas, and so RecBole, reads: without
-    the quotes around a field. A byte order mark is no part of the first column's name.
+    The file is read by pieces of whole lines, of which numbers and codes are kept: a column of text
+    takes 16 bytes a row and more, its codes four. Tokens are what pandas, and so RecBole, reads:
+    without the quotes around a field. A byte order mark is no part of the first column's name.
 
     Args:
         path: the file; its header is name:type per column.
@@ -69,7 +67,9 @@ def read_atomic(
                 f"{path}, line 1: '{name}:{kind}' is neither {name}:token nor {name}:float, the "
                 "columns a .inter file of sessions may have; leave it out by load_col"
             )
-    columns = {name: _Tokens() if kind == "token" else _Numbers() for name, kind in keep.items()}
+    columns = {
+        name: TokenPieces() if kind == "token" else NumberPieces() for name, kind in keep.items()
+    }
     line = 2
     with open(path, "rb") as file:
         file.readline()
@@ -88,7 +88,7 @@ def read_atomic(
 
 
 def read_header(path: str, separator: str) -> dict[str, str]:
-    """RecBole's type of each column by its name. SettingError as ``read_atomic`` says."""
+    """Read RecBole's type of each column by its name; SettingError as ``read_atomic`` says."""
     if not isinstance(separator, str) or len(separator.encode()) != 1 or separator in '"\r\n':
         raise SettingError(
             f"field_separator must be one character, and no quote or line end, got {separator!r}"
@@ -120,7 +120,7 @@ def read_header(path: str, separator: str) -> dict[str, str]:
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The rest of the file by pieces of whole lines, without blank lines at its end."""
+    """Read the rest of a file by pieces of whole lines, without blank lines at its end."""
     piece = file.read(PIECE) + file.readline()
     while piece:
         following = file.read(PIECE) + file.readline()
@@ -132,7 +132,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]) -> pl.DataFrame:
-    """Every field as text; SettingError for a line with more or fewer."""
+    """Split a piece into its fields, as text; SettingError for a line with more or fewer."""
     if piece.count(b"\r") != piece.count(b"\r\n"):  # polars drops it where it ends a field
         number = line + re.split(b"\r(?!\n)", piece, maxsplit=1)[0].count(b"\n")
         raise SettingError(f"{path}, line {number}: a CR within the line; end lines by LF or CRLF")
@@ -156,7 +156,7 @@ def _parsed(piece: bytes, path: str, line: int, separator: str, names: list[str]
 
 
 def _unquoted(text: pl.Series, path: str, line: int) -> pl.Series:
-    """Fields without the quotes around them: "5"" pipe" is 5" pipe; "" is an empty one."""
+    """Take the quotes from around fields: "5"" pipe" is 5" pipe; "" is an empty one."""
     opens = text.str.starts_with('"').fill_null(False)
     if not opens.any():
         return text
@@ -174,68 +174,8 @@ def _unquoted(text: pl.Series, path: str, line: int) -> pl.Series:
     return within.zip_with(opens, text)
 
 
-class _Numbers:
-    """A column of numbers, piece by piece; float64, empty is NaN."""
-
-    def __init__(self) -> None:
-        self.pieces: list[np.ndarray] = []
-
-    def add(self, raw: pl.Series, path: str, line: int) -> None:
-        """Parse a piece, whose first row is at ``line``; SettingError for what is no number."""
-        number = raw.str.strip_chars().cast(pl.Float64, strict=False)
-        bad = (number.is_null() & raw.is_not_null()).arg_true()
-        if len(bad):
-            raise SettingError(
-                f"{path}, line {line + bad[0]}: {raw.name} is {raw[int(bad[0])][:80]!r}, not a "
-                "number"
-            )
-        self.pieces.append(number.fill_null(float("nan")).to_numpy())
-
-    def whole(self) -> np.ndarray:
-        return np.concatenate(self.pieces)
-
-
-class _Tokens:
-    """A column of text, coded piece by piece: each with the names it has, in their order.
-
-    Arrow codes by one pass over a hash table; polars' way, ``unique`` and a cast, is three.
-    """
-
-    def __init__(self) -> None:
-        self.names: list[pa.Array] = []
-        self.codes: list[np.ndarray] = []
-
-    def add(self, raw: pl.Series, path: str, line: int) -> None:
-        """Code a piece, whose first row is at ``line``; empty is −1. SettingError: no token."""
-        coded = raw.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
-        codes = coded.indices.fill_null(-1).to_numpy()
-        bad = np.flatnonzero(pc.match_substring_regex(coded.dictionary, NO_TOKEN))
-        if len(bad):
-            row = np.flatnonzero(codes == bad[0])[0]
-            name = coded.dictionary[int(bad[0])].as_py()
-            what = (
-                "what stands for none; name it otherwise"
-                if name == PADDING
-                else "with a zero byte in it; remove that"
-            )
-            raise SettingError(f"{path}, line {line + row}: {raw.name} is {name[:80]!r}, {what}")
-        self.names.append(coded.dictionary)
-        self.codes.append(codes)
-
-    def whole(self) -> pd.Categorical:
-        """All of it; its categories stand in order of first appearance."""
-        every = pa.concat_arrays(self.names).dictionary_encode()
-        place, ends = every.indices.to_numpy(), np.cumsum([len(own) for own in self.names])
-        codes = [
-            np.append(own, np.int32(-1))[code]  # of an empty one, the last
-            for own, code in zip(np.split(place, ends[:-1]), self.codes, strict=True)
-        ]
-        names = every.dictionary.to_pandas()
-        return pd.Categorical.from_codes(np.concatenate(codes), categories=names)
-
-
-def _warn_of_spaces(path: str, columns: Mapping[str, np.ndarray | pd.Categorical]) -> None:
-    """They are part of a name, as to RecBole, and seldom meant to be."""
+def _warn_of_spaces(path: str, columns: Mapping[str, Any]) -> None:
+    """Warn of names that only spaces around them tell apart: as to RecBole, these are two names."""
     for name, column in columns.items():
         if isinstance(column, pd.Categorical):
             stripped = pl.Series(column.categories.to_list(), dtype=pl.String).str.strip_chars()
@@ -248,6 +188,7 @@ def _warn_of_spaces(path: str, columns: Mapping[str, np.ndarray | pd.Categorical
 
 
 def _first_ragged(piece: bytes, path: str, line: int, separator: str, width: int) -> str | None:
+    """Describe the first line of a piece that has another number of fields than ``width``."""
     for number, text in enumerate(piece.decode(errors="replace").split("\n"), start=line):
         fields = text.rstrip("\r").split(separator)
         if len(fields) != width:

@@ -1,4 +1,4 @@
-"""The columns that everything rests on: which there must be, of which type, and what is derived."""
+"""Check the columns that everything rests on, and derive rewards and kinds of event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pandas as pd
 
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.times import check_units
-from recbole_lpi.plugin.atomic_files import Atomic
+from recbole_lpi.plugin.atomic_files import Atomic, read_header
+from recbole_lpi.plugin.file_kinds import MARK
 from recbole_lpi.plugin.rewards import EVENTS, events_of_rewards, rewards_of_ratings
 from recbole_lpi.settings import SettingError, suggest
 
@@ -19,7 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)  # rewards, and all numbers but times,
 def with_rewards(
     loaded: Atomic, settings: DataSettings, path: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with a reward and a kind of event in each row, and a line for what was derived.
+    """Give each row a reward and a kind of event; return the frame, and what was derived.
 
     Raises:
         SettingError: there is nothing to derive rewards from, or a value that everything rests on
@@ -57,7 +58,7 @@ def with_rewards(
 
 
 def check_header(every: Mapping[str, str], s: DataSettings, path: str) -> None:
-    """SettingError for a column that a setting names and that is not there, or of another type.
+    """Raise SettingError for a column that a setting names and that is missing or of another type.
 
     ``every`` has the types of all columns of the file ``path``, which the error lists.
     """
@@ -79,7 +80,7 @@ def check_header(every: Mapping[str, str], s: DataSettings, path: str) -> None:
 
 
 def check_names(names: set[str], every: Mapping[str, str], path: str, setting: str) -> None:
-    """SettingError for the first of ``names``, given by a setting, that is no column of a file."""
+    """Raise SettingError for the first of ``names``, given by a setting, that is no column."""
     for name in sorted(names - set(every)):
         near = suggest(name, every)
         hint = f"; did you mean {near}?" if near else ""
@@ -88,8 +89,22 @@ def check_names(names: set[str], every: Mapping[str, str], path: str, setting: s
         )
 
 
+def check_feature_file(path: str, separator: str, named: set[str]) -> None:
+    """Raise SettingError for a file of users or items, say, that RecBole would read wrongly.
+
+    ``named`` are the columns that settings name of it.
+    """
+    check_names(named, read_header(path, separator), path, "load_col or unload_col")
+    with open(path, "rb") as file:
+        if file.read(len(MARK)) == MARK:
+            raise SettingError(
+                f"{path} begins with a byte order mark, which RecBole takes for a part of the "
+                "first column's name: save it as UTF-8 without one"
+            )
+
+
 def check_finite(frame: pd.DataFrame, column: str, path: str) -> None:
-    """SettingError for a missing number: it would be filled, or trained on, without a word."""
+    """Raise SettingError for a missing or infinite number, which would be trained on unsaid."""
     values = frame[column]
     bad = np.flatnonzero(~np.isfinite(values.to_numpy()))
     if len(bad):
@@ -100,6 +115,7 @@ def check_finite(frame: pd.DataFrame, column: str, path: str) -> None:
 
 
 def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
+    """Raise SettingError for a time, reward or other number that cannot be used; with the line."""
     for column in (s.TIME_FIELD, s.reward_column):
         if column in loaded.frame:
             check_finite(loaded.frame, column, path)
@@ -116,8 +132,10 @@ def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
 
 
 def _has(loaded: Atomic) -> str:
+    """List the columns of a file, for a message."""
     return f"it has {', '.join(loaded.every)}"
 
 
 def _rows(count: int) -> str:
+    """Spell a number of rows, for a message."""
     return f"{count} such row{'s' if count > 1 else ''}"

@@ -1,4 +1,4 @@
-"""What RecBole 1.2.1 needs to run on today's numpy and without ray."""
+"""Give RecBole 1.2.1 what it needs to run on today's numpy and without ray."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def restore_numpy_aliases() -> None:
 
 @contextmanager
 def stand_in_for_ray() -> Iterator[None]:
-    """While RecBole is imported, something that answers to ``from ray import tune``.
+    """Answer to ``from ray import tune`` while RecBole is imported, where there is no ray.
 
     RecBole calls ``tune.report`` only inside a ray worker, where there is a ray; without one the
     numbers are returned all the same, and ``report`` has nobody to tell.
@@ -59,5 +59,5 @@ def stand_in_for_ray() -> Iterator[None]:
 
 
 def ensure_dir(dir_path: str) -> None:
-    """RecBole's, for processes that start together: theirs fails if another makes it first."""
+    """Make a folder, also where another process makes it first, on which RecBole's own fails."""
     os.makedirs(dir_path, exist_ok=True)

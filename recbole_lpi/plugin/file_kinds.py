@@ -1,4 +1,4 @@
-"""What a file is that should be text and is not, by its first bytes."""
+"""Tell by its first bytes what a file is that should be text and is not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READ = 512  # bytes that tell
 
 
 def check_text(path: str, start: bytes) -> None:
-    """SettingError, with what it is and the cure, unless ``start`` begins a file of UTF-8 text."""
+    """Raise SettingError, with the cure, unless ``start`` begins a file of text in UTF-8."""
     for magic, kind, cure in KINDS:
         if start.startswith(magic):
             raise SettingError(f"{path} is {kind}, not text in UTF-8: {cure}")
@@ -40,7 +40,7 @@ def check_text(path: str, start: bytes) -> None:
 
 
 def not_utf8(path: str, text: bytes, line: int) -> SettingError | None:
-    """For ``text`` that begins at ``line`` of the file: the error of its first line not UTF-8."""
+    """Return the error of the first line of ``text`` that is not UTF-8; it begins at ``line``."""
     try:
         text.decode()
     except UnicodeDecodeError as error:

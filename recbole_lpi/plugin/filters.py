@@ -1,4 +1,4 @@
-"""Rows of a log that stay, by how many rows their users and items have."""
+"""Filter the rows of a log by how many rows their users and items have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Rule = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
 
 
 def rows_within(rules: Sequence[Rule]) -> np.ndarray:
-    """Which rows [E] are left when those of a forbidden count are dropped until there are none.
+    """Find the rows [E] that are left once no row has a user or an item of a forbidden count.
 
     Each rule is the code of every row, 0 …, and what tells of counts of rows which are allowed. All
     rules are applied to the same counts, then to those of what is left, as RecBole does: the k-core

@@ -1,10 +1,11 @@
-"""The logging policy μ̂ that a learned policy is compared with: found, trained or refused."""
+"""Find, train or refuse the logging policy μ̂ that a learned policy is compared with."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,31 +14,38 @@ from typing import Any
 import torch
 
 from recbole_lpi import settings
+from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.plugin import checkpoints, configuration
 from recbole_lpi.plugin.dataset import PolicyDataset
-from recbole_lpi.plugin.models import MODELS, LoggingPolicy, PolicyRecommender
+from recbole_lpi.plugin.models import MODELS, LoggingPolicy
+from recbole_lpi.plugin.recbole_table import unread
+from recbole_lpi.plugin.setting_names import names
+from recbole_lpi.policy.checkpoint import (
+    build_policy,
+    check_catalogue,
+    read_checkpoint,
+    vocabulary,
+)
 from recbole_lpi.policy.encoders import code_hash
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import NetworkSettings, SoftmaxSettings
-from recbole_lpi.policy.stored_tensors import load_weights, refusing
+from recbole_lpi.roles import OF_DATA, Role
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import labelled
 from recbole_lpi.training.settings import TrainingSettings
 
 # Of TrainingSettings: what is measured, with what, and how; it makes no other policy.
-OF_MEASURING = frozenset(
-    ["eval_batch_size", "metrics", "topk", "logging_policy", "logging_policy_dir",
-     "divergence_candidates", "imputation", "imputation_model", "imputation_dir",
-     "collective_timeout"]
-)  # fmt: skip
+OF_MEASURING = frozenset(names(Role.MEASURING, Role.MADE, Role.CACHE, Role.MACHINE))
 
 
 def resolve(
     setting: str, config: Any, train: PolicyDataset, valid: PolicyDataset | None
-) -> LoggingPolicy | None:
-    """The logging policy that ``logging_policy`` names, frozen, on the CPU.
+) -> PolicyNetwork | None:
+    """Load or train the logging policy that ``logging_policy`` names, frozen, on the CPU.
 
     Args:
         setting: ``none``, ``auto``, a checkpoint or a run folder.
@@ -63,7 +71,7 @@ def resolve(
 
 
 def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> str:
-    """Hash of what makes a logging policy what it is.
+    """Hash everything that makes a logging policy what it is.
 
     These are the events and which of them train and validate; inputs, encoder and softmax; how it
     is trained, and by what its epoch is picked.
@@ -77,25 +85,18 @@ def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> 
         "training": {name: value for name, value in how.items() if name not in OF_MEASURING},
         "inputs": [s.max_length, s.loss_on_last, s.evaluate_first_event, s.training_windows],
         "data": [
-            checkpoints.data_hash(train),
+            data_hash(train),
             list(train.sessions.event_names),
-            None if valid is None else checkpoints.part_hash(valid),
+            None if valid is None else part_hash(valid),
         ],
     }
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def attach(policy: PolicyRecommender, mu: LoggingPolicy | None) -> None:
-    """Give ``policy`` its logging policy, on the device where it is."""
-    if mu is None and policy.needs_logging_policy:
-        raise SettingError("this policy needs a logging policy, and logging_policy is none")
-    device = next(policy.parameters()).device
-    policy.compare_with(None if mu is None else mu.to(device))
-
-
-def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> LoggingPolicy:
-    state = distributed.ranks().from_first(lambda: checkpoints.read_checkpoint(path))
+def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> PolicyNetwork:
+    """Load the logging policy of a checkpoint; SettingError if it holds another model."""
+    state = distributed.ranks().from_first(lambda: read_checkpoint(path))
     if state["model"] != "LoggingPolicy":
         raise SettingError(
             f"{path} holds a {state['model']}, not a LoggingPolicy; train one by "
@@ -107,57 +108,63 @@ def _load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -
 
 def _made(
     state: dict[str, Any], path: str | Path, train: PolicyDataset, valid: PolicyDataset | None
-) -> LoggingPolicy:
-    """The logging policy of a checkpoint, frozen; said where it is of other data."""
-    checkpoints.check_catalogue(state, train, path)
-    given = state["config"]
-    config = configuration.make(given["model"], given["dataset"], given, named={})
-    if config["evaluate_first_event"] != train.settings.evaluate_first_event:
+) -> PolicyNetwork:
+    """Make the logging policy of a checkpoint, frozen; warn where it is of other data."""
+    check_catalogue(state, train, path)
+    vocabulary(state, path)  # refused where it is broken, as all of the file is
+    policy = build_policy(state, path)
+    if policy.settings.evaluate_first_event != train.settings.evaluate_first_event:
         raise SettingError(f"{path} was trained with another evaluate_first_event")
-    if config["MAX_ITEM_LIST_LENGTH"] < train.settings.max_length:
+    if policy.settings.max_length < train.settings.max_length:
         raise SettingError(
-            f"{path} reads {config['MAX_ITEM_LIST_LENGTH']} events at most, this run "
+            f"{path} reads {policy.settings.max_length} events at most, this run "
             f"{train.settings.max_length}: give both the same MAX_ITEM_LIST_LENGTH"
         )
-    if state["data"] != checkpoints.data_hash(train):
-        logging.getLogger().warning(
-            f"{path} was trained on other events or another split of {train.dataset_name}: it may "
-            "have seen what this run is tested on"
-        )
-    elif valid is not None and "validation" not in state:
-        logging.getLogger().warning(
-            f"{path} does not say which sessions of {train.dataset_name} it was validated on, for "
-            "it is of an earlier version: they may be some that this run is tested on"
-        )
-    elif valid is not None and state["validation"] not in (None, checkpoints.part_hash(valid)):
-        logging.getLogger().warning(
-            f"{path} was validated on other sessions of {train.dataset_name}: its epoch may have "
-            "been picked by what this run is tested on"
-        )
-    if not (config["reward_sampling"] or {"correct": True}).get("correct"):
-        logging.getLogger().warning(
-            f"{path} was trained with reward_sampling, uncorrected: it is drawn towards rewards, "
-            "and no estimate of the policy that made the logs"
-        )
-    policy = LoggingPolicy(config, train)
-    load_weights(policy, state["state_dict"], path)
-    policy.requires_grad_(False).eval()
+    for doubt in _doubts(state, train, valid):
+        logging.getLogger().warning(f"{path} {doubt}")
     return policy
 
 
+def _doubts(
+    state: dict[str, Any], train: PolicyDataset, valid: PolicyDataset | None
+) -> Iterator[str]:
+    """Say why a checkpoint may be no estimate of what made the log, or have seen the test part."""
+    name = train.dataset_name
+    if state["data"] != data_hash(train):
+        yield (
+            f"was trained on other events or another split of {name}: it may have seen what this "
+            "run is tested on"
+        )
+    elif valid is not None and "validation" not in state:
+        yield (
+            f"does not say which sessions of {name} it was validated on, for it is of an earlier "
+            "version: they may be some that this run is tested on"
+        )
+    elif valid is not None and state["validation"] not in (None, part_hash(valid)):
+        yield (
+            f"was validated on other sessions of {name}: its epoch may have been picked by what "
+            "this run is tested on"
+        )
+    if not (state["config"].get("reward_sampling") or {"correct": True}).get("correct"):
+        yield (
+            "was trained with reward_sampling, uncorrected: it is drawn towards rewards, and no "
+            "estimate of the policy that made the logs"
+        )
+
+
 def _own_config(config: Any, train: PolicyDataset) -> Any:
-    """A LoggingPolicy with its own defaults, its seed among them, for the data at hand.
+    """Make the Config of a LoggingPolicy with its own defaults, for the data at hand.
 
     A policy is compared with one of its own encoder and softmax, any other model with the default
     one.
     """
     given, s = checkpoints.plain_config(config), train.settings
-    names = _shared()
+    taken = _shared()
     if config["model"] in MODELS:
-        names |= _names(NetworkSettings) | _names(SoftmaxSettings)
+        taken |= {field.name for field in (*fields(NetworkSettings), *fields(SoftmaxSettings))}
         if not settings.read(SoftmaxSettings, config).sparse:
-            names -= {"learner"}
-    data = {key: given[key] for key in names if key in given}
+            taken -= {"learner"}
+    data = {key: given[key] for key in taken if key in given}
     data |= {
         "split_seed": s.seed if s.split_seed is None else s.split_seed,
         "logging_policy": "none",
@@ -167,6 +174,7 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
 
 
 def _recovered(folder: RunFolder) -> RunFolder:
+    """Repair a folder whose run was killed, and return it."""
     folder.recover()
     return folder
 
@@ -178,6 +186,7 @@ def _train(
     valid: PolicyDataset | None,
     show_progress: bool,
 ) -> None:
+    """Train a logging policy into ``folder``, from where an earlier run broke off."""
     from recbole.utils import init_seed
 
     from recbole_lpi.plugin.trainer import PolicyTrainer
@@ -190,17 +199,12 @@ def _train(
     trainer = PolicyTrainer(own, model, folder, resume=begun)
     with labelled("logging policy: "):
         trainer.fit(train, valid, show_progress=show_progress)
-        trainer.finish()
+        trainer.training.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 
 
 def _shared() -> set[str]:
-    """Settings that the logging policy takes over: of the data and the machine."""
-    from recbole.utils.argument_list import dataset_arguments
-
-    named = {*_names(DataSettings), *dataset_arguments, "data_path", "eval_args"}
-    return (named | {"reproducibility", "use_gpu", "state"}) - {"seed", "gamma"}
-
-
-def _names(kind: type[Any]) -> set[str]:
-    return {field.name for field in fields(kind)}
+    """List the settings that the logging policy takes over: of the data and the machine."""
+    of_machine = names(Role.PLACE, Role.MACHINE, Role.HOUSEKEEPING)
+    taken = {*names(*OF_DATA), *names(Role.CACHE, of=DataSettings), *of_machine}
+    return taken - unread(by_recboles=False)

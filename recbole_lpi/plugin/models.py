@@ -1,10 +1,15 @@
-"""The policies, as RecBole models: a class of a few lines each over one ``PolicyRecommender``.
+"""Define the policies as RecBole models, each a subclass of ``PolicyRecommender`` without code.
 
 What tells them apart is their row of ``OBJECTIVES`` and their file in ``properties/``. Beside them
-stand the floors, which learn nothing but counts.
+stand the baselines of ``counting_models``, which train nothing.
 """
 
-from recbole_lpi.plugin.floors import FLOORS, Popularity, SessionKNN, SessionPopularity
+from recbole_lpi.plugin.counting_models import (
+    BASELINES,
+    Popularity,
+    SessionKNN,
+    SessionPopularity,
+)
 from recbole_lpi.plugin.policy_recommender import PolicyRecommender
 
 
@@ -41,7 +46,7 @@ class IPSPG(PolicyRecommender):
 
 
 class TopKIPS(PolicyRecommender):
-    """IPSPG with the top-K correction for slates (Chen et al. 2019)."""
+    """Off-policy policy gradient with the top-K correction for slates (Chen et al. 2019)."""
 
 
 class SQN(PolicyRecommender):
@@ -53,11 +58,11 @@ class SAC(PolicyRecommender):
 
 
 class SNQN(PolicyRecommender):
-    """SQN whose Q head also learns from sampled negatives (Xin et al. 2022)."""
+    """Q-learning as in SQN, whose Q head also learns from sampled negatives (Xin et al. 2022)."""
 
 
 class SA2C(PolicyRecommender):
-    """Weighted by the advantage over sampled negatives, after a warm-up (Xin et al. 2022)."""
+    """SAC weighted by the advantage over sampled negatives, after a warm-up (Xin et al. 2022)."""
 
 
 class IQL(PolicyRecommender):
@@ -73,7 +78,7 @@ MODELS: dict[str, type[PolicyRecommender]] = {
 }  # fmt: skip
 
 __all__ = [
-    "FLOORS",
+    "BASELINES",
     "MODELS",
     "PolicyRecommender",
     "Popularity",

@@ -1,4 +1,4 @@
-"""What there is to name: models of ours and of RecBole's, told without importing either."""
+"""Name the models of ours and of RecBole's without importing either."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ NEEDS_MORE = {
 
 
 def properties_folder() -> Path:
-    """The folder of ``policy.yaml``, a file per policy, and ``dataset/``."""
+    """Find the folder of ``policy.yaml``, a file per policy, and ``dataset/``."""
     package = Path(recbole_lpi.__file__).parent
     installed = package / "properties"
     return installed if installed.is_dir() else package.parent / "properties"
 
 
 def own_models() -> list[str]:
-    """Policies and floors, each with a property file of its own; the other files are of several."""
+    """List policies and baselines that count: each has a property file of its own."""
     files = {file.stem for file in properties_folder().glob("*.yaml")}
     return sorted(files - {"policy", "recbole"})
 
 
 def recboles_models() -> list[str]:
-    """RecBole's sequential models. ModuleNotFoundError if it is not installed."""
+    """List RecBole's sequential models; ModuleNotFoundError if it is not installed."""
     folder = recbole_folder()
     modules = {file.stem for file in (folder / "model" / "sequential_recommender").glob("*.py")}
     named = (file.stem for file in (folder / "properties" / "model").glob("*.yaml"))
@@ -46,7 +46,7 @@ def recboles_models() -> list[str]:
 
 
 def recbole_folder() -> Path:
-    """Where RecBole is. ModuleNotFoundError if it is not installed."""
+    """Find RecBole's folder; ModuleNotFoundError if it is not installed."""
     found = find_spec("recbole")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("No module named 'recbole'", name="recbole")
@@ -54,8 +54,8 @@ def recbole_folder() -> Path:
 
 
 def models_in_words() -> str:
-    """All that can be run, for a help text."""
-    own = f"A policy or a floor: {', '.join(own_models())}"
+    """Spell every model that can be run, for a help text."""
+    own = f"A policy or a baseline: {', '.join(own_models())}"
     try:
         others = [name for name in recboles_models() if name not in NEEDS_MORE]
     except ModuleNotFoundError:

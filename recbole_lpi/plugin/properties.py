@@ -1,68 +1,51 @@
-"""The property files: where they are, in a checkout or installed, and what they say of a model."""
+"""Find the property files, in a checkout or installed, and read what they say of a model."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import properties_folder as properties_folder
-from recbole_lpi.training.acceleration import AccelerationSettings
-from recbole_lpi.training.settings import RunSettings, TrainingSettings
+from recbole_lpi.plugin.setting_names import names, shared_settings
+from recbole_lpi.roles import OF_DATA
 from recbole_lpi.yaml_values import read_file
 
 
 def property_files(model: str, dataset: str) -> list[Path]:
-    """Defaults of all policies, of this model and of the data set, where there are any."""
+    """List the files of defaults of all policies, of this model and of the data set."""
     ours = properties_folder()
     files = [ours / "policy.yaml", ours / f"{model}.yaml", ours / "dataset" / f"{dataset}.yaml"]
     return [file for file in files if file.is_file()]
 
 
 def file_beside(dataset: str, data_path: str | Path) -> Path:
-    """Where settings that belong to the data lie: with it."""
+    """Name the file of settings that lies beside a data set, in its folder."""
     return Path(data_path) / dataset / f"{dataset}.yaml"
 
 
 def defaults(model: str, dataset: str) -> dict[str, Any]:
-    """What our property files say of a model: of one that is no policy, only the protocol."""
+    """Read a model's defaults from our files: for one that is no policy, only the protocol's."""
     policies, *own = property_files(kind_of_file(model), dataset)
     values = read_file(policies)
     if model not in OBJECTIVES:
-        values = {name: value for name, value in values.items() if name in protocol_settings()}
+        values = {name: value for name, value in values.items() if name in shared_settings()}
     for file in own:
         values.update(read_file(file))
     return values
 
 
 def kind_of_file(model: str) -> str:
-    """Its own name, where it has a file of its own; all of RecBole's models share one."""
-    return model if model in OBJECTIVES or model in FLOORS else "recbole"
-
-
-def protocol_settings() -> set[str]:
-    """Settings of data, split, training loop, evaluation and run, that every model shares."""
-    names = {
-        field.name
-        for kind in (DataSettings, TrainingSettings, AccelerationSettings, RunSettings)
-        for field in fields(kind)
-    }
-    shared = {"MAX_ITEM_LIST_LENGTH", "eval_args", "normalize_all", "resume"}
-    return (names | shared) - {"gamma", "loss_on_last", "compile"}
+    """Name the stem of a model's property file; all of RecBole's models share one."""
+    return model if model in OBJECTIVES or model in BASELINES else "recbole"
 
 
 def policies_alone() -> set[str]:
-    """Settings of policy.yaml that no other model reads."""
-    return set(read_file(properties_folder() / "policy.yaml")) - protocol_settings()
+    """List settings of policy.yaml that no other model reads."""
+    return set(read_file(properties_folder() / "policy.yaml")) - shared_settings()
 
 
 def settings_of_the_data() -> set[str]:
-    """Settings that a file beside data may hold: what is in them, and how they are split."""
-    from recbole.utils.argument_list import dataset_arguments
-
-    ours = {field.name for field in fields(DataSettings)} - {"session_cache_dir", "seed", "gamma"}
-    recboles = {"encoding", "eval_args", "numerical_features", "discretization"}
-    return ours | recboles | set(dataset_arguments)
+    """List settings that a file beside data may hold: what the data are, and how they are split."""
+    return set(names(*OF_DATA))

@@ -1,4 +1,4 @@
-"""RecBole's reading of a log, replaced where it is slow, guesses, or is silent."""
+"""Read a log by RecBole's steps, with those replaced that are slow, guess, or say nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from recbole_lpi.data.settings import DataSettings, check_intervals
 from recbole_lpi.data.times import describe_direction
 from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.plugin.atomic_files import read_atomic, read_header
-from recbole_lpi.plugin.columns import check_header, check_names, with_rewards
-from recbole_lpi.plugin.file_kinds import MARK
+from recbole_lpi.plugin.columns import (
+    check_feature_file,
+    check_header,
+    check_names,
+    with_rewards,
+)
 from recbole_lpi.plugin.filters import rows_within
 from recbole_lpi.settings import SettingError
 
@@ -23,9 +27,9 @@ BY_DEFAULT = {"user_id", "item_id"}  # what RecBole's own load_col names, there 
 
 
 class ReadLog(Dataset):  # type: ignore[misc]
-    """RecBole's data set as far as it reads, filters and numbers, with errors that say the cure.
+    """A data set of RecBole's as far as it reads, filters and numbers, with clear errors.
 
-    What it derives and what it leaves out is told, a line each, in ``_notes``.
+    What is derived and what is left out is told, a line each, in ``_notes``.
     """
 
     settings: DataSettings
@@ -33,9 +37,12 @@ class ReadLog(Dataset):  # type: ignore[misc]
     _notes: list[str]
 
     def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
-        """RecBole's reader, replaced for the interaction file: read by polars, errors by line."""
+        """Read a file of the data set: interactions by polars, with errors that name the line."""
         if source != FeatureSource.INTERACTION:
-            self._check_features(filepath, source)
+            wanted, unwanted = self._get_load_and_unload_col(source)
+            if wanted != set():  # else it is not read
+                named = set(wanted or ()) | set(unwanted or ())
+                check_feature_file(filepath, self.config["field_separator"], named)
             return super()._load_feat(filepath, source)
         wanted, unwanted = self._get_load_and_unload_col(source)
         s = self.settings  # load_col may leave out what a policy cannot do without
@@ -70,22 +77,8 @@ class ReadLog(Dataset):  # type: ignore[misc]
                 self.field2bucketnum[name] = 2
         return frame
 
-    def _check_features(self, filepath: str, source: Any) -> None:
-        """SettingError for a file of users or items, say, that RecBole would read wrongly."""
-        wanted, unwanted = self._get_load_and_unload_col(source)
-        if wanted != set():  # else it is not read
-            every = read_header(filepath, self.config["field_separator"])
-            named = set(wanted or ()) | set(unwanted or ())
-            check_names(named, every, filepath, "load_col or unload_col")
-            with open(filepath, "rb") as file:
-                if file.read(len(MARK)) == MARK:
-                    raise SettingError(
-                        f"{filepath} begins with a byte order mark, which RecBole takes for a part "
-                        "of the first column's name: save it as UTF-8 without one"
-                    )
-
     def _data_filtering(self) -> None:
-        """RecBole's; what it leaves out is told."""
+        """Filter events by RecBole's rules, and note how many they leave out."""
         self._leave_out_nameless()
         self._remove_duplication()
         before = len(self.inter_feat)
@@ -100,7 +93,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
             )
 
     def _leave_out_nameless(self) -> None:
-        """Events without a session or an item, as RecBole does; it lists every line of them."""
+        """Leave out events without a session or an item, as RecBole does, and note how many."""
         for field in (self.uid_field, self.iid_field):
             missing = self.inter_feat[field].isna()
             if missing.any():
@@ -112,9 +105,9 @@ class ReadLog(Dataset):  # type: ignore[misc]
         super()._filter_nan_user_or_item()  # of the tables of users and items
 
     def _remove_duplication(self) -> None:
-        """RecBole's ``rm_dup_inter``, with ties in the order given; a purchase may go for a click.
+        """Keep the first or the last of the events of one session with one item (``rm_dup_inter``).
 
-        Of events of one session with one item the first or the last stays.
+        Events of one time stay in the order given. A purchase may be left out for a click.
         """
         keep, frame = self.config["rm_dup_inter"], self.inter_feat
         if keep is None:
@@ -131,12 +124,12 @@ class ReadLog(Dataset):  # type: ignore[misc]
             )
 
     def _filter_inter_by_user_or_item(self) -> None:
-        """RecBole's, which copies every event even where there is nothing to filter by."""
+        """Filter by the tables of users and items; without any, copy nothing."""
         if self.user_feat is not None or self.item_feat is not None:
             super()._filter_inter_by_user_or_item()
 
     def _filter_by_field_value(self) -> None:
-        """RecBole's, of columns and values that are what it takes them to be."""
+        """Filter by ``val_interval``; SettingError for a column or values that RecBole misreads."""
         for name, value in (self.config["val_interval"] or {}).items():
             if name not in self.field2type:
                 known = ", ".join(self.field2type)
@@ -150,7 +143,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
         super()._filter_by_field_value()
 
     def _filter_by_inter_num(self) -> None:
-        """RecBole's, which counts events one by one; by their codes where nothing else counts."""
+        """Filter by counts of events: of their codes, where RecBole would count them one by one."""
         if self.user_feat is not None or self.item_feat is not None:
             return super()._filter_by_inter_num()  # type: ignore[no-any-return]
         rules = []
@@ -164,7 +157,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
             self.inter_feat = self.inter_feat[kept]
 
     def _remap(self, remap_list: list[Any]) -> None:
-        """RecBole's ids, 1 … in order of first appearance, from the codes of a categorical."""
+        """Number the tokens of a column from 1 in order of first appearance, as RecBole does."""
         frame, field, _ = remap_list[0]
         if (
             len(remap_list) == 1
@@ -184,7 +177,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
             self._remap_together(remap_list)
 
     def _remap_together(self, remap_list: list[Any]) -> None:
-        """RecBole's ids of what several tables name; its array is as wide as the longest token."""
+        """Number tokens that several tables name, without an array as wide as the longest."""
         values, cuts = self._concat_remaped_tokens(remap_list)
         ids, tokens = pd.factorize(np.asarray(values, dtype=object))
         if PADDING in tokens:
@@ -199,7 +192,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
             frame[field] = own if ends is None else np.split(own, ends[:-1])
 
     def _fill_nan(self) -> None:
-        """RecBole's, of users and items alone: a missing reward, time or event was refused."""
+        """Fill missing features of users and items; a missing reward, time or event was refused."""
         for name in self.feat_name_list[1:]:
             table = getattr(self, name)
             for field in table:
@@ -209,7 +202,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
                     table[field] = table[field].fillna(table[field].mean())
 
     def _reset_index(self) -> None:
-        """RecBole's, with the data set's name in its complaint."""
+        """Number rows anew after the filters; SettingError with their names if no event is left."""
         try:
             super()._reset_index()
         except ValueError:
@@ -219,4 +212,4 @@ class ReadLog(Dataset):  # type: ignore[misc]
             ) from None
 
     def _normalize(self) -> None:
-        """Rewards and times keep their units; no policy reads another float column."""
+        """Do nothing: rewards and times keep their units, and no policy reads another number."""

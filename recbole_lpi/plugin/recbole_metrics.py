@@ -1,4 +1,4 @@
-"""Our metrics in RecBole's own evaluation, for its own models: ``metrics: [purchase_hit, …]``."""
+"""Offer our metrics to RecBole's own evaluation: ``metrics: [purchase_hit, …]``."""
 
 from __future__ import annotations
 
@@ -13,29 +13,26 @@ from recbole.utils import EvaluatorType
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.metrics import (
-    NAMES,
-    OF_CHOICES,
-    SMALLER_IS_BETTER,
-    Kinds,
-    evaluate,
-    names_at,
-)
+from recbole_lpi.evaluation.measures import Measure
+from recbole_lpi.evaluation.metrics import Kinds, evaluate, known_names, names_at
 from recbole_lpi.settings import SettingError
 
 KIND_OF_EVENT = "data.kind"  # 0 other, 1 purchase, 2 click
 REWARD = "data.reward"
-KINDS = ("other", "purchase", "click")
-NEEDS_MORE = dict.fromkeys(SMALLER_IS_BETTER, "the whole of two policies")
-NEEDS_MORE |= dict.fromkeys(
-    ("imputed_average_reward", "imputed_average_reward@1"), "rewards imputed from ratings"
-)
+NAMES_OF_KINDS = ("other", "purchase", "click")  # in the order of their numbers
+# What columns of the event table take, that a top-k list does not hold.
+NEEDS_MORE = {
+    "log_pi": "the whole of a policy", "log_mu": "the whole of two policies",
+    "js": "the whole of two policies", "kl": "the whole of two policies",
+    "imputed_reward": "rewards imputed from ratings",
+}  # fmt: skip
 
 
 class EventMetric(AbstractMetric):  # type: ignore[misc]
     """A metric over purchases, clicks or rewards, from the top-k list that RecBole collects."""
 
     name: str
+    measure: Measure
     metric_type = EvaluatorType.RANKING
     metric_need = ("rec.topk", KIND_OF_EVENT, REWARD)
 
@@ -44,10 +41,11 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
         self.topk = config["topk"]
 
     def calculate_metric(self, dataobject: Any) -> dict[str, float]:
-        """RecBole's call: the metric at every cut-off, rounded as RecBole rounds."""
-        if self.name in NEEDS_MORE:
+        """Compute the metric at every cut-off, rounded as RecBole rounds."""
+        if self.measure.columns:
+            more = NEEDS_MORE[self.measure.columns[0]]
             raise SettingError(
-                f"{self.name} needs {NEEDS_MORE[self.name]}, and RecBole's evaluation keeps top-k "
+                f"{self.name} needs {more}, and RecBole's evaluation keeps top-k "
                 "lists only: it is measured by run_recbole_lpi.py"
             )
         top = dataobject.get("rec.topk")[:, :-1].bool().numpy()
@@ -61,7 +59,7 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
 
 
 def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable:
-    """What a top-k list [N, K] tells of each event; a rank beyond K is infinite."""
+    """Make the event table as far as a top-k list [N, K] tells; a rank beyond K is infinite."""
     count = len(top)
     nothing = np.full(count, np.nan)
     found = top[:, 0]
@@ -70,7 +68,7 @@ def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable
         position=np.zeros(count, np.int64),
         item_id=np.ones(count, np.int64),
         greedy_item=found.astype(np.int64),
-        event=np.array(KINDS, dtype=object)[kind],
+        event=np.array(NAMES_OF_KINDS, dtype=object)[kind],
         reward=reward,
         rank=np.where(top.any(1), top.argmax(1) + 1.0, np.inf),
         log_pi=nothing,
@@ -82,12 +80,15 @@ def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable
 
 def add_to(register: ModuleType) -> None:
     """Add our metrics to RecBole's register of them, under the names it does not have yet."""
-    for name in (*NAMES, *(f"{name}@1" for name in OF_CHOICES)):
+    names = {name: measure for name, (measure, _) in known_names().items()}
+    first = {f"{name}@1": measure for name, measure in names.items() if measure.of_first_choice}
+    for name, measure in {**names, **first}.items():
         if name not in register.metrics_dict:
-            register.metrics_dict[name] = type(name, (EventMetric,), {"name": name})
+            own = {"name": name, "measure": measure}
+            register.metrics_dict[name] = type(name, (EventMetric,), own)
             register.metric_information[name] = EventMetric.metric_need
             register.metric_types[name] = EventMetric.metric_type
-            if name in SMALLER_IS_BETTER:
+            if measure.smaller_is_better:
                 register.smaller_metrics.append(name)
 
 
@@ -131,11 +132,12 @@ def amend_collector(collector_class: Any) -> None:
 
 
 def _settings(config: Any) -> DataSettings:
-    return settings.read(DataSettings, config, {"max_length": "MAX_ITEM_LIST_LENGTH"})
+    """Read the settings that say which columns and events are what."""
+    return settings.read(DataSettings, config)
 
 
 def _kind_of_id(config: Any, dataset: Any) -> torch.Tensor:
-    """Kind by the data set's id of an event."""
+    """Number the kind of each event, by the id that the data set gives its name."""
     s = _settings(config)
     for name in (s.event_column, s.reward_column):
         if name not in dataset.field2type:

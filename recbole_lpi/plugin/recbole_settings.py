@@ -1,4 +1,4 @@
-"""RecBole's own settings, typed: what it would fail on in the middle of its work, or ignore."""
+"""Type RecBole's own settings, which it would fail on in the middle of its work, or ignore."""
 
 from __future__ import annotations
 
@@ -8,28 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from recbole_lpi import settings
 from recbole_lpi.data.eval_args import EvalArgs
+from recbole_lpi.plugin.recbole_table import TABLE
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config, SettingError
 
 FILES = ("inter", "user", "item")  # what a data set of sessions is read from
-# Settings of RecBole that would change a run of another model, and cannot change one here.
-_NO_READER = "no model that runs here reads it"
-NOT_OFFERED = {
-    "dataset_save_path": "RecBole would unpickle a file",
-    "dataloaders_save_path": "RecBole would unpickle a file",
-    "save_dataset": "RecBole would pickle the data",
-    "save_dataloaders": "RecBole would pickle the data",
-    "benchmark_filename": "parts are split by whole sessions; see split",
-    "log_wandb": "curves are kept for TensorBoard, in the run folder",
-    "threshold": "events have rewards, not labels; see rating_to_reward",
-    "preload_weight": _NO_READER,
-    "unused_col": "leave columns out by load_col",
-    "alias_of_user_id": _NO_READER,
-    "alias_of_item_id": _NO_READER,
-    "alias_of_entity_id": _NO_READER,
-    "alias_of_relation_id": _NO_READER,
-    "normalize_field": "rewards and times keep their units",
-    "normalize_all": "rewards and times keep their units",
-}
 Columns = Annotated[
     dict[str, Literal["*"] | list[str]],
     "{inter: [user_id, item_id]}",
@@ -38,7 +21,7 @@ Columns = Annotated[
 
 @dataclass(frozen=True)
 class Discretization:
-    """Of a column: RecBole's method, and into how many buckets."""
+    """A setting of how a column is cut into buckets: the method, and into how many."""
 
     EXAMPLE: ClassVar[str] = "{method: ED, bucket: 10}"
 
@@ -48,7 +31,7 @@ class Discretization:
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """RecBole's ``train_neg_sample_args``, of its models that learn from negative items."""
+    """A setting of how RecBole's models draw negative items (``train_neg_sample_args``)."""
 
     EXAMPLE: ClassVar[str] = "{distribution: uniform, sample_num: 1}"
 
@@ -59,38 +42,47 @@ class NegativeSampling:
     candidate_num: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecBoleSettings:
-    """Settings that RecBole reads itself. ValueError names the setting and what it may be.
+    """Settings that RecBole reads itself; ValueError names one that is wrong.
 
     Attributes:
         seed: of everything that is drawn at random.
+        reproducibility, state: whether torch is deterministic, and the level of RecBole's log.
         load_col, unload_col: columns to read, or to leave, by the suffix of their file.
         additional_feat_suffix: suffixes of further files.
         seq_len: longest sequence, by column.
+        user_inter_num_interval, item_inter_num_interval: numbers of events that a session, or an
+            item, may have; ``DataSettings.of`` reads them.
         rm_dup_inter: of events of one session with one item, which stays; None: all.
     """
 
-    seed: int
-    reproducibility: bool
-    use_gpu: bool
-    show_progress: bool
-    filter_inter_by_user_or_item: bool
-    data_path: str
-    field_separator: str
-    seq_separator: str
-    state: str | None = None
-    load_col: Columns | None = None
-    unload_col: Columns | None = None
-    additional_feat_suffix: tuple[str, ...] = ()
-    numerical_features: list[str] | None = None
-    seq_len: Annotated[dict[str, int], "{column: 20}"] | None = None
+    seed: int = setting(Role.SEED)
+    reproducibility: bool = setting(Role.HOUSEKEEPING)
+    state: str | None = setting(Role.HOUSEKEEPING, None)
+    use_gpu: bool = setting(Role.MACHINE)
+    show_progress: bool = setting(Role.MACHINE)
+    data_path: str = setting(Role.PLACE)
+    field_separator: str = setting(Role.LOG)
+    seq_separator: str = setting(Role.LOG)
+    load_col: Columns | None = setting(Role.LOG, None)
+    unload_col: Columns | None = setting(Role.LOG, None)
+    seq_len: Annotated[dict[str, int], "{column: 20}"] | None = setting(Role.LOG, None)
+    additional_feat_suffix: tuple[str, ...] = setting(Role.FEATURES, ())
+    numerical_features: list[str] | None = setting(Role.FEATURES, None)
     discretization: (
         Annotated[dict[str, Discretization], "{price: {method: ED, bucket: 10}}"] | None
-    ) = None
-    val_interval: Annotated[dict[str, Any], "{rating: '[3,inf)'}"] | None = None
-    rm_dup_inter: Literal["first", "last"] | None = None
-    train_neg_sample_args: NegativeSampling | None = None
+    ) = setting(Role.FEATURES, None)
+    user_inter_num_interval: Any = setting(Role.FILTER, None, empty="[0,inf)")
+    item_inter_num_interval: Any = setting(Role.FILTER, None, empty="[0,inf)")
+    val_interval: Annotated[dict[str, Any], "{rating: '[3,inf)'}"] | None = setting(
+        Role.FILTER, None
+    )
+    filter_inter_by_user_or_item: bool = setting(Role.FILTER, empty=False)
+    rm_dup_inter: Literal["first", "last"] | None = setting(Role.FILTER, None)
+    train_neg_sample_args: NegativeSampling | None = setting(
+        Role.TRAINING, None, policies_alone=True
+    )
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
@@ -118,10 +110,10 @@ class RecBoleSettings:
 
 
 def check(values: Mapping[str, Any], config: Config) -> RecBoleSettings:
-    """Every setting of RecBole's, read once; SettingError for the first that is wrong."""
-    for name, reason in NOT_OFFERED.items():
-        if values.get(name):
-            raise SettingError(f"{name} is not offered: {reason}")
+    """Read every setting of RecBole's once; SettingError for the first that is wrong."""
+    for name, entry in TABLE.items():
+        if entry.refused and values.get(name):
+            raise SettingError(f"{name} is not offered: {entry.refused}")
     for name, value in values.items():
         if _holds_nul(value):
             raise SettingError(f"{name} holds a NUL character, which no name or path can")
@@ -130,6 +122,7 @@ def check(values: Mapping[str, Any], config: Config) -> RecBoleSettings:
 
 
 def _holds_nul(value: Any) -> bool:
+    """Tell whether a NUL character is anywhere in a value."""
     if isinstance(value, Mapping):
         return any(_holds_nul(inner) for pair in value.items() for inner in pair)
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""How RecBole comes to know the policies.
+"""Make RecBole know the policies, without importing it.
 
 A finder on ``sys.meta_path`` answers for the modules in which RecBole looks for a model, and adds
 to a few of RecBole's modules when they are imported. So neither package imports the other before
@@ -29,15 +29,18 @@ def register() -> None:
 
 
 def _policies() -> list[str]:
-    """Their names. Asked for late: torch takes seconds to import."""
+    """List the names of the policies; asked for late, for torch takes seconds to import."""
     return list(importlib.import_module("recbole_lpi.objectives").OBJECTIVES)
 
 
 def _compatibility() -> Any:
+    """Import what RecBole needs of today's numpy, no earlier than it is needed."""
     return importlib.import_module("recbole_lpi.plugin.compatibility")
 
 
 class _Finder(MetaPathFinder):
+    """A finder of modules that answers for RecBole's where ours are to be in them."""
+
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -50,13 +53,14 @@ class _Finder(MetaPathFinder):
 
 
 class _Models(Loader):
-    """A module of RecBole's models, with ours in it."""
+    """A loader of a module of RecBole's models that has ours in it."""
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__.update(importlib.import_module("recbole_lpi.plugin.models").MODELS)
 
 
 def _amended(spec: ModuleSpec | None, amend: Callable[[ModuleType], None]) -> ModuleSpec | None:
+    """Return the spec of a module that is amended as soon as it has been executed."""
     if spec is None or spec.loader is None:
         return spec
     execute = spec.loader.exec_module
@@ -71,27 +75,32 @@ def _amended(spec: ModuleSpec | None, amend: Callable[[ModuleType], None]) -> Mo
 
 
 def _numpy(module: ModuleType) -> None:
+    """Give numpy the names that RecBole uses."""
     _compatibility().restore_numpy_aliases()
 
 
 def _folders(module: ModuleType) -> None:
+    """Let RecBole make a folder that another process makes too."""
     module.__dict__["ensure_dir"] = _compatibility().ensure_dir
 
 
 def _settings(module: ModuleType) -> None:
+    """Let RecBole's Config read the settings of the policies."""
     importlib.import_module("recbole_lpi.plugin.configuration").amend(module.Config)
 
 
 def _data_set(module: ModuleType) -> None:
+    """Let RecBole find the data set of a policy."""
     _offer(module, "Dataset", "recbole_lpi.plugin.dataset", "PolicyDataset")
 
 
 def _trainer(module: ModuleType) -> None:
+    """Let RecBole find the trainer of a policy."""
     _offer(module, "Trainer", "recbole_lpi.plugin.trainer", "PolicyTrainer")
 
 
 def _offer(module: ModuleType, suffix: str, home: str, name: str) -> None:
-    """Let ``module.<Policy><suffix>`` be the class ``name`` of ours."""
+    """Let ``module.<Policy><suffix>`` be our class ``name``, of the module ``home``."""
 
     def of_policy(attribute: str) -> object:
         if attribute.endswith(suffix) and attribute[: -len(suffix)] in _policies():
@@ -102,23 +111,26 @@ def _offer(module: ModuleType, suffix: str, home: str, name: str) -> None:
 
 
 def _metrics(module: ModuleType) -> None:
+    """Add our metrics to RecBole's."""
     importlib.import_module("recbole_lpi.plugin.recbole_metrics").add_to(module)
 
 
 def _collector(module: ModuleType) -> None:
+    """Let RecBole's collector keep what our metrics need."""
     importlib.import_module("recbole_lpi.plugin.recbole_metrics").amend_collector(module.Collector)
 
 
 def _loading(module: ModuleType) -> None:
-    """``load_data_and_model`` reads our checkpoints, and leaves RecBole's to RecBole.
+    """Let ``load_data_and_model`` read our checkpoints, and leave RecBole's to RecBole.
 
     And processes that ``run`` spawns import this package before RecBole.
     """
     recboles = module.load_data_and_model
 
     def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
-        checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
-        if given or checkpoints.is_ours(model_file):
+        checkpoint = importlib.import_module("recbole_lpi.policy.checkpoint")
+        if given or checkpoint.is_ours(model_file):
+            checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
             return tuple(checkpoints.load_data_and_model(model_file, **given))
         return tuple(recboles(model_file))
 

@@ -1,4 +1,4 @@
-"""Rewards and kinds of event of rating data."""
+"""Derive rewards from ratings, and kinds of event from rewards."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ EVENTS = ("rated", "liked")
 
 
 def rewards_of_ratings(ratings: np.ndarray, rating_to_reward: dict[float, float]) -> np.ndarray:
-    """Reward of each rating [E]: of the highest key that it reaches, so half stars round down.
+    """Look up the reward of each rating [E]: that of the highest key the rating reaches.
 
-    SettingError for a rating below every key.
+    So half stars round down. SettingError for a rating below every key.
     """
     keys = np.array(sorted(rating_to_reward))
     place = np.searchsorted(keys, ratings, side="right") - 1
@@ -26,5 +26,5 @@ def rewards_of_ratings(ratings: np.ndarray, rating_to_reward: dict[float, float]
 
 
 def events_of_rewards(rewards: np.ndarray) -> pd.Categorical:
-    """``liked`` where the reward reaches 1, else ``rated``."""
+    """Call an event ``liked`` where its reward reaches 1, else ``rated``."""
     return pd.Categorical.from_codes((rewards >= 1).astype(np.int8), categories=list(EVENTS))

@@ -1,71 +1,34 @@
-"""One run from settings to metrics, as the command line and scripts start it."""
+"""Run a model from settings to metrics, as the command line and scripts start it."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import checkpoints, configuration
-from recbole_lpi.plugin import imputation_model as imputation
 from recbole_lpi.plugin import stored_settings as stored
-from recbole_lpi.plugin.baselines import make_model
 from recbole_lpi.plugin.configuration import known_models
-from recbole_lpi.plugin.download import ARCHIVES, download, forget
-from recbole_lpi.plugin.models import FLOORS
+from recbole_lpi.plugin.input_files import check_data, check_files
+from recbole_lpi.plugin.log_reports import describe_part
+from recbole_lpi.plugin.model_factory import make_model
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
-from recbole_lpi.training.run_log import Plain, log_to
+from recbole_lpi.training.run_log import log_to, log_to_screen
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.yaml_values import read_file
 
 
-class DatasetMissing(SettingError):
-    """The data set's files are not where they were looked for; says how to get them."""
-
-    def __init__(self, dataset: str, path: Path) -> None:
-        converter = next(way for name, way in CONVERTER.items() if dataset.startswith(name))
-        if not Path("dataset_prep").is_dir():  # installed, and not in a checkout
-            converter = re.sub(
-                r"python dataset_prep/(\w+)\.py", r"recbole-lpi prepare \1", converter
-            )
-        ways = [f"convert the raw log: {converter} --output {path.parent}"]
-        if dataset in ARCHIVES:
-            ways.append("fetch the files RecBole publishes: the same command with --download")
-        cures = "".join(f"\n  {number}. {way}" for number, way in enumerate(ways, 1))
-        super().__init__(
-            f"data set '{dataset}' is not there: looked for {path} (--data_path sets the folder "
-            f"that holds {dataset}/). To get it:{cures}"
-        )
-        self.dataset, self.path = dataset, path
-
-
-# How each raw log becomes a data set, by how its name begins; any other log goes through the last.
-CONVERTER = {
-    "retailrocket": "python dataset_prep/retailrocket.py --events events.csv",
-    "yoochoose": (
-        "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys yoochoose-buys.dat"
-    ),
-    "netflix": "python dataset_prep/netflix.py --ratings FOLDER",
-    "ml-": "python dataset_prep/movielens.py --ratings FILE",
-    "": (
-        "python dataset_prep/csv.py --input FILE --session COLUMN --item COLUMN --time COLUMN "
-        "--event COLUMN --reward NAME=VALUE"
-    ),
-}
-
-
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run: its settings, its folder and its results.
 
     Attributes:
         config: RecBole's, as it was used.
@@ -81,16 +44,16 @@ class Run:
 
     @property
     def model(self) -> str:
-        """Its name."""
+        """The name of the model."""
         return str(self.config["model"])
 
     @property
     def dataset(self) -> str:
-        """Its name."""
+        """The name of the data set."""
         return str(self.config["dataset"])
 
     def __str__(self) -> str:
-        """One line: what it is, its test metrics, and where it is kept."""
+        """Say in one line what the run is, its test metrics, and where it is kept."""
         test = self.results.get("test", {})
         found = ", ".join(f"{name} {estimate.mean:.4f}" for name, estimate in test.items())
         return f"{self.model} on {self.dataset}: {found} ({self.folder.path})"
@@ -103,10 +66,10 @@ def run(
     config_files: Sequence[str] = (),
     config_dict: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train, evaluate and keep a model. ``resume`` in ``config_dict`` goes on with a run instead.
+    """Train, evaluate and keep a model, or go on with the run that ``resume`` names.
 
-    Beside it only settings of the machine can be given, and an ``encoder`` of the user's own must
-    be: a run's own file has no module imported.
+    Beside ``resume``, in ``config_dict``, only settings of the machine can be given, and an
+    ``encoder`` of the user's own must be: a run's own file has no module imported.
 
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
@@ -145,7 +108,7 @@ def run(
 
 
 def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """RecBole's Config of the run that has the settings ``kept``; some can be given again."""
+    """Make RecBole's Config of the run with the settings ``kept``; some can be given again."""
     if folder.finished:
         with folder.exclusive():  # which removes the lock of a run that was killed at its very end
             raise SettingError(f"{folder.path} holds a finished run: there is nothing to resume")
@@ -160,7 +123,7 @@ def resumed_config(folder: RunFolder, kept: Mapping[str, Any], given: Mapping[st
 def make_config(
     model: str | None, dataset: str | None, files: Sequence[str], given: Mapping[str, Any]
 ) -> Any:
-    """RecBole's Config, without its look at the command line. SettingError as ``run`` says."""
+    """Make RecBole's Config apart from the command line; SettingError as ``run`` says."""
     settings = {key: value for file in files for key, value in read_file(file).items()}
     settings |= given
     if settings.get("resume"):
@@ -173,7 +136,7 @@ def make_config(
 
 
 def check_model(name: object) -> None:
-    """SettingError for a model that cannot be run, with the reason or what it might have been."""
+    """Raise SettingError for a model that cannot be run, with the reason or the nearest name."""
     policies = ", ".join(sorted(OBJECTIVES))
     if name is None:
         raise SettingError(f"no model is named: give --model, one of {policies}")
@@ -186,36 +149,13 @@ def check_model(name: object) -> None:
         near = suggest(str(name), known)
         hint = f"did you mean {near}? " if near else ""
         raise SettingError(
-            f"unknown model '{name}': {hint}The policies are {policies}; the floors, "
-            f"{', '.join(FLOORS)}, and RecBole's sequential models run too"
+            f"unknown model '{name}': {hint}The policies are {policies}; the baselines "
+            f"{', '.join(BASELINES)} and RecBole's sequential models run too"
         )
 
 
-def check_files(config: Any) -> None:
-    """Refuse, before any work, files that are not what they are to be, and data not there."""
-    if config["logging_policy"] not in ("auto", "none"):
-        checkpoints.read_checkpoint(config["logging_policy"])
-    if config["imputation_model"] not in ("auto", None):
-        imputation.read_model(Path(config["imputation_model"]))
-    data = _data_file(config)
-    if data.is_file():
-        forget(config["dataset"], data.parent)
-    elif config["download"]:
-        download(config["dataset"], data.parent)
-    check_data(config)
-
-
-def check_data(config: Any) -> None:
-    """DatasetMissing unless the data set's file is there."""
-    if not _data_file(config).is_file():
-        raise DatasetMissing(config["dataset"], _data_file(config))
-
-
-def _data_file(config: Any) -> Path:
-    return Path(config["data_path"]) / f"{config['dataset']}.inter"
-
-
 def _begun(config: Any, held: ExitStack) -> RunFolder:
+    """Claim the folder of a new run, hold it, and write its settings there."""
     folder = claimed(
         config["model"], config["dataset"], config["run_dir"], config["overwrite"], held
     )
@@ -224,7 +164,7 @@ def _begun(config: Any, held: ExitStack) -> RunFolder:
 
 
 def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
-    """The folder, held; SettingError if its run has ended, or is no longer the one of ``kept``."""
+    """Hold the folder of a run; SettingError if it has ended, or is no longer that of ``kept``."""
     held.enter_context(folder.exclusive())
     folder.recover()
     if folder.finished:
@@ -237,42 +177,28 @@ def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> Run
 
 
 def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
+    """Train and evaluate into ``folder``, which is held; log to it and to the screen."""
     from recbole.utils import init_seed
 
     from recbole_lpi.plugin.dataset import PolicyDataset
-    from recbole_lpi.plugin.row_trainer import RowTrainer
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
-    _log_to_screen()
+    log_to_screen(distributed.ranks().first)
     logger = logging.getLogger()
     logger.info(f"run folder: {folder.path}")
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = parts = PolicyDataset(config).build()
     for part in parts:
-        logger.info(part.summary)
+        logger.info(describe_part(part))
     init_seed(config["seed"], config["reproducibility"])
     with refused(f"{config['model']} cannot be made with these settings"):
         model = make_model(config, train)
-    trainer_class = PolicyTrainer if config["model"] in OBJECTIVES else RowTrainer
-    trainer = trainer_class(config, model, folder, resume)
+    trainer = PolicyTrainer(config, model, folder, resume)
     show = bool(config["show_progress"]) and distributed.ranks().first
     trainer.fit(train, valid, show_progress=show)
     trainer.evaluate(test, show_progress=show)
-    names, kinds = train.sessions.event_names, trainer.settings.kinds
+    names, kinds = train.sessions.event_names, trainer.training.settings.kinds
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    return Run(config, folder, trainer.results, occurring)
-
-
-def _log_to_screen() -> None:
-    """RecBole's log lines on standard error, once, and of the first process alone."""
-    root = logging.getLogger()
-    if not distributed.ranks().first:
-        root.addHandler(logging.NullHandler())
-        return
-    root.setLevel(logging.INFO)
-    if not any(type(handler) is logging.StreamHandler for handler in root.handlers):
-        screen = logging.StreamHandler()
-        screen.setFormatter(Plain("%(asctime)s %(message)s", "%H:%M:%S"))
-        root.addHandler(screen)
+    return Run(config, folder, trainer.training.results, occurring)

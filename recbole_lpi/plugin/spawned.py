@@ -1,4 +1,4 @@
-"""What RecBole's launcher spawns: to find it, a new process imports this package first."""
+"""Hold the function that RecBole's launcher spawns, so that a process imports us first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def run_recboles(rank: int, *args: Any) -> Any:
-    """RecBole's function of that name; each process is a new interpreter, which knows nothing."""
+    """Call RecBole's function of that name in a new interpreter, which knows the policies."""
     from recbole.quick_start import quick_start
 
     return quick_start.recboles_run_recboles(rank, *args)

@@ -1,4 +1,4 @@
-"""Settings that come back from a run's own files, which somebody else may have written.
+"""Take settings back from a run's own files, which somebody else may have written.
 
 They say what the run is. Where it reads, writes and computes here, and what code it imports, only
 the user of this call says.
@@ -11,22 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.plugin.checkpoints import OF_THE_CALL, OF_THE_MACHINE
+from recbole_lpi.plugin.checkpoints import OF_THE_CALL
 from recbole_lpi.plugin.names import properties_folder
+from recbole_lpi.plugin.setting_names import names
+from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError
 from recbole_lpi.yaml_values import read_file
 
 DATA_PATH = "dataset/"  # RecBole's
-WRITTEN_TO = ("session_cache_dir", "logging_policy_dir", "imputation_dir")
-CHOSEN = ("logging_policy", "imputation_model")  # files, or words for what is to be made
-OF_THE_PLACE = frozenset(["data_path", *WRITTEN_TO, *OF_THE_MACHINE])
-GIVEN_AGAIN = OF_THE_PLACE | {"encoder", *CHOSEN}
+OF_THE_PLACE = frozenset(names(Role.PLACE, Role.CACHE, Role.MACHINE))
+GIVEN_AGAIN = OF_THE_PLACE | frozenset(names(Role.CODE, Role.MADE))
 
 
 def again(
     stored: Mapping[str, Any], given: Mapping[str, Any], source: str | Path
 ) -> dict[str, Any]:
-    """Settings of the run that ``source`` keeps, with those that the user of this call gave.
+    """Merge the settings of the run that ``source`` keeps with those that the user gives again.
 
     Raises:
         SettingError: ``given`` would make another run of it, or ``stored`` holds what no run keeps.
@@ -38,7 +38,7 @@ def again(
     for name, value in given.items():
         _refuse_another_run(name, value, stored, source)
     found = {**stored, **given}
-    for name in WRITTEN_TO:
+    for name in names(Role.CACHE):
         if name not in given and name in found:
             found[name] = _folder_here(name, found[name], source)
     if "data_path" not in given:
@@ -47,7 +47,7 @@ def again(
 
 
 def refuse_links(folder: Path) -> None:
-    """SettingError if what is written to a run's files would go elsewhere."""
+    """Raise SettingError if what is written to a run's files would go elsewhere."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise SettingError(f"{path} is a link: a run's files are its own, copy it there")
@@ -56,20 +56,21 @@ def refuse_links(folder: Path) -> None:
 def _refuse_another_run(
     name: str, value: Any, stored: Mapping[str, Any], source: str | Path
 ) -> None:
+    """Raise SettingError for a setting that would make another run of a stored one."""
     if name not in GIVEN_AGAIN:
         raise SettingError(
             f"{source} goes on as it was, and takes no other {name}: of its settings only "
             f"those of the machine can be given again, {', '.join(sorted(GIVEN_AGAIN))}"
         )
     kept, words = stored.get(name), ("auto", "none", None)
-    if name == "encoder" and value != kept:
-        raise SettingError(f"{source} has encoder {kept}: it cannot go on with encoder {value}")
-    if name in CHOSEN and value != kept and (value in words or kept in words):
+    if name in names(Role.CODE) and value != kept:
+        raise SettingError(f"{source} has {name} {kept}: it cannot go on with {name} {value}")
+    if name in names(Role.MADE) and value != kept and (value in words or kept in words):
         raise SettingError(f"{source} has {name} {kept}: it cannot go on with {name} {value}")
 
 
 def _folder_here(name: str, folder: Any, source: str | Path) -> Any:
-    """A folder of caches that lies beneath this one; else, said in a line, the default."""
+    """Return a folder of caches that lies beneath this one; else warn, and return the default."""
     if folder in (None, "none") or Path(str(folder)).resolve().is_relative_to(Path.cwd()):
         return folder
     own = read_file(properties_folder() / "policy.yaml")[name]
@@ -81,7 +82,7 @@ def _folder_here(name: str, folder: Any, source: str | Path) -> Any:
 
 
 def _data_here(stored: Mapping[str, Any]) -> Any:
-    """Where the run read its data; if they are gone from there, RecBole's place, if they are."""
+    """Find where the run's data are: where it read them or, gone from there, RecBole's place."""
     dataset, kept = str(stored.get("dataset")), stored.get("data_path") or DATA_PATH
     inter = Path(dataset, f"{dataset}.inter")
     if Path(str(kept), inter).is_file() or not Path(DATA_PATH, inter).is_file():

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from recbole_lpi.nn.causality import check_causal
-from recbole_lpi.nn.encoder import SASRec
+from recbole_lpi.nn.sasrec import SASRec
 from recbole_lpi.policy.backbones import BACKBONES
 from recbole_lpi.policy.no_encoders import NO_ENCODER
 from recbole_lpi.policy.settings import NetworkSettings
@@ -42,7 +42,7 @@ def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
     if _is_path(name):
         return _users_own(network, max_length)
     if name in BACKBONES:
-        return BACKBONES[name](network, max_length)
+        return BACKBONES[name](network)
     if name == "sasrec":
         return _sasrec(network, max_length)
     if name.lower() in NO_ENCODER:

@@ -23,9 +23,9 @@ from recbole_lpi.nn.catalogue import (
     PolicyLoss,
     Table,
     Weigh,
-    catalogue_pass,
 )
 from recbole_lpi.nn.heads import PropensityHead, QHead, QValues, ValueHead
+from recbole_lpi.nn.tiled_catalogue import catalogue_pass
 from recbole_lpi.objectives import (
     Critics,
     Estimates,

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 
-from recbole_lpi.data.sequences import Part, Sessions, ranges
+from recbole_lpi.data.sessions import Part, Sessions, ranges
+from recbole_lpi.roles import Role
 
 # Weight of a place by how far it is from the end, 1 at the last, and by the length of the prefix.
 DECAYS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -41,6 +43,8 @@ class NeighbourSettings:
         idf_weighting: λ ≥ 0, how much rarer items are preferred.
         smoothing: share of popularity in the policy, in (0, 1).
     """
+
+    ROLE: ClassVar[Role] = Role.MODEL
 
     k: int = 100
     sample_size: int = 500
@@ -129,6 +133,34 @@ class Neighbours:
         scores = sparse.csr_array(neighbours @ self.sessions)
         scores.data *= self.boost[scores.indices]
         return scores
+
+
+@dataclass(frozen=True)
+class SessionKNNPolicy:
+    """The policy π(a | x) = (1 − α) score(a | x) / Σ score + α popularity(a), scores by V-SkNN.
+
+    The share α of popularity, ``smoothing``, gives every item a probability, and parts items with
+    equal scores.
+
+    Attributes:
+        neighbours: the training sessions, and the settings.
+        popularity: of the items over all sessions, [A].
+    """
+
+    neighbours: Neighbours
+    popularity: np.ndarray
+
+    def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N].
+
+        π is the popularity alone where no training session shares an item.
+        """
+        smoothing = self.neighbours.settings.smoothing
+        scores = self.neighbours.scores(items, length)
+        total = np.asarray(scores.sum(1)).reshape(-1, 1)
+        known = np.divide(1 - smoothing, total, where=total > 0, out=np.zeros_like(total))
+        share = np.where(total > 0, smoothing, 1.0)
+        return np.asarray(scores.toarray() * known + share * self.popularity)
 
 
 def places_in_group(group: np.ndarray) -> np.ndarray:

@@ -1,11 +1,15 @@
-"""Settings of the network, named as RecBole names them."""
+"""Settings of a policy, named as RecBole names them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from recbole_lpi.nn.encoder import ACTIVATIONS, INITIALIZERS
+from recbole_lpi import settings
+from recbole_lpi.nn.sasrec import ACTIVATIONS, INITIALIZERS
+from recbole_lpi.objectives import ObjectiveSettings
+from recbole_lpi.roles import Role, setting
+from recbole_lpi.settings import Config
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
@@ -27,7 +31,9 @@ class NetworkSettings:
         tie_weights: whether the policy scores items by the embedding that the encoder reads.
     """
 
-    encoder: str = "sasrec"
+    ROLE: ClassVar[Role] = Role.MODEL
+
+    encoder: str = setting(Role.CODE, "sasrec")
     encoder_args: dict[str, Any] = field(default_factory=dict)
     n_layers: int = 1
     n_heads: int = 1
@@ -101,9 +107,11 @@ class SoftmaxSettings:
         learner: the optimiser; of ``sparse_adam``, tables of items get sparse gradients.
     """
 
+    ROLE: ClassVar[Role] = Role.MODEL
+
     softmax: str = "full"
     candidate_sampling: CandidateSettings | None = None
-    learner: str = "adam"
+    learner: str = setting(Role.TRAINING, "adam")
 
     def __post_init__(self) -> None:
         if self.softmax not in ("full", "sampled"):
@@ -120,3 +128,38 @@ class SoftmaxSettings:
     def sparse(self) -> bool:
         """Whether tables get sparse gradients."""
         return self.learner.lower() == "sparse_adam"
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """All that a policy's network is built from, besides its objective and its items.
+
+    Attributes:
+        network: the encoder and the tables of items.
+        softmax: over what the policy is normalised in training.
+        objective: the settings that its row of OBJECTIVES reads.
+        max_length: events that the encoder reads at most, >= 1.
+        evaluate_first_event: whether sessions open with a start token, so that their first event
+            can be predicted.
+    """
+
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    softmax: SoftmaxSettings = field(default_factory=SoftmaxSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    max_length: int = 50
+    evaluate_first_event: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> PolicySettings:
+        """Read the settings of a policy from a flat mapping, such as RecBole's config.
+
+        Raises:
+            SettingError: one has the wrong type, or a value that it cannot have.
+        """
+        return cls(
+            settings.read(NetworkSettings, config),
+            settings.read(SoftmaxSettings, config),
+            settings.read(ObjectiveSettings, config),
+            int(config["MAX_ITEM_LIST_LENGTH"]),
+            bool(config["evaluate_first_event"]),
+        )

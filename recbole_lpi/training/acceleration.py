@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import SettingError
 
 AMP_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -34,11 +36,13 @@ class AccelerationSettings:
         compile: the encoder is compiled by ``torch.compile``.
     """
 
+    ROLE: ClassVar[Role] = Role.TRAINING
+
     enable_amp: bool = False
     amp_dtype: str = "bfloat16"
     enable_scaler: bool = False
     float32_matmul_precision: str | None = None
-    compile: bool = False
+    compile: bool = setting(Role.SPEED, False, policies_alone=True)
 
     def __post_init__(self) -> None:
         if self.amp_dtype not in AMP_DTYPES:

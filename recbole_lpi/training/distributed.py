@@ -6,8 +6,6 @@ window, and the first process joins their tables. The first alone writes, and de
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -35,10 +33,10 @@ PATIENCE = timedelta(days=30)  # while the first process makes what all need; it
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a run, as one of them sees them; by itself it is alone.
+    """The processes of a run, as one of them sees them, which may be the only one.
 
     Attributes:
-        rank, size: its number, from 0, and how many there are.
+        rank, size: this process's number, from 0, and how many there are.
         prompt, patient: groups for objects on the CPU, whose members are waited for briefly, or
             for as long as they live; None when alone.
     """
@@ -59,11 +57,11 @@ class Ranks:
         return self.size > 1
 
     def share(self, index: np.ndarray) -> np.ndarray:
-        """What this process takes of ``index``, every ``size``-th; of a short one perhaps none."""
+        """Every ``size``-th of ``index``, which this process takes; of a short one perhaps none."""
         return index[self.rank :: self.size]
 
     def sum(self, own: Tensor) -> Tensor:
-        """Sum over all processes, in place."""
+        """Replace a tensor by its sum over all processes, in place, and return it."""
         if self.several:
             with _answered():
                 dist.all_reduce(own)
@@ -117,7 +115,7 @@ class Ranks:
                     dist.broadcast(tensor, 0)
 
     def gather(self, own: T) -> list[T]:
-        """What each process has, in the order of their ranks, in the first; [] in the others."""
+        """What each process has, by rank, in the first process; [] in the others."""
         if not self.several:
             return [own]
         gathered: list[Any] = [None] * self.size if self.first else []
@@ -146,6 +144,7 @@ class Ranks:
         return message[0]  # type: ignore[no-any-return]
 
     def _tell(self, message: list[Any]) -> None:
+        """Give every process the first one's ``message``, in place, however long that takes."""
         with _answered():
             dist.broadcast_object_list(message, 0, self.patient)
 
@@ -155,12 +154,12 @@ _joined = ALONE
 
 
 def ranks() -> Ranks:
-    """The processes that ``join`` found."""
+    """The processes that ``join`` met; this one by itself before that."""
     return _joined if dist.is_available() and dist.is_initialized() else ALONE
 
 
 def join(device: torch.device, timeout: float) -> Ranks:
-    """Meet the other processes of the run, once; alone where there are none.
+    """Meet the other processes of the run, once; ``ALONE`` where there are none.
 
     ``timeout``: seconds that a process is waited for in a step.
     """
@@ -189,42 +188,8 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def default_gpus() -> str | None:
-    """``gpu_id`` of a run that several processes share; None, RecBole's default, for one."""
-    if not launched():
-        return None
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(here)))
-
-
-def visible_gpus(gpu_id: Any) -> str:
-    """``gpu_id`` as CUDA_VISIBLE_DEVICES has it: ``0,1``, of text, a number or a list of either.
-
-    SettingError for anything else, which CUDA would take for no GPU at all, without a word.
-    """
-    listed = gpu_id if isinstance(gpu_id, (list, tuple)) else [gpu_id]
-    text = ",".join("" if one is None else str(one).replace(" ", "") for one in listed)
-    plain = all(type(one) in (int, str, type(None)) for one in listed)
-    if not plain or not re.fullmatch(r"([\w-]+(,[\w-]+)*)?", text):
-        raise SettingError(f"gpu_id must be like 0 or 0,1, or empty for the CPU; got {gpu_id!r}")
-    return text
-
-
-def own_device(device: torch.device, gpu_id: str) -> torch.device:
-    """The device of this process, of those that ``gpu_id`` names; SettingError if they are few."""
-    if not launched() or device.type != "cuda":
-        return device
-    here, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
-    if there < here:
-        raise SettingError(
-            f"gpu_id: {here} processes were started on this machine, and '{gpu_id}' gives them "
-            f"{there} GPUs: start as many as there are, or name more"
-        )
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-
-
 def init_recboles(values: dict[str, Any]) -> None:
-    """As RecBole's launcher has it, but without GPUs: its ``Config`` only knows nccl.
+    """Meet the processes of RecBole's launcher without GPUs, by gloo: its ``Config`` has only nccl.
 
     Args:
         values: its final settings, ``local_rank`` among them; device and the like are added.
@@ -241,7 +206,7 @@ def init_recboles(values: dict[str, Any]) -> None:
 
 
 def _within(seconds: float, make: Callable[[], T]) -> T:
-    """What ``make`` gives; RuntimeError if it takes longer.
+    """What ``make`` gives within so many ``seconds``; RuntimeError if it takes longer.
 
     A group that waits patiently would also wait so for a process that died while it was made.
     """
@@ -262,7 +227,7 @@ def _within(seconds: float, make: Callable[[], T]) -> T:
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """Whatever a collective fails with means that another process did not take part."""
+    """Raise LostProcess for whatever a collective fails with: another process took no part."""
     try:
         yield
     except RuntimeError as error:

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from recbole_lpi.policy.stored_tensors import check_kinds, load_plain
 from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import check_kinds, load_plain
 
 KINDS: dict[str, type] = {
     "data": str, "next_epoch": int, "waited": int, "stopped": bool, "best_epoch": int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.objectives import Objective
 from recbole_lpi.settings import SettingError
 
@@ -29,7 +30,7 @@ def check_rewards(
             objective.check_rewards(name, float(trained.min()), float(trained.max()))
         except ValueError as error:
             raise SettingError(f"{train.dataset_name}: {error}") from None
-    if valid is not None and valid_metric.startswith("average_reward"):
+    if valid is not None and Metric.parse(valid_metric).measure.name == "average_reward":
         highest = rewards[valid.places].max()
         if highest <= 0:
             raise SettingError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from recbole_lpi.files import linked, write_bytes
 from recbole_lpi.text import visible
@@ -22,6 +24,31 @@ class Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, or lines."""
         return visible(COLOUR.sub("", super().format(record)))
+
+
+class _Screen(logging.StreamHandler):  # type: ignore[type-arg]
+    """Standard error as it is when a line is logged: a program may put another in its place."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        pass
+
+
+def log_to_screen(first: bool = True) -> None:
+    """Show log lines on standard error, once, and those of the ``first`` process alone."""
+    root = logging.getLogger()
+    if not first:
+        root.addHandler(logging.NullHandler())
+        return
+    root.setLevel(logging.INFO)
+    if not any(type(handler) in (logging.StreamHandler, _Screen) for handler in root.handlers):
+        screen = _Screen()
+        screen.setFormatter(Plain("%(asctime)s %(message)s", "%H:%M:%S"))
+        root.addHandler(screen)
 
 
 class _RunLog(logging.FileHandler):

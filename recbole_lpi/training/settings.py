@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,8 +12,9 @@ from torch import nn
 from recbole_lpi import settings
 from recbole_lpi.data.reward_sampling import SamplingSettings
 from recbole_lpi.evaluation.imputation import ImputationSettings
-from recbole_lpi.evaluation.metrics import SMALLER_IS_BETTER, Kinds, names_at, refuse_incomplete
-from recbole_lpi.nn.lazy import LazyAdam
+from recbole_lpi.evaluation.metrics import Kinds, Metric, names_at
+from recbole_lpi.nn.sparse_gradients import LazyAdam
+from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config
 
 LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -25,6 +26,7 @@ LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 FUSED = ("adam", "adamw", "sgd")  # torch has them in one pass over memory, on every device
 SPARSE = "sparse_adam"
+IMPUTED = "imputed_reward"  # the column of the event table that an imputation fills
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class TrainingSettings:
         reward_sampling: what an epoch learns from is drawn by reward; None: every session.
         eval_batch_size: windows per evaluation pass.
         learner, learning_rate, weight_decay: the optimiser, by RecBole's names; ``sparse_adam`` is
-            lazy Adam on tables of items and Adam on the rest (``nn.lazy.LazyAdam``).
+            lazy Adam on tables of items and Adam on the rest (``nn.sparse_gradients.LazyAdam``).
         clip_grad_norm: arguments of ``clip_grad_norm_``, such as {max_norm: 5}; None: no clipping.
         eval_step: epochs between validations; stopping_step: validations without a better score
             before training stops.
@@ -71,29 +73,29 @@ class TrainingSettings:
         imputation_dir: where ``auto`` keeps those it fitted.
     """
 
-    epochs: int = 20
-    train_batch_size: int = 256
-    reward_sampling: SamplingSettings | None = None
-    eval_batch_size: int = 1024
-    learner: str = "adam"
-    learning_rate: float = 0.001
-    weight_decay: float = 0.0
-    clip_grad_norm: Clipping | None = None
-    eval_step: int = 1
-    stopping_step: int = 10
-    metrics: tuple[str, ...] = ("hit", "ndcg")
-    topk: tuple[int, ...] = (5, 10, 20)
-    valid_metric: str = "reward_weighted_ndcg@20"
-    purchase_events: tuple[str, ...] = ("purchase", "liked")
-    click_events: tuple[str, ...] = ("click", "rated")
-    logging_policy: str = "auto"
-    logging_policy_dir: str = "runs/logging_policy"
-    divergence_candidates: int | None = None
-    imputation: ImputationSettings = field(default_factory=ImputationSettings)
-    imputation_model: str = "auto"
-    imputation_dir: str = "runs/imputation"
-    collective_timeout: float = 600.0
-    seed: int = 2020
+    epochs: int = setting(Role.TRAINING, 20)
+    train_batch_size: int = setting(Role.TRAINING, 256)
+    reward_sampling: SamplingSettings | None = setting(Role.SAMPLING, None)
+    eval_batch_size: int = setting(Role.MEASURING, 1024)
+    learner: str = setting(Role.TRAINING, "adam")
+    learning_rate: float = setting(Role.TRAINING, 0.001)
+    weight_decay: float = setting(Role.TRAINING, 0.0)
+    clip_grad_norm: Clipping | None = setting(Role.TRAINING, None)
+    eval_step: int = setting(Role.TRAINING, 1)
+    stopping_step: int = setting(Role.TRAINING, 10)
+    metrics: tuple[str, ...] = setting(Role.MEASURING, ("hit", "ndcg"))
+    topk: tuple[int, ...] = setting(Role.MEASURING, (5, 10, 20))
+    valid_metric: str = setting(Role.SELECTION, "reward_weighted_ndcg@20")
+    purchase_events: tuple[str, ...] = setting(Role.KINDS, ("purchase", "liked"))
+    click_events: tuple[str, ...] = setting(Role.KINDS, ("click", "rated"))
+    logging_policy: str = setting(Role.MADE, "auto")
+    logging_policy_dir: str = setting(Role.CACHE, "runs/logging_policy")
+    divergence_candidates: int | None = setting(Role.MEASURING, None)
+    imputation: ImputationSettings = setting(Role.MEASURING, factory=ImputationSettings)
+    imputation_model: str = setting(Role.MADE, "auto")
+    imputation_dir: str = setting(Role.CACHE, "runs/imputation")
+    collective_timeout: float = setting(Role.MACHINE, 600.0)
+    seed: int = setting(Role.SEED, 2020)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
@@ -121,13 +123,12 @@ class TrainingSettings:
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
         names_at(self.metrics, self.topk)
-        refuse_incomplete(self.valid_metric.lower())
-        if self.valid_metric.lower() in SMALLER_IS_BETTER:
+        if self.criterion.smaller_is_better:
             raise ValueError(
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
                 "and the logging policy is compared with the best one"
             )
-        if self.valid_metric.lower().startswith("imputed_"):
+        if IMPUTED in self.criterion.columns:
             raise ValueError(
                 f"valid_metric cannot be {self.valid_metric}: an epoch is picked by what was "
                 "logged; take average_reward@1"
@@ -142,12 +143,17 @@ class TrainingSettings:
     def metric_names(self) -> list[str]:
         """Every metric at every cut-off, the validation metric among them."""
         names = names_at(self.metrics, self.topk)
-        return list(dict.fromkeys([*names, self.valid_metric.lower()]))
+        return list(dict.fromkeys([*names, str(self.criterion)]))
+
+    @property
+    def criterion(self) -> Metric:
+        """The metric that picks the epoch, which ``valid_metric`` names."""
+        return Metric.parse(self.valid_metric)
 
     @property
     def imputes(self) -> bool:
         """Whether a metric is of imputed rewards."""
-        return any(name.startswith("imputed_") for name in self.metric_names)
+        return any(IMPUTED in Metric.parse(name).columns for name in self.metric_names)
 
     @property
     def kinds(self) -> Kinds:
@@ -157,12 +163,7 @@ class TrainingSettings:
     @property
     def criterion_events(self) -> tuple[str, ...] | None:
         """The events that the validation metric is over; None for all."""
-        kind = self.valid_metric.lower().partition("_")[0]
-        return {
-            "purchase": self.purchase_events,
-            "click": self.click_events,
-            "reward": (*self.purchase_events, *self.click_events),
-        }.get(kind)
+        return self.criterion.event_names(self.kinds)
 
     def optimiser(
         self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()
@@ -186,9 +187,11 @@ class RunSettings:
     Attributes:
         run_dir: its folder; None: a new one under ``runs/``.
         overwrite: replace the run that is there.
+        resume: the folder of a run to go on with; taken before settings are read.
         download: fetch RecBole's published files where the data set is missing.
     """
 
-    run_dir: str | None = None
-    overwrite: bool = False
-    download: bool = False
+    run_dir: str | None = setting(Role.FOLDER, None)
+    overwrite: bool = setting(Role.FOLDER, False)
+    resume: Any = setting(Role.FOLDER, None)
+    download: bool = setting(Role.CALL, False)

@@ -15,7 +15,8 @@ from benchmarks.missing_not_at_random import (
     planted,
     rewards_of_policies,
 )  # fmt: skip
-from recbole_lpi.evaluation.imputation import held_apart, session_ratings
+from recbole_lpi.evaluation.imputation.fit_report import held_apart
+from recbole_lpi.evaluation.imputation.rated_log import session_ratings
 
 
 @pytest.fixture(scope="module")

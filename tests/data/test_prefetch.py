@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from recbole_lpi.data.prefetch import made_ahead
+from recbole_lpi.data.prefetch import prefetched
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 def test_everything_comes_once_and_in_order(count):
-    assert list(made_ahead(lambda i: i * i, range(count))) == [i * i for i in range(count)]
+    assert list(prefetched(lambda i: i * i, range(count))) == [i * i for i in range(count)]
 
 
 def test_as_many_are_made_as_are_to_be_ahead_and_no_more():
@@ -22,7 +22,7 @@ def test_as_many_are_made_as_are_to_be_ahead_and_no_more():
             reached.set()
         return i
 
-    batches = made_ahead(make, range(10), number=2)
+    batches = prefetched(make, range(10), number=2)
     assert next(batches) == 0
     assert reached.wait(10), "1 and 2 are made while 0 is used"
     assert made == [0, 1, 2]
@@ -30,7 +30,7 @@ def test_as_many_are_made_as_are_to_be_ahead_and_no_more():
 
 
 def test_one_thread_makes_them_and_not_that_which_takes_them():
-    threads = set(made_ahead(lambda _: threading.get_ident(), range(5)))
+    threads = set(prefetched(lambda _: threading.get_ident(), range(5)))
     assert len(threads) == 1 and threads != {threading.get_ident()}
 
 
@@ -43,7 +43,7 @@ def test_an_error_comes_in_the_place_of_its_batch_and_ends_the_rest():
             raise OSError("gone")
         return i
 
-    batches = made_ahead(make, range(10), number=1)
+    batches = prefetched(make, range(10), number=1)
     assert next(batches) == 0
     with pytest.raises(OSError, match="gone"):
         next(batches)
@@ -59,7 +59,7 @@ def test_what_is_no_longer_wanted_is_not_made():
             go_on.wait(10)
         made.append(i)
 
-    batches: Any = made_ahead(make, range(10), number=3)
+    batches: Any = prefetched(make, range(10), number=3)
     next(batches)
     assert begun.wait(10)
     threading.Timer(0.2, go_on.set).start()

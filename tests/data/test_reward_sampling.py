@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from recbole_lpi.data.batches import collate
 from recbole_lpi.data.reward_sampling import (
     RewardSampler,
     SamplingSettings,
@@ -11,14 +12,8 @@ from recbole_lpi.data.reward_sampling import (
     with_replacement,
     without_replacement,
 )
-from recbole_lpi.data.sequences import (
-    Part,
-    collate,
-    flat_sessions,
-    target_places,
-    training_batches,
-    training_windows,
-)
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from recbole_lpi.settings import SettingError
 
 DRAWS = 1500

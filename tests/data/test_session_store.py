@@ -20,8 +20,8 @@ import torch
 from filelock import FileLock
 
 from recbole_lpi.data import session_store as session_cache
+from recbole_lpi.data.identity import data_hash
 from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.runner import make_config, run
@@ -108,7 +108,7 @@ def assert_parts_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
             for field in ours.columns:
                 assert torch.equal(ours[field], others[field]), field
     train, same = one.build()[0], other.build()[0]
-    assert checkpoints.data_hash(train) == checkpoints.data_hash(same)
+    assert data_hash(train) == data_hash(same)
     for ours, others in zip(
         train.batch(train.training_windows), same.batch(same.training_windows), strict=True
     ):
@@ -435,14 +435,14 @@ def load_slowly(number):
     Path(f"ready-{number}").touch()
     while not all(Path(f"ready-{n}").exists() for n in (0, 1)):
         time.sleep(0.01)
-    Path(f"said-{number}").write_text(checkpoints.data_hash(PolicyDataset(config).build()[0]))
+    Path(f"said-{number}").write_text(data_hash(PolicyDataset(config).build()[0]))
 
 
 def test_of_two_processes_one_makes_it(log):
     assert exit_codes(load_slowly) == [0, 0]
     said = {Path(f"said-{number}").read_text() for number in (0, 1)}
     assert len(said) == 1 and len(list(Path().glob("made-*"))) == 1
-    assert said == {checkpoints.data_hash(dataset(load_col=None).build()[0])}
+    assert said == {data_hash(dataset(load_col=None).build()[0])}
 
 
 def test_another_log_of_the_same_name_is_another_store(log, made):

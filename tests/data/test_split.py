@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recbole_lpi.data.sequences import flat_sessions
+from recbole_lpi.data.sessions import flat_sessions
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.data.split import split_sessions
 from recbole_lpi.settings import SettingError

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recbole_lpi.data.sequences import Part, flat_sessions
+from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.data.times import (
     check_units,
     describe_direction,

@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Part, Sessions
-from recbole_lpi.evaluation import imputation
+from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.evaluation.imputation import (
     Imputation,
     ImputationSettings,
     ImputedRewards,
-    RewardScale,
-    fit_report,
-    held_apart,
-    held_out_error,
-    reward_scale,
-    session_ratings,
-)  # fmt: skip
+    imputed_rewards,
+)
+from recbole_lpi.evaluation.imputation.fit_report import fit_report, held_apart, held_out_error
+from recbole_lpi.evaluation.imputation.rated_log import RewardScale, reward_scale, session_ratings
 from recbole_lpi.settings import SettingError
 
 SCALE = RewardScale(np.arange(1.0, 6.0), np.array([0.0, 0.0, 0.5, 1.0, 1.0]))
@@ -91,7 +87,7 @@ def test_chunks_change_nothing(monkeypatch):
         torch.tensor([[1, 2], [3, 1], [2, 2], [1, 3], [3, 3]]),
     )
     whole = imputed(session, items)
-    monkeypatch.setattr(imputation, "MATRIX_ELEMENTS", 3)
+    monkeypatch.setattr(imputed_rewards, "MATRIX_ELEMENTS", 3)
     np.testing.assert_array_equal(imputed(session, items), whole)
 
 

@@ -1,6 +1,8 @@
 """Metrics against sums worked by hand, standard errors against the textbook and the bootstrap."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from scipy import stats
 
 from recbole_lpi.evaluation.event_table import EventTable, read_events
-from recbole_lpi.evaluation.metrics import Kinds, evaluate, names_at
+from recbole_lpi.evaluation.measures import MEASURES, Measure
+from recbole_lpi.evaluation.metrics import Kinds, Metric, evaluate, known_names, names_at
 from recbole_lpi.evaluation.significance import paired_difference
 
 KINDS = Kinds(("buy",), ("click",))
@@ -187,3 +190,113 @@ def test_without_a_logging_policy_its_columns_are_null(tmp_path):
     frame = pl.read_parquet(tmp_path / "e")
     assert frame["js"].null_count() == frame["kl"].null_count() == 2
     assert not read_events(tmp_path / "e").has_logging_policy
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hit", r"'hit' needs a cut-off, such as hit@20"),
+        ("hit@0", r"'hit@0' needs a cut-off"),
+        ("hit@05", r"'hit@05' needs a cut-off"),  # its name would be another one's
+        ("hit@²", r"'hit@²' needs a cut-off"),
+        ("js_divergence@5", r"no metric 'js_divergence@5', but js_divergence"),
+        ("purchase_js_divergence", r"unknown metric 'purchase_js_divergence'"),
+        ("clik_hit@5", r"did you mean 'click_hit'\?"),
+    ],
+)
+def test_a_text_that_names_no_metric(text, said):
+    with pytest.raises(ValueError, match=said):
+        Metric.parse(text)
+
+
+def test_a_metric_gives_its_name_back():
+    for name in names_at(known_names(), [1, 20]):
+        assert str(Metric.parse(name)) == name
+        assert Metric.parse(name.upper()) == Metric.parse(name)
+    assert Metric.parse("purchase_ndcg@20") == Metric(MEASURES["ndcg"], "purchase", 20)
+
+
+def test_which_events_a_metric_is_over():
+    names = ["hit@5", "average_reward@1", "click_hit@5", "reward_weighted_ndcg@5"]
+    assert [Metric.parse(name).event_names(KINDS) for name in names] == [
+        None, None, ("click",), ("buy", "click"),
+    ]  # fmt: skip
+
+
+def _logged_choice(events, k):
+    return (events.table.greedy_item == events.table.item_id).astype(float)
+
+
+def _bought_choice(events, k):
+    return _logged_choice(events, k) * events.of("purchase")
+
+
+CONVERSION = Measure("conversion", "Conversion", _bought_choice, _logged_choice, at_k=False)
+
+
+def chosen(rng, sessions=300, often=0.5):
+    """Sessions of like events: some buy more, and some have their items chosen more often."""
+    session = np.repeat(np.arange(sessions), rng.integers(1, 9, sessions))
+    n, bent = len(session), rng.normal(size=(2, sessions))[:, session]
+    event = np.where(rng.normal(size=n) + bent[0] > 0.5, "buy", "click")
+    found = rng.normal(size=n) + bent[1] > 1 - 2 * often
+    greedy = np.where(found, np.arange(1, n + 1), 0)
+    return session, event, greedy
+
+
+@pytest.fixture
+def conversion(monkeypatch):
+    """A ratio added as a row: purchases among the first choices that were logged."""
+    monkeypatch.setitem(MEASURES, "conversion", CONVERSION)
+
+
+def test_a_ratio_is_a_row(conversion):
+    t = table([1] * 5, event=["buy", "click", "buy", "click", "buy"], greedy=[1, 2, 9, 9, 5])
+    got = evaluate(t, ["conversion"], KINDS)["conversion"]
+    assert got.mean == pytest.approx(2 / 3) and got.count == 3
+    # Σ (n − r d)² / (Σ d)², times S / (S − 1)
+    pulls = np.array([1 / 3, -2 / 3, 0, 0, 1 / 3]) / 3
+    assert got.stderr == pytest.approx(math.sqrt(5 / 4 * (pulls**2).sum()))
+    none = evaluate(table([1, 2], greedy=[9, 9]), ["conversion"], KINDS)["conversion"]
+    assert math.isnan(none.mean) and math.isnan(none.stderr) and none.count == 0
+    assert names_at(["conversion"], [5]) == ["conversion"]
+    assert Metric.parse("conversion").label == "Conversion"
+
+
+def test_standard_error_of_a_ratio_agrees_with_resampling_sessions(conversion):
+    session, event, greedy = chosen(np.random.default_rng(1))
+    estimate = evaluate(
+        table(np.ones(len(session)), session, event, greedy=greedy), ["conversion"], KINDS
+    )["conversion"]
+    found = (greedy > 0).astype(float)
+    totals = [np.bincount(session, of) for of in (found * (event == "buy"), found)]
+    draws = np.random.default_rng(0).integers(0, 300, (4000, 300))
+    numerators, denominators = (of[draws].sum(1) for of in totals)
+    assert estimate.stderr == pytest.approx(np.std(numerators / denominators), rel=0.05)
+    # Of events for draws it would be another one: sessions are alike within.
+    alone = table(np.ones(len(session)), event=event, greedy=greedy)
+    assert evaluate(alone, ["conversion"], KINDS)["conversion"].stderr < 0.9 * estimate.stderr
+
+
+def test_false_alarms_of_the_paired_test_of_a_ratio_are_as_many_as_it_says(conversion):
+    """Two policies that choose alike from the same events, but not the same ones."""
+    starred = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        session, event, _ = chosen(rng, 100)
+        n = len(session)
+        one, other = (
+            table(np.ones(n), session, event, greedy=np.where(taken, np.arange(1, n + 1), 0))
+            for taken in rng.random((2, n)) < 0.5
+        )
+        starred += bool(paired_difference(one, other, "conversion", KINDS).stars)
+    assert stats.binomtest(starred, 300, 0.05).pvalue > 0.001
+
+
+def test_metrics_start_without_what_they_do_not_need():
+    code = (
+        "import sys, recbole_lpi.evaluation.metrics; "
+        "print(*{'recbole', 'pandas', 'scipy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not done.stdout.strip()

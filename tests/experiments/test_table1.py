@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.experiments import table1
-from recbole_lpi.experiments.sweep import Sweep, read_plan
+from recbole_lpi.experiments import sweep_work, table1
+from recbole_lpi.experiments.plans import read_plan
+from recbole_lpi.experiments.sweep import Sweep
+from recbole_lpi.experiments.sweep_work import work as run_missing
 from recbole_lpi.plugin import runner
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.finished_runs import make_run
@@ -51,7 +53,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         folder.write_metrics({"best_epoch": 0, "valid": score, "test": score, "imputation": FIT})
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(Sweep, "check", lambda self: None)
+    monkeypatch.setattr(sweep_work, "check", lambda sweep: None)
     return tmp_path
 
 
@@ -89,7 +91,7 @@ def test_the_plan_is_the_papers():
 
 def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
     work = Sweep(read_plan(table1.PLAN), "shop", made / "runs", {}, 1)
-    work.work()
+    run_missing(work)
     figure = table1.curve(table1.table(work))
     axes: Any = figure.axes[1]  # iAR@1
     betas, imputed = axes.lines[0].get_data()
@@ -106,7 +108,7 @@ def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
 def test_one_beta_is_no_curve(made):
     plan = read_plan(table1.PLAN)
     rows = tuple(row for row in plan.rows if row.name in ("LoggingPolicy", "LPICB-1"))
-    Sweep(replace(plan, rows=rows), "shop", made / "runs" / "shop", {}, 1).work()
+    run_missing(Sweep(replace(plan, rows=rows), "shop", made / "runs" / "shop", {}, 1))
     result = CliRunner().invoke(
         app, ["table1", "--dataset=shop", "--output=out", "--runs=runs", "--no-train"]
     )

@@ -9,8 +9,8 @@ import torch
 from recbole_lpi.nn import ranking
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
-from recbole_lpi.nn.tiles import Product
-from recbole_lpi.nn.tiling import CHUNK_BYTES, LEAST_EVENTS
+from recbole_lpi.nn.tile_sizes import CHUNK_BYTES, LEAST_EVENTS
+from recbole_lpi.nn.tiled_outputs import Product
 from tests.support.catalogue_loops import loop_kl, loop_softmax, random_tables
 
 

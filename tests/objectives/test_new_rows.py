@@ -18,7 +18,6 @@ from recbole_lpi.objectives import (
     ValueEstimator,
 )
 from recbole_lpi.objectives.requirements import Requirement
-from recbole_lpi.plugin.models import MODELS
 from tests.support import plain_loops
 from tests.support.plain_loops import best, check_against_loops, shipped_settings
 from tests.support.tiny import batch, make
@@ -81,8 +80,8 @@ def test_a_row_is_all_that_a_new_estimator_takes(
 )
 def test_a_policy_trains_with_it(table, row, name, settings, monkeypatch):
     monkeypatch.setitem(table, "new", row)
-    policy = make(MODELS[name], **settings)
-    b = batch(policy.settings.gamma)
+    policy = make(name, **settings)
+    b = batch(policy.settings.objective.gamma)
     optimiser = torch.optim.Adam(policy.parameters(), 0.005)
     td_losses = []
     for _ in range(100):
@@ -117,7 +116,7 @@ def test_a_statistic_that_no_row_asked_for_is_named(monkeypatch):
     best = VALUE_ESTIMATORS["q_learning"].of_q
     monkeypatch.setitem(VALUE_ESTIMATORS, "new", ValueEstimator(best))
     with pytest.raises(ValueError, match="needs 'argmax_q', which no head and no row supplied"):
-        make(MODELS["SQN"], value_estimator="new").losses(batch())
+        make("SQN", value_estimator="new").losses(batch())
 
 
 @pytest.mark.parametrize("both", [{}, {"statistic": "max_q", "of": lambda critics: critics.q}])

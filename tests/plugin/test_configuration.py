@@ -14,9 +14,10 @@ from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import configuration, runner
 from recbole_lpi.plugin.configuration import hidden_argv, known_models
+from recbole_lpi.plugin.given_settings import known_settings
 from recbole_lpi.plugin.properties import properties_folder
 from recbole_lpi.settings import SettingError
-from recbole_lpi.training import distributed
+from recbole_lpi.training import devices
 from recbole_lpi.yaml_values import parse, read_file
 
 
@@ -43,7 +44,7 @@ def test_the_stronger_setting_wins(log, tmp_path):
     "file", sorted((properties_folder() / "dataset").glob("*.yaml")), ids=lambda file: file.stem
 )
 def test_the_settings_of_every_data_set_are_known_and_sound(file):
-    known = {*configuration.known_settings(), *read_file(properties_folder() / "policy.yaml")}
+    known = {*known_settings(), *read_file(properties_folder() / "policy.yaml")}
     assert set(read_file(file)) <= known
     for model in ("LPICB", "GRU4Rec", "Popularity"):
         configuration.make(model, file.stem, {})  # checks every setting
@@ -236,7 +237,7 @@ def test_a_list_of_gpus_is_what_cuda_reads(log, monkeypatch, given, text):
 
 def test_text_that_cuda_would_take_for_no_gpu_is_refused():
     with pytest.raises(SettingError, match=r"gpu_id must be like 0 or 0,1.*got '\[0\]'"):
-        distributed.visible_gpus("[0]")
+        devices.visible_gpus("[0]")
 
 
 def test_a_misspelt_setting_in_the_file_beside_the_data_is_refused_by_its_name(log):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from recbole_lpi import locks
 from recbole_lpi.cli.app import app
-from recbole_lpi.plugin import download
+from recbole_lpi.plugin import download, transfers
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
 from tests.support.logs import SMALL, write_log
@@ -264,7 +264,7 @@ def test_what_a_transfer_left_is_removed_once_the_data_are_there(tmp_path, monke
     scratch.mkdir()
     (scratch / "yoochoose-clicks-not-merged.part").write_bytes(b"much")
     data = Path("dataset/yoochoose")
-    with locks.alone(data, None), ThreadPoolExecutor(1) as other:
+    with locks.exclusive_beside(data, None), ThreadPoolExecutor(1) as other:
         other.submit(download.forget, "yoochoose", data).result()
     assert scratch.is_dir()
     mine = Path("dataset/.shop.download")  # of no data set that is downloaded
@@ -295,8 +295,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ])  # fmt: skip
 def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch, how, said):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(download, "PATIENCE", 0.5)
-    monkeypatch.setattr(download, "LIMIT", 1.0)
+    monkeypatch.setattr(transfers, "PATIENCE", 0.5)
+    monkeypatch.setattr(transfers, "LIMIT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,8 @@ import torch
 from rich.console import Console
 
 import recbole_lpi  # noqa: F401  (registers the policies)
-from recbole_lpi.experiments.run_report import show
-from recbole_lpi.plugin import imputation_model as imputation
+from recbole_lpi.cli.run_report import show
+from recbole_lpi.evaluation.imputation import fitting
 from recbole_lpi.plugin.runner import run
 from recbole_lpi.settings import SettingError
 from tests.support.logs import SMALL, write_log
@@ -113,7 +114,8 @@ def test_a_fit_that_broke_off_goes_on_to_the_same_factors(films, monkeypatch):
     go()
     whole = torch.load(models()[0], weights_only=True)["items"]
     models()[0].unlink()
-    written, sweeps = [], imputation.write_tensors
+    sweeps: Any = vars(fitting)["write_tensors"]
+    written: list[int] = []
 
     def break_off(path, state):
         sweeps(path, state)
@@ -121,13 +123,13 @@ def test_a_fit_that_broke_off_goes_on_to_the_same_factors(films, monkeypatch):
         if len(written) == 13:  # in the second candidate
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(imputation, "write_tensors", break_off)
+    monkeypatch.setattr(fitting, "write_tensors", break_off)
     with pytest.raises(KeyboardInterrupt):
         go(folder="runs/two")
-    monkeypatch.setattr(imputation, "write_tensors", sweeps)
+    monkeypatch.setattr(fitting, "write_tensors", sweeps)
     again = []
     monkeypatch.setattr(
-        imputation, "sweeps", lambda *given: (again.append(1) or one for one in real(*given))
+        fitting, "sweeps", lambda *given: (again.append(1) or one for one in real(*given))
     )
     go(folder="runs/two", overwrite=True)
     assert torch.equal(torch.load(models()[0], weights_only=True)["items"], whole)
@@ -135,7 +137,7 @@ def test_a_fit_that_broke_off_goes_on_to_the_same_factors(films, monkeypatch):
     assert not list(models()[0].parent.glob("candidate-*"))
 
 
-real = imputation.sweeps
+real: Any = vars(fitting)["sweeps"]
 
 
 def test_what_cannot_be_imputed_is_refused_before_any_work(films, tmp_path):
@@ -203,7 +205,7 @@ def test_a_fit_that_broke_off_and_is_damaged_is_refused(films, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(imputation, "fit_report", broken_off)
+        patched.setattr(fitting, "fit_report", broken_off)
         go()
     (partial, *_) = Path("runs/imputation").glob("*/candidate-*.pth")
     state = torch.load(partial, weights_only=True)

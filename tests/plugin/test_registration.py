@@ -28,6 +28,16 @@ def python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_function_run_is_imported_when_it_is_asked_for():
+    python(
+        "import sys, recbole_lpi\n"
+        f"assert not {HEAVY} & set(sys.modules)\n"
+        "from recbole_lpi import run\n"
+        "from recbole_lpi.plugin import runner\n"
+        "assert run is runner.run and not hasattr(recbole_lpi, 'ruin')"
+    )
+
+
 def test_importing_ours_imports_nothing_that_takes_long():
     python(f"import sys, recbole_lpi; assert not {HEAVY} & set(sys.modules)")
 
@@ -47,10 +57,10 @@ def test_help_is_there_at_once(command):
 
 def test_help_names_every_model_that_runs():
     from recbole_lpi.plugin.configuration import known_models
-    from recbole_lpi.plugin.models import FLOORS
+    from recbole_lpi.plugin.models import BASELINES
     from recbole_lpi.plugin.names import NEEDS_MORE, models_in_words, own_models
 
-    assert set(own_models()) == {*MODELS, *FLOORS}
+    assert set(own_models()) == {*MODELS, *BASELINES}
     shown = CliRunner().invoke(app, ["run", "--help"], terminal_width=500).output
     assert models_in_words() in " ".join(shown.split())
     for model in known_models():
@@ -78,7 +88,7 @@ from recbole_lpi.cli.start import {program}
 def test_the_learning_core_does_not_import_recbole():
     python(
         "import sys, recbole_lpi.objectives.td, recbole_lpi.objectives.weights\n"
-        "import recbole_lpi.nn.heads, recbole_lpi.nn.encoder, recbole_lpi.nn.catalogue\n"
+        "import recbole_lpi.nn.heads, recbole_lpi.nn.sasrec, recbole_lpi.nn.catalogue\n"
         "assert not {'recbole', 'pandas', 'polars'} & set(sys.modules)"
     )
 
@@ -257,7 +267,7 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     from recbole.evaluator import Collector, Evaluator
     from recbole.utils import init_seed
 
-    from recbole_lpi.evaluation.event_table import event_table
+    from recbole_lpi.evaluation.event_ranking import EvaluationPass, rank_policy
     from recbole_lpi.plugin.trainer import PolicyTrainer
 
     metrics = ["hit", "ndcg", "mrr", "recall", "precision"]
@@ -287,7 +297,7 @@ def test_ranks_and_metrics_equal_recboles_own(log, first_event):
     assert set(recboles) == set(ours)
     for name in recboles:
         assert ours[name] == pytest.approx(recboles[name], abs=1e-6), name
-    table = event_table(model, test.dataset, 64, torch.device("cpu"))
+    table = rank_policy(model.network, test.dataset, EvaluationPass(64, torch.device("cpu")))
     # RecBole's loader gives rows in the order of the windows; the table in that of the store.
     np.testing.assert_array_equal(table.rank, np.array(ranks)[np.argsort(test.dataset.places)])
 

@@ -8,7 +8,6 @@ import torch
 
 from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin.models import MODELS, LoggingPolicy
 from recbole_lpi.policy import losses as estimation
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.settings import CandidateSettings
@@ -22,7 +21,7 @@ EVERY = {"distribution": "uniform", "sample_num": N_ITEMS - 1}
 SOME: dict[str, Any] = {"distribution": "popularity", "sample_num": 3, "alpha": 0.5}
 ANALYTIC = {"advantage_estimator": "analytic"}
 VARIANTS = [
-    *((name, {}) for name in MODELS),
+    *((name, {}) for name in OBJECTIVES),
     *(("LPIRL", ANALYTIC | {"advantage_baseline": b})
       for b in ("policy", "logging", "max", "value")),
     *(("SQN", {"value_estimator": v}) for v in ("q_learning", "sarsa", "expected_sarsa")),
@@ -43,13 +42,13 @@ def same_negatives(monkeypatch):
 
 def taught(name, seed=0, **settings):
     """Parts of the loss, diagnostics and gradients of a policy after one batch."""
-    policy, mu = make(MODELS[name], **settings), make(LoggingPolicy)
+    policy, mu = make(name, **settings), make("LoggingPolicy")
     with torch.no_grad():
         for parameter in mu.parameters():
             parameter.mul_(1.3)
     policy.compare_with(mu)
     torch.manual_seed(seed)
-    losses = policy.losses(batch(policy.settings.gamma))
+    losses = policy.losses(batch(policy.settings.objective.gamma))
     sum(losses.parts.values()).backward()
     grads = {n: p.grad for n, p in policy.named_parameters() if p.grad is not None}
     return losses, grads, policy

@@ -13,12 +13,12 @@ import yaml
 from torch import nn
 
 from recbole_lpi import settings
-from recbole_lpi.data.sequences import Batch
-from recbole_lpi.plugin.models import LPIRL
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.policy.backbones import BACKBONES, NextItNetArguments
 from recbole_lpi.policy.encoders import allow, code_hash, make_encoder, unread_settings
+from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.no_encoders import NO_ENCODER
-from recbole_lpi.policy.settings import NetworkSettings
+from recbole_lpi.policy.settings import NetworkSettings, PolicySettings
 from recbole_lpi.settings import SettingError
 from tests.support.encoders import EncoderSuite
 
@@ -164,12 +164,38 @@ class TestIdentity(OfSettings):
 ENCODERS = [(suite.name, suite.arguments) for suite in OfSettings.__subclasses__()]
 
 
+class OneTable:
+    """A data set as far as RecBole's models ask."""
+
+    def num(self, field):
+        return 9
+
+
+def recboles(name, **given):
+    """RecBole's model of that name, over nine ids and embeddings of D."""
+    from recbole.utils import get_model
+
+    config = {
+        "USER_ID_FIELD": "", "ITEM_ID_FIELD": "", "ITEM_LIST_LENGTH_FIELD": "", "NEG_PREFIX": "",
+        "LIST_SUFFIX": "", "MAX_ITEM_LIST_LENGTH": LENGTH, "device": "cpu", "loss_type": "CE",
+        "reg_weight": 0.0, "embedding_size": D, **given,
+    }  # fmt: skip
+    return get_model(name)(config, OneTable()).eval()
+
+
+def copy_in_order(theirs, ours):
+    """Give ``ours`` the parameters of ``theirs``, which come in the same order."""
+    own, other = list(ours.parameters()), list(theirs)
+    with torch.no_grad():
+        for mine, its in zip(own, other, strict=True):
+            mine.copy_(its.reshape(mine.shape))
+
+
 def test_gru4rec_is_recboles_own_prefix_by_prefix():
     """Its states are what RecBole's GRU4Rec, with an item table, says of every prefix."""
-    net = make("gru4rec", {"hidden_size": 5}).eval()
-    theirs = make("gru4rec", {"hidden_size": 5}).model.eval()
-    theirs.item_embedding = nn.Embedding(9, D, padding_idx=0)
-    del theirs.gather_indexes  # an attribute of this one: the class has RecBole's
+    net = make("gru4rec", {"hidden_size": 5}, n_layers=1).eval()
+    theirs = recboles("GRU4Rec", hidden_size=5, num_layers=1, dropout_prob=0.3)
+    copy_in_order([*theirs.gru_layers.parameters(), *theirs.dense.parameters()], net)
     item_seq = torch.tensor([[3, 1, 8, 2, 0], [5, 5, 4, 0, 0]])
     states = net(theirs.item_embedding(item_seq))
     for row, length in enumerate((4, 3)):
@@ -182,22 +208,28 @@ def test_gru4rec_is_recboles_own_prefix_by_prefix():
 
 def test_nextitnet_is_recboles_own_prefix_by_prefix():
     net = make("nextitnet", {"block_num": 2, "dilations": [1, 2]}).eval()
-    theirs = make("nextitnet", {"block_num": 2, "dilations": [1, 2]}).model.eval()
-    theirs.item_embedding = nn.Embedding(9, D, padding_idx=0)
+    theirs = recboles("NextItNet", block_num=2, dilations=[1, 2], kernel_size=3)
+    for block, other in zip(net.blocks, theirs.residual_blocks, strict=True):
+        parts = [*other.conv1.parameters(), *other.conv2.parameters()]
+        copy_in_order([*parts, *other.ln1.parameters(), *other.ln2.parameters()], block)
+    copy_in_order(theirs.final_layer.parameters(), net.output)
     item_seq = torch.tensor([[3, 1, 8, 2, 6]])
     states = net(theirs.item_embedding(item_seq))
     for n in range(1, 6):
         torch.testing.assert_close(theirs(item_seq[:, :n])[0], states[0, n - 1])
 
 
-def test_settings_reach_recboles_backbones():
-    gru = make("gru4rec", n_layers=3, hidden_dropout_prob=0.4).model
-    assert (gru.gru_layers.num_layers, gru.gru_layers.hidden_size) == (3, D)
-    assert gru.emb_dropout.p == 0.4
-    assert make("gru4rec", {"hidden_size": 5}).model.gru_layers.hidden_size == 5
-    net = make("nextitnet", {"block_num": 2, "dilations": [1, 2, 3], "kernel_size": 2}).model
-    assert [block.dilation for block in net.residual_blocks] == [1, 2, 3, 1, 2, 3]
-    assert net.residual_blocks[0].conv1.kernel_size == (1, 2)
+def test_settings_reach_the_backbones():
+    gru = make("gru4rec", n_layers=3, hidden_dropout_prob=0.4)
+    assert (gru.gru.num_layers, gru.gru.hidden_size, gru.dropout.p) == (3, D, 0.4)
+    assert make("gru4rec", {"hidden_size": 5}).gru.hidden_size == 5
+    net = make("nextitnet", {"block_num": 2, "dilations": [1, 2, 3], "kernel_size": 2})
+    first = [block.convolutions[0] for block in net.blocks]
+    assert [one.dilation[0] for one in first] == [1, 2, 3, 1, 2, 3]
+    assert [one.dilation[0] for one in (block.convolutions[1] for block in net.blocks)] == [
+        2, 4, 6, 2, 4, 6,
+    ]  # fmt: skip
+    assert first[0].kernel_size == (2,)
 
 
 def test_defaults_are_recboles():
@@ -318,22 +350,14 @@ def read(arguments):
     return settings.read(NetworkSettings, defaultdict(lambda: None, given)).encoder_args
 
 
-class Catalogue:
-    max_reward = 1.0
-
-    def num(self, field):
-        return 9
-
-
 @pytest.mark.parametrize(("name", "arguments"), ENCODERS[:-1])  # nothing in Identity learns
 def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, arguments):
-    config = defaultdict(
-        lambda: None, USER_ID_FIELD="user", ITEM_ID_FIELD="item", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=LENGTH,
-        hidden_size=D, initializer_range=0.5, encoder=name, encoder_args=arguments,
-    )  # fmt: skip
+    given = PolicySettings(
+        NetworkSettings(hidden_size=D, initializer_range=0.5, encoder=name, encoder_args=arguments),
+        max_length=LENGTH,
+    )
     torch.manual_seed(0)
-    policy = LPIRL(config, Catalogue())
+    policy = PolicyNetwork("LPIRL", given, 8)
     rows = torch.ones(2, 3)
     batch = Batch(
         item_seq=torch.tensor([[3, 1, 8], [2, 5, 0]]), action=torch.tensor([[1, 8, 4], [5, 6, 0]]),

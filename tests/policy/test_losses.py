@@ -1,18 +1,19 @@
 """Loss and gradient of each policy against plain loops over sessions and items, in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
+from recbole_lpi.nn.heads import TableQHead
 from recbole_lpi.objectives import (
     ADVANTAGE_ESTIMATORS,
     BASELINES,
     OBJECTIVES,
     VALUE_ESTIMATORS,
 )
-from recbole_lpi.plugin.models import LPIRL, MODELS, PG, SAC, SQN, LoggingPolicy, RewardWeighted
 from recbole_lpi.policy import losses as policy_losses
 from recbole_lpi.policy.losses import sample_negatives
 from tests.support.objectives import ObjectiveSuite, check_gradient_identity
@@ -24,9 +25,7 @@ from tests.support.plain_loops import (
     check_against_loops,
     fixed_negatives,
 )
-from tests.support.tiny import batch, gradients, make
-
-pytestmark = pytest.mark.recbole
+from tests.support.tiny import N_ITEMS, batch, gradients, make
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +113,7 @@ def test_every_objective_has_its_suite():
 
 
 def test_every_row_is_checked():
-    assert set(WEIGHTS) == set(OBJECTIVES) == set(MODELS)
+    assert set(WEIGHTS) == set(OBJECTIVES)
     assert set(STATE_VALUES) == set(VALUE_ESTIMATORS)
     assert set(BASELINE_VALUES) == set(BASELINES)
     assert set(ADVANTAGES) == set(ADVANTAGE_ESTIMATORS)
@@ -185,7 +184,7 @@ def test_negatives_are_any_items_but_the_logged_one():
 
 
 def test_warm_up_is_plain_cross_entropy_for_so_many_epochs():
-    policy, b = make(SAC, warmup_epochs=2), batch()
+    policy, b = make("SAC", warmup_epochs=2), batch()
     weights = []
     for epoch in range(4):
         policy.begin_epoch(epoch)
@@ -196,7 +195,7 @@ def test_warm_up_is_plain_cross_entropy_for_so_many_epochs():
 
 def test_rewards_that_are_all_zero_teach_nothing_and_break_nothing():
     b = batch()
-    for model in (RewardWeighted, PG):
+    for model in ("RewardWeighted", "PG"):
         policy = make(model, weight_normalize=True)
         losses = policy.losses(b._replace(reward=b.reward * 0, return_=b.return_ * 0))
         assert float(losses.parts["policy loss"]) == 0
@@ -208,7 +207,7 @@ def test_a_value_head_subtracts_itself_and_may_say_so():
 
 
 def test_both_heads_take_both_roles():
-    policy, trained = make(SQN), set()
+    policy, trained = make("SQN"), set()
     for seed in range(8):
         torch.manual_seed(seed)
         trained |= gradients(policy, sum(policy.losses(batch()).parts.values())).keys()
@@ -216,19 +215,19 @@ def test_both_heads_take_both_roles():
 
 
 def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
-    policy, mu = make(LPIRL), make(LoggingPolicy)
+    policy, mu = make("LPIRL"), make("LoggingPolicy")
     policy.compare_with(mu)
     assert not any(p.requires_grad for p in mu.parameters())
-    assert policy.state_dict().keys() == make(LPIRL).state_dict().keys()
+    assert policy.state_dict().keys() == make("LPIRL").state_dict().keys()
 
 
 def test_a_baseline_under_the_logging_policy_needs_one():
     with pytest.raises(ValueError, match="needs a logging policy"):
-        make(LPIRL, **ANALYTIC, advantage_baseline="logging").losses(batch())
+        make("LPIRL", **ANALYTIC, advantage_baseline="logging").losses(batch())
 
 
 def test_beta_to_infinity_is_maximum_likelihood():
-    policy, ml = make(LPIRL, beta=1e12), make(LoggingPolicy)
+    policy, ml = make("LPIRL", beta=1e12), make("LoggingPolicy")
     shared = ml.state_dict().keys()
     ml.load_state_dict({k: v for k, v in policy.state_dict().items() if k in shared})
     a = gradients(policy, policy.losses(batch()).parts["policy loss"])
@@ -238,5 +237,25 @@ def test_beta_to_infinity_is_maximum_likelihood():
 
 
 def test_diagnostics_tell_weights_from_uniform_ones():
-    assert make(LoggingPolicy).losses(batch()).diagnostics["effective fraction"] == 1
-    assert make(LPIRL).losses(batch()).diagnostics["effective fraction"] < 1
+    assert make("LoggingPolicy").losses(batch()).diagnostics["effective fraction"] == 1
+    assert make("LPIRL").losses(batch()).diagnostics["effective fraction"] < 1
+
+
+def test_encoder_and_heads_can_be_ones_own():
+    """An encoder that sees the last item alone, and one Q head that knows its values."""
+    head: Any = TableQHead(N_ITEMS - 1, 4)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.value.net[2].weight.zero_()  # of a constant, no advantage knows
+        head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
+    policy = make("LPIRL", torch.nn.Identity(), {"q": torch.nn.ModuleList([head])}, beta=1.0,
+                  weight_normalize=False, **ANALYTIC, advantage_baseline="max")  # fmt: skip
+    a, b = policy.forward(torch.tensor([[3, 1, 5, 2]])), policy.item_embedding.weight[[3, 1, 5, 2]]
+    torch.testing.assert_close(a[0], b)
+    one = batch()
+    found = policy.losses(one)
+    action = one.action[one.counts]
+    weight = torch.where(action == 1, 1.0, math.exp(-1)).double()  # A = Q(a) − max Q = 0 or −1
+    torch.testing.assert_close(found.diagnostics["mean weight"], weight.mean())
+    value = make("LPIRL", None, {"value": torch.nn.Flatten(-2)}).heads["value"]
+    assert isinstance(value, torch.nn.Flatten)

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from recbole_lpi.plugin.models import LPI, LPIRL, RewardWeighted
 from recbole_lpi.policy.normalization import MeanWeightSize
 from tests.support.shares import losses_of_shares
 from tests.support.tiny import BETA, batch, gradients, make
@@ -29,8 +28,8 @@ MANY = with_purchases(1.0, 1.0, 0.2, 1.0, 1.0, 0.2, 1.0, 1.0)
 
 def scale_of(policy, b):
     """What the weights of a batch were multiplied by."""
-    losses, of = policy.losses(b), policy.settings
-    plain = make(type(policy), weight_normalize=False, beta=of.beta, warmup_epochs=of.warmup_epochs)
+    losses, of = policy.losses(b), policy.settings.objective
+    plain = make(policy.name, weight_normalize=False, beta=of.beta, warmup_epochs=of.warmup_epochs)
     plain.load_state_dict(policy.state_dict(), strict=False)
     plain.begin_epoch(policy.epoch)
     ratio = losses.parts["policy loss"] / plain.losses(b).parts["policy loss"]
@@ -38,7 +37,7 @@ def scale_of(policy, b):
 
 
 def test_from_the_second_epoch_on_every_batch_is_divided_by_the_mean_of_the_epoch_before():
-    policy, sizes = make(LPI), []
+    policy, sizes = make("LPI"), []
     policy.begin_epoch(0)
     for b in (FEW, MANY):
         policy.losses(b)
@@ -53,7 +52,7 @@ def test_from_the_second_epoch_on_every_batch_is_divided_by_the_mean_of_the_epoc
 
 
 def test_in_the_first_epoch_it_is_the_mean_so_far():
-    policy = make(LPI)
+    policy = make("LPI")
     policy.begin_epoch(0)
     few, many = (torch.exp((b.reward[b.counts] - 1.5) / BETA) for b in (FEW, MANY))
     assert scale_of(policy, FEW) == pytest.approx(1 / float(few.mean()))
@@ -61,9 +60,9 @@ def test_in_the_first_epoch_it_is_the_mean_so_far():
 
 
 def test_a_warm_up_counts_for_nothing():
-    policy = make(LPI, warmup_epochs=1)
+    policy = make("LPI", warmup_epochs=1)
     policy.begin_epoch(0)
-    assert scale_of(make(LPI, warmup_epochs=1), FEW) == pytest.approx(1)
+    assert scale_of(make("LPI", warmup_epochs=1), FEW) == pytest.approx(1)
     policy.losses(MANY)
     policy.begin_epoch(1)
     few = torch.exp((FEW.reward[FEW.counts] - 1.5) / BETA)
@@ -72,7 +71,7 @@ def test_a_warm_up_counts_for_nothing():
 
 def test_batches_with_few_and_with_many_purchases_are_divided_alike():
     """So that a purchase in one weighs exp(0.8/β) times a click in the other."""
-    policy, found = make(LPI, beta=0.2), []
+    policy, found = make("LPI", beta=0.2), []
     for epoch in range(2):
         policy.begin_epoch(epoch)
         found = [scale_of(policy, b) for b in (FEW, MANY)]
@@ -80,7 +79,7 @@ def test_batches_with_few_and_with_many_purchases_are_divided_alike():
 
 
 def test_what_is_only_evaluated_is_not_counted():
-    policy = make(LPI)
+    policy = make("LPI")
     policy.begin_epoch(0)
     policy.eval().losses(MANY)
     policy.train()
@@ -89,7 +88,7 @@ def test_what_is_only_evaluated_is_not_counted():
 
 
 def test_every_share_of_a_batch_is_divided_by_the_same_and_counts_the_whole():
-    alone, shared = make(LPIRL), make(LPIRL)
+    alone, shared = make("LPIRL"), make("LPIRL")
     for policy in (alone, shared):
         policy.begin_epoch(0)
         policy.losses(FEW)
@@ -106,7 +105,7 @@ def test_with_two_rewards_reward_weighting_is_a_point_on_the_line_of_lpi():
     """exp((r − 1)/β) is r at β = 0.8/log 5 = 0.497: the two train alike, batch for batch."""
     assert pytest.approx(0.497, abs=5e-4) == TWO_REWARDS
     trained = []
-    for model, settings in ((LPI, {"beta": TWO_REWARDS}), (RewardWeighted, {})):
+    for model, settings in (("LPI", {"beta": TWO_REWARDS}), ("RewardWeighted", {})):
         policy = make(model, weight_normalize=True, **settings)
         policy.max_reward = 1.0
         optimiser = torch.optim.SGD(policy.parameters(), 0.3)  # to which a scale is not nothing
@@ -122,10 +121,10 @@ def test_with_two_rewards_reward_weighting_is_a_point_on_the_line_of_lpi():
 
 
 def test_the_means_are_kept_with_the_model():
-    policy = make(LPI)
+    policy = make("LPI")
     policy.begin_epoch(0)
     policy.losses(FEW)
-    again = make(LPI)
+    again = make("LPI")
     again.load_state_dict(policy.state_dict())
     for one in (policy, again):
         one.begin_epoch(1)

@@ -5,16 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recbole_lpi.data.batches import collate
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
-from recbole_lpi.data.sequences import (
-    Part,
-    collate,
-    flat_sessions,
-    target_places,
-    training_batches,
-    training_windows,
-)
-from recbole_lpi.plugin.models import LPIRL, LoggingPolicy
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from tests.support.tiny import batch, gradients, make
 
 pytestmark = pytest.mark.recbole
@@ -25,7 +19,7 @@ REWARDS = [
     [0.2, 1.0, 0.2, 0.2], [0.2, 1.0], [0.2, 0.0, 0.2, 0.2, 0.0, 1.0], [0.2, 0.2, 0.2],
     [1.0, 0.2], [0.2, 0.0, 3.0],
 ]  # fmt: skip
-MODELS = [(LoggingPolicy, {}), (LPIRL, {"weight_normalize": False})]
+MODELS = [("LoggingPolicy", {}), ("LPIRL", {"weight_normalize": False})]
 
 
 def store():
@@ -116,7 +110,7 @@ def test_corrected_the_mean_gradient_is_the_full_one(model, settings, unit, draw
 
 def test_uncorrected_uniform_weights_estimate_the_reward_weighted_objective():
     """α = 1, ε = 0, by event: the gradient of Σ r (−log π) / Σ r."""
-    policy, whole = make(LoggingPolicy), collated(*store())
+    policy, whole = make("LoggingPolicy"), collated(*store())
     sessions, windows = store()
     sampler = RewardSampler(sessions, windows, SamplingSettings("event", alpha=1, epsilon=0))
     rng = np.random.default_rng(3)
@@ -135,6 +129,6 @@ def test_diagnostics_are_of_the_policy_weights_and_of_both_together():
         [[9.0, 2, 0, 1], [0, 4, 9, 9], [1, 1, 0, 9]], dtype=torch.float64
     ))  # fmt: skip
     s = sampled.sample_weight[sampled.counts]
-    found = make(LoggingPolicy).losses(sampled).diagnostics
+    found = make("LoggingPolicy").losses(sampled).diagnostics
     assert found["mean weight"] == 1
     assert found["effective fraction"] == pytest.approx(float(s.sum() ** 2 / (8 * (s**2).sum())))

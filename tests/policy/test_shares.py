@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recbole_lpi.plugin.models import MODELS
+from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import losses as estimation
 from tests.support.shares import drawn, losses_of_shares
 from tests.support.tiny import batch, gradients, make
@@ -22,7 +22,7 @@ CUTS = [[[0, 2], [1]], [[0], [1], [2]], [[1, 2], [0], []]]  # the last: more pro
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("settings", VARIANTS)
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", OBJECTIVES)
 def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
     """Where every share draws the same Q head and candidates, and the same negatives of an item."""
     monkeypatch.setattr(
@@ -30,7 +30,7 @@ def test_shares_add_up_to_the_whole(model, settings, cut, monkeypatch):
         lambda action, n_items, number: (action[:, None] + torch.arange(1, number + 1)) % n_items,
     )  # fmt: skip
     policy = make(model, **settings).eval()  # what is asked twice is counted by neither
-    whole = batch(policy.settings.gamma)
+    whole = batch(policy.settings.objective.gamma)
     weight = torch.tensor([[1, 2, 0.5, 1], [0, 3, 1, 1], [0.2, 1, 1.5, 1]], dtype=torch.float64)
     whole = whole._replace(sample_weight=weight)
     expected = drawn(policy, whole)

@@ -13,6 +13,7 @@ from recbole_lpi.plugin import logging_policy
 from recbole_lpi.plugin.runner import make_config, run
 from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.loop import TrainingLoop
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import SMALL
 
@@ -58,16 +59,16 @@ def test_a_run_breaks_off_goes_on_and_is_loaded_again(log, monkeypatch, encoder)
     class Killed(BaseException):
         pass
 
-    def killed_in_epoch_1(trainer, train, epoch, *rest):
+    def killed_in_epoch_1(loop, epoch, *rest):
         if epoch == 1:
             raise Killed
-        return train_epoch(trainer, train, epoch, *rest)
+        return train_epoch(loop, epoch, *rest)
 
     whole = train("runs/whole", **encoder)
     assert "js_divergence" in whole.results["test"]
-    train_epoch = PolicyTrainer._train_epoch
+    train_epoch = TrainingLoop.train_epoch
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(PolicyTrainer, "_train_epoch", killed_in_epoch_1)
+        patched.setattr(TrainingLoop, "train_epoch", killed_in_epoch_1)
         train("runs/killed", **encoder)
     assert not RunFolder("runs/killed").finished
     resumed = run(config_dict={"resume": "runs/killed"})
@@ -78,7 +79,7 @@ def test_a_run_breaks_off_goes_on_and_is_loaded_again(log, monkeypatch, encoder)
     assert {name: config[name] for name in encoder} == encoder
     saved = torch.load(whole.folder.model, weights_only=True)
     assert saved["config"]["encoder_args"] == encoder["encoder_args"]
-    for name, value in model.state_dict().items():
+    for name, value in model.network.state_dict().items():
         assert torch.equal(value, saved["state_dict"][name]), name
     trainer = PolicyTrainer(config, model)
     again = trainer.evaluate(test, load_best_model=False)

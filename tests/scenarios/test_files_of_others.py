@@ -121,6 +121,8 @@ def changed(checkpoint: Path, **config: Any) -> str:
     """A copy of a checkpoint whose config says something else."""
     state = torch.load(checkpoint, weights_only=True)
     state["config"] |= config
+    network = state["policy"]["settings"]["network"]
+    network |= {name: value for name, value in config.items() if name in network}
     torch.save(state, "theirs.pth")
     return "theirs.pth"
 
@@ -146,14 +148,22 @@ def test_a_checkpoint_has_no_module_imported(log, use, path):
         use(file)
 
 
-@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("dataset", ["../../../OUTSIDE/x", "..", "a\\b", "sh\x1bop"])
-def test_a_checkpoint_names_a_data_set_not_a_path(log, outside, use, dataset):
+def test_a_checkpoint_names_a_data_set_not_a_path(log, outside, dataset):
     """Property files are looked for by that name, and what they say is believed."""
     dataset = dataset.replace("../OUTSIDE", str(outside))
     file = changed(train().folder.model, dataset=dataset)
     with pytest.raises(SettingError, match="dataset must be the name of a folder, not a path"):
-        use(file)
+        loaded(file)
+
+
+def test_nothing_is_looked_for_by_the_data_set_of_a_logging_policy(log, outside):
+    """It is built of its own settings: a file is opened only if its name is one of this run's."""
+    file = changed(train().folder.model, dataset=f"..{outside}/x")
+    opened = []
+    sys.addaudithook(lambda event, given: opened.append(given[0]) if event == "open" else None)
+    as_logging_policy(file)
+    assert opened and not [name for name in opened if str(outside) in str(name)]
 
 
 @pytest.mark.parametrize("model", ["S3Rec", "../evil", "evil"])

@@ -9,11 +9,12 @@ import functools
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.catalogue import Table, plain_pass
 from recbole_lpi.nn.heads import QValues
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights
-from recbole_lpi.plugin.models import LPICB, LPIRL, MODELS
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.settings import PolicySettings
 from tests.support.tiny import Config
 
 A = 4  # items; the state is the item seen last, and in the MDP item 3 ends a session
@@ -25,13 +26,6 @@ REWARD = torch.tensor(
     [[0.0, 0.5, 0.2, 1.0], [0.9, 0.1, 0.3, 0.0], [0.2, 0.0, 0.6, 0.4]], dtype=torch.float64
 )
 STATES = len(MU)
-
-
-class Items:
-    max_reward = 1.0
-
-    def num(self, field):
-        return A + 1
 
 
 class Tabular(torch.nn.Module):
@@ -65,14 +59,11 @@ class TabularQ(torch.nn.Module):
         return QValues(torch.zeros_like(state[:, 0]), (state, table))
 
 
-def tabular(model, **settings):
-    config = Config(
-        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=30,
-        hidden_size=2 * A, device="cpu", beta=BETA, **settings,
-    )  # fmt: skip
+def tabular(name, **settings):
+    config = Config(MAX_ITEM_LIST_LENGTH=30, hidden_size=2 * A, beta=BETA, **settings)
     heads = {"value": TabularV(), "q": torch.nn.ModuleList([TabularQ(), TabularQ()])}
-    policy = model(config, Items(), Tabular(), heads).double()
+    given = PolicySettings.of(config)
+    policy = PolicyNetwork(name, given, A, 1.0, None, Tabular(), heads).double()
     with torch.no_grad():
         policy.item_embedding.weight.zero_()
         policy.item_embedding.weight[1:, :A] = torch.eye(A)
@@ -135,7 +126,7 @@ def in_proportion(count):
 
 @pytest.fixture(scope="module")
 def bandit_policy():
-    policy = tabular(LPICB, gamma=0.0, advantage_estimator="td_residual", weight_normalize=True)
+    policy = tabular("LPICB", gamma=0.0, advantage_estimator="td_residual", weight_normalize=True)
     return fit(policy, logged(in_proportion(20), 0.0), 500), policy
 
 
@@ -148,19 +139,19 @@ def test_lpi_cb_recovers_the_closed_form(bandit_policy):
 
 
 def test_lpi_cb_with_a_q_head_recovers_it_too():
-    policy = tabular(LPICB, gamma=0.0, advantage_estimator="analytic")
+    policy = tabular("LPICB", gamma=0.0, advantage_estimator="analytic")
     pi = fit(policy, logged(in_proportion(20), 0.0), 500)
     assert total_variation(pi, closed_form(REWARD)) < 1e-2
 
 
 def test_the_plain_form_recovers_it_too():
-    pi = fit(tabular(MODELS["LPI"]), logged(in_proportion(20), 0.0), 500)
+    pi = fit(tabular("LPI"), logged(in_proportion(20), 0.0), 500)
     assert total_variation(pi, closed_form(REWARD)) < 1e-2
 
 
 def test_reward_weighting_recovers_eq_5():
     """π ∝ μ r."""
-    pi = fit(tabular(MODELS["RewardWeighted"]), logged(in_proportion(20), 0.0), 1000)
+    pi = fit(tabular("RewardWeighted"), logged(in_proportion(20), 0.0), 1000)
     assert total_variation(pi, MU * REWARD / (MU * REWARD).sum(-1, keepdim=True)) < 1e-2
 
 
@@ -270,7 +261,7 @@ def test_lpi_rl_recovers_the_closed_form(name):
     # SARSA alone hears of μ by the next action of each event, which takes more of them.
     batch, mu = walks(1500 if settings.get("value_estimator") == "sarsa" else 500)
     torch.manual_seed(0)
-    policy = tabular(LPIRL, gamma=GAMMA, weight_normalize=True, **settings)
+    policy = tabular("LPIRL", gamma=GAMMA, weight_normalize=True, **settings)
     pi = fit(policy, batch, 500)
     assert total_variation(pi, closed_form(q(mu), mu)) < 1e-2
     assert total_variation(pi, mu) > 0.1

@@ -101,8 +101,8 @@ def test_divergences_on_candidates(log):
     assert frames[0].select("rank", "log_pi").equals(frames[1].select("rank", "log_pi"))
     table = read_events(near.folder.events)
     assert table.has_logging_policy and table.js_stderr is not None and table.js_stderr.all()
-    rival = run("GRU4Rec", "shop", (), {**SMALL, "divergence_candidates": 24, "epochs": 1})
-    assert rival.results["test"]["js_divergence"].mean > 0
+    baseline = run("GRU4Rec", "shop", (), {**SMALL, "divergence_candidates": 24, "epochs": 1})
+    assert baseline.results["test"]["js_divergence"].mean > 0
 
 
 def test_seeds_are_pooled_though_log_mu_is_not_kept(log):

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recbole_lpi.data.tokens import PADDING
-from recbole_lpi.evaluation.event_table import by_rows, rank_events
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, by_rows, rank_events
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config
 from recbole_lpi.settings import SettingError
@@ -87,7 +87,7 @@ def events_written(data: PolicyDataset, folder: Path) -> list[tuple[Any, ...]]:
     """Session, item, kind, reward and place of every event, from events.parquet."""
     items = data.item_num - 1
     ranker = by_rows(lambda rows: torch.zeros(len(rows), items), data)
-    table = rank_events(ranker, data, 8, torch.device("cpu"))
+    table = rank_events(ranker, data, EvaluationPass(8, torch.device("cpu")))
     tokens = data.field2id_token
     sessions = tokens[data.uid_field][data.user_of_session]
     table.write(folder / "events.parquet", sessions, tokens[data.iid_field])

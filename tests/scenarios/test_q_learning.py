@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.data.sequences import Part, collate, flat_sessions, training_windows
+from recbole_lpi.data.batches import collate
+from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.windows import training_windows
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.heads import BilinearQHead, TableQHead
-from recbole_lpi.plugin.models import LPIRL
-from tests.support.tiny import Catalogue, Config
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.settings import PolicySettings
+from tests.support.tiny import Config
 
 ITEMS, SESSIONS, LENGTH, BATCH, RATE = 3000, 1500, 8, 64, 0.003
 
@@ -28,22 +31,10 @@ def shop(seed=0):
     return flat_sessions(session, items.ravel(), time, reward.ravel(), event, ("click",))
 
 
-class Shop(Catalogue):
-    max_reward = 1.0
-    item_counts = np.ones(ITEMS, np.int64)
-
-    def num(self, field):
-        return ITEMS + 1
-
-
 def policy(**settings):
-    config = Config(
-        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=20,
-        advantage_estimator="analytic", device="cpu", **settings,
-    )  # fmt: skip
+    config = Config(MAX_ITEM_LIST_LENGTH=20, advantage_estimator="analytic", **settings)
     torch.manual_seed(1)
-    return LPIRL(config, Shop())
+    return PolicyNetwork("LPIRL", PolicySettings.of(config), ITEMS, max_reward=1.0)
 
 
 def trained(model, epochs):
@@ -57,7 +48,7 @@ def trained(model, epochs):
         losses, rewards = [], []
         order = np.random.default_rng(epoch).permutation(SESSIONS)
         for index in np.array_split(order, SESSIONS // BATCH):
-            batch = collate(store, windows.take(index), model.settings.gamma)
+            batch = collate(store, windows.take(index), model.settings.objective.gamma)
             parts = model.losses(batch).parts
             optimiser.zero_grad()
             sum(parts.values()).backward()

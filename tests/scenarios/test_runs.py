@@ -28,8 +28,9 @@ from recbole_lpi.locks import exclusive
 from recbole_lpi.plugin import logging_policy
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config, run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.recorder import Recorder
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import HEADER, SMALL, broken_off_after, write_log
 from tests.support.processes import command_line
@@ -227,7 +228,7 @@ def test_no_epoch_of_a_warm_up_is_the_best_or_counts_for_patience(log, monkeypat
     """Validation gets worse and worse: the first epoch would be the best, if it counted."""
     calls = iter(range(1, 100))
     monkeypatch.setattr(
-        "recbole_lpi.plugin.trainer.evaluate",
+        "recbole_lpi.training.measuring.evaluate",
         lambda *_: {"reward_weighted_ndcg@20": Estimate(1 / next(calls), 0.1, 9)},
     )
     given = {**SMALL, "epochs": 9, "stopping_step": 1, "logging_policy": "none"}
@@ -320,25 +321,25 @@ def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
     class Killed(BaseException):
         pass
 
-    def write_best(trainer, train):
-        if trainer.best_epoch == best_epoch:
+    def write_best(recorder, loop):
+        if loop.selector.best_epoch == best_epoch:
             raise Killed
-        written(trainer, train)
+        written(recorder, loop)
 
     best_epoch = json.loads(whole.folder.metrics.read_text())["best_epoch"]
-    written = PolicyTrainer._write_best
+    written = Recorder.write_best
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(PolicyTrainer, "_write_best", write_best)
+        patched.setattr(Recorder, "write_best", write_best)
         run("LPIRL", "shop", (), {**given, "run_dir": "runs/killed"})
     assert run(config_dict={"resume": "runs/killed"}).results == whole.results
 
 
 def test_a_run_is_not_resumed_on_other_data_or_from_a_broken_file(log, monkeypatch):
-    def write_best(trainer, train):
+    def write_best(recorder, loop):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(PolicyTrainer, "_write_best", write_best)
+        patched.setattr(Recorder, "write_best", write_best)
         train(run_dir="runs/a")
     write_log(Path("dataset"), seed=1)
     with pytest.raises(SettingError, match="runs/a was trained on other data: shop has changed"):
@@ -683,7 +684,7 @@ def test_it_outlives_a_kill_before_the_first_epoch_is_kept_and_no_longer(log, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(PolicyTrainer, "_train_epoch", interrupted)
+        patched.setattr(TrainingLoop, "train_epoch", interrupted)
         train(overwrite=True, seed=5)
     kept = RunFolder("runs/a/replaced")
     assert kept.finished and kept.model.read_bytes() == before
@@ -693,7 +694,7 @@ def test_it_outlives_a_kill_before_the_first_epoch_is_kept_and_no_longer(log, mo
         raise FloatingPointError
 
     with monkeypatch.context() as patched, pytest.raises(FloatingPointError):
-        patched.setattr(PolicyTrainer, "_train_epoch", diverged)
+        patched.setattr(TrainingLoop, "train_epoch", diverged)
         run(config_dict={"resume": "runs/a"})
     assert kept.finished and RunFolder("runs/a").begun  # what was begun can still be resumed
     with broken_off_after(0, monkeypatch):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.step import TrainingStep
 from tests.support.logs import SMALL, broken_off_after
 
 
@@ -44,15 +44,15 @@ def test_a_sampled_run_goes_on_to_the_same_bits(log, monkeypatch, sampling):
 def test_a_step_learns_from_what_was_drawn_at_its_weight(log, monkeypatch):
     """The plain mean over the draws: means of the sample weights over each batch average to 1."""
     seen: dict[Any, Any] = {}
-    step = PolicyTrainer._step
+    take = TrainingStep.__call__
 
-    def watched(trainer, share, epoch, *rest):
+    def watched(step, share, epoch, *rest):
         batch, whole = share
         assert whole is None  # of which it would be a share
         seen.setdefault(epoch, []).append(batch.sample_weight[batch.counts])
-        return step(trainer, share, epoch, *rest)
+        return take(step, share, epoch, *rest)
 
-    monkeypatch.setattr(PolicyTrainer, "_step", watched)
+    monkeypatch.setattr(TrainingStep, "__call__", watched)
     train("runs/a", "LoggingPolicy", reward_sampling={"unit": "event", "alpha": 0})
     for weights in seen.values():
         assert len(weights) > 1

@@ -19,9 +19,9 @@ import torch
 import torch.distributed as dist
 
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.distributed import LostProcess, join
+from recbole_lpi.training.epochs import SessionEpochs
 from recbole_lpi.training.run_folder import RunFolder
 from tests.support.logs import SMALL
 from tests.support.processes import exit_codes
@@ -48,7 +48,7 @@ RUNS = {
         "softmax": "sampled", "candidate_sampling": {"distribution": "in_batch"}, "epochs": 1,
         "learner": "sparse_adam", "train_batch_size": 2,
     }),
-    "floor": ("SessionKNN", {"logging_policy": "none"}),
+    "baseline": ("SessionKNN", {"logging_policy": "none"}),
 }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_several_processes_are_one_to_float_tolerance(log):
         ):
             found, expected = (logged(folder, number) for folder in (several, one))
             assert found == pytest.approx(expected, abs=2e-4), (name, number)
-            assert found or name == "floor"
+            assert found or name == "baseline"
     mus = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
     assert len(mus) == 2 and all(RunFolder(mu).finished for mu in mus)  # full softmax, sampled
     assert not list(Path("several").rglob("*.part"))
@@ -139,14 +139,20 @@ def train_whole(rank):
 
 def train_until(rank, epoch, what, given):
     """A run whose second process meets with something in the middle of an epoch."""
-    batch = PolicyTrainer._batch
+    begin, batch, at = SessionEpochs.begin, SessionEpochs.batch, []
 
-    def interrupted(trainer, train, index):
-        if rank == 1 and trainer.model.epoch == epoch:
+    def begun(epochs, number, rng):
+        at.append(number)
+        return begin(epochs, number, rng)
+
+    def interrupted(epochs, index):
+        if rank == 1 and at[-1] == epoch:
             what()
-        return batch(trainer, train, index)
+        return batch(epochs, index)
 
-    pytest.MonkeyPatch().setattr(PolicyTrainer, "_batch", interrupted)  # for good
+    patch = pytest.MonkeyPatch()  # for good
+    patch.setattr(SessionEpochs, "begin", begun)
+    patch.setattr(SessionEpochs, "batch", interrupted)
     model, dataset = (None, None) if "resume" in given else ("SQN", "shop")
     run(model, dataset, (), given)
 

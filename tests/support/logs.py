@@ -52,15 +52,15 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextmanager
 def broken_off_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever is trained in it is interrupted once ``epoch`` is kept."""
-    from recbole_lpi.plugin.trainer import PolicyTrainer  # imports RecBole, which takes seconds
+    from recbole_lpi.training.recorder import Recorder  # imports torch, which takes a second
 
-    recorded = PolicyTrainer._record
+    recorded = Recorder.record
 
-    def break_off(trainer: Any, done: int, *rest: Any) -> None:
-        recorded(trainer, done, *rest)
-        if done == epoch:
+    def break_off(recorder: Any, loop: Any, *rest: Any) -> None:
+        recorded(recorder, loop, *rest)
+        if loop.next_epoch == epoch + 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(PolicyTrainer, "_record", break_off)
+        patched.setattr(Recorder, "record", break_off)
         yield

@@ -84,7 +84,7 @@ class Event:
     """One event of a batch, everything it needs worked out by loops over the items."""
 
     def __init__(self, model, b, state, row, position, pair, negatives, mu):
-        self.model, self.s, self.mu_policy = model, model.settings, mu
+        self.model, self.s, self.mu_policy = model, model.settings.objective, mu
         self.x, self.action = state[row, position], int(b.action[row, position])
         self.reward, self.discount = (
             float(b.reward[row, position]),
@@ -185,13 +185,13 @@ class Event:
 
 def loss_by_loops(model, b, pair, negatives, mu=None):
     """Eq. 10 event by event, then the mean."""
-    state, name = model.forward(b.item_seq), type(model).__name__
+    state, name = model.forward(b.item_seq), model.name
     events = [
         Event(model, b, state, row, position, pair, negatives, mu)
         for row, position in b.counts.nonzero().tolist()
     ]
     size = sum(abs(e.weight(name)) for e in events) / len(events)
-    scale = 1 / size if model.settings.weight_normalize else 1.0
+    scale = 1 / size if model.settings.objective.weight_normalize else 1.0
     return sum(e.loss(name, scale) for e in events) / len(events)
 
 
@@ -204,11 +204,9 @@ def fixed_negatives(action, n_items, number):
 
 
 def check_against_loops(name, settings, seed):
-    from recbole_lpi.plugin.models import MODELS  # imports RecBole
-
-    policy = make(MODELS[name], **settings)
-    b = batch(policy.settings.gamma)
-    mu = make(MODELS["LoggingPolicy"])
+    policy = make(name, **settings)
+    b = batch(policy.settings.objective.gamma)
+    mu = make("LoggingPolicy")
     with torch.no_grad():
         for parameter in mu.parameters():
             parameter.mul_(1.3)

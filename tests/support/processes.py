@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-IMPORTED = ["recbole_lpi.plugin.row_trainer", "recbole_lpi.plugin.runner", "recbole.quick_start",
+IMPORTED = ["recbole_lpi.plugin.row_learner", "recbole_lpi.plugin.runner", "recbole.quick_start",
             "torch._dynamo", "torch.utils.tensorboard"]  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
-from recbole_lpi.plugin.policy_recommender import Whole
+from recbole_lpi.policy.loss_parts import GlobalBatch
 from tests.support.tiny import gradients
 
 
@@ -36,7 +36,7 @@ def losses_of_shares(policy, whole, cut):
     session = whole.session[:, None].expand_as(whole.counts)[whole.counts]
     logged = LoggedItems(whole.action[whole.counts] - 1, session)
     for total in (heard, added):  # twice, since nobody waits for another here
-        losses = [drawn(policy, share_of(whole, rows), Whole(logged, total)) for rows in cut]
+        losses = [drawn(policy, share_of(whole, rows), GlobalBatch(logged, total)) for rows in cut]
     for found in losses:
         assert found.diagnostics == losses[0].diagnostics
     return losses, gradients(policy, sum(sum(found.parts.values()) for found in losses))

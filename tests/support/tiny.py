@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_lpi.data.sequences import Batch
+from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.sessions import Part, Sessions, flat_sessions
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.plugin.names import properties_folder
+from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.policy.settings import PolicySettings
 from recbole_lpi.yaml_values import read_file
 
 N_ITEMS, GAMMA, BETA, LAMBDA = 7, 0.6, 0.7, 0.3
@@ -26,22 +29,34 @@ class Catalogue:
         return N_ITEMS
 
 
-def make(model, *parts, **settings):
-    """A policy with the defaults of its properties file, but for what is said here."""
+def make(name, encoder=None, heads=None, **settings):
+    """The network of a policy with the defaults of its properties file, but for what is said."""
     defaults = dict(
-        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
-        ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=5,
-        hidden_size=4, inner_size=6, hidden_dropout_prob=0.0, attn_dropout_prob=0.0,
-        initializer_range=0.5, beta=BETA, td_weight=LAMBDA, device="cpu", warmup_epochs=0,
-        gamma=0.0 if model.__name__ == "LPICB" else GAMMA,
+        MAX_ITEM_LIST_LENGTH=5, hidden_size=4, inner_size=6, hidden_dropout_prob=0.0,
+        attn_dropout_prob=0.0, initializer_range=0.5, beta=BETA, td_weight=LAMBDA,
+        warmup_epochs=0, gamma=0.0 if name == "LPICB" else GAMMA,
     )  # fmt: skip
-    own = read_file(properties_folder() / f"{model.__name__}.yaml") or {}
-    config = Config({**own, **defaults, **settings})
+    own = read_file(properties_folder() / f"{name}.yaml") or {}
+    given = PolicySettings.of(Config({**own, **defaults, **settings}))
     torch.manual_seed(3)
-    policy = model(config, Catalogue(), *parts)
+    policy = PolicyNetwork(
+        name, given, N_ITEMS - 1, Catalogue.max_reward, Catalogue.item_counts, encoder, heads
+    )
     if "q" in policy.heads:
         learn_something(policy.heads["q"])
     return policy.double()
+
+
+def recommender(name, **settings):
+    """The policy as RecBole's model, which translates its calls to the network of ``make``."""
+    from recbole_lpi.plugin.models import MODELS  # imports RecBole, which takes seconds
+
+    names = dict(USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id", LIST_SUFFIX="_list",
+                 ITEM_LIST_LENGTH_FIELD="item_length", NEG_PREFIX="neg_", device="cpu",
+                 MAX_ITEM_LIST_LENGTH=5, hidden_size=4, inner_size=6)  # fmt: skip
+    model = MODELS[name](Config({**names, **settings}), Catalogue())
+    model.network = make(name, **settings)
+    return model
 
 
 def learn_something(q_heads):
@@ -78,3 +93,14 @@ def gradients(model, loss):
     model.zero_grad()
     loss.backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def listed_sessions(lists: list[list[int]], ends: list[float]) -> tuple[Sessions, Part]:
+    """Sessions of these items, the last event of each at its ``ends``; and all of them, a part."""
+    lengths = [len(x) for x in lists]
+    session, item = np.repeat(np.arange(len(lists)), lengths), np.concatenate(lists)
+    time = np.repeat(ends, lengths) + np.concatenate([np.arange(1 - n, 1) for n in lengths])
+    zeros = np.zeros(len(item))
+    store = flat_sessions(session, item, time, zeros, zeros, ("click",))
+    part = Part(np.arange(len(lists)), store.offsets[:-1], store.offsets[1:])
+    return store, part

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
-from recbole_lpi.nn import catalogue
+from recbole_lpi.nn import tiled_catalogue
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import compile_encoder
+from recbole_lpi.training.learner import PolicyLearner
+from recbole_lpi.training.step import TrainingStep
 from tests.support.logs import SMALL
 
 pytestmark = pytest.mark.recbole
@@ -28,16 +30,16 @@ class Trained:
     """Losses of every step, and weights, of a run."""
 
     def __init__(self, model: str, run_dir: str, monkeypatch: pytest.MonkeyPatch, **given):
-        steps, step = [], PolicyTrainer._step
+        steps, take = [], TrainingStep.__call__
 
-        def noting(trainer, *rest):
-            found = step(trainer, *rest)
-            if trainer.config["model"] == model:  # not those of its logging policy
+        def noting(step, *rest):
+            found = take(step, *rest)
+            if step.module.name == model:  # not those of its logging policy
                 steps.append([float(value) for value in found.values()])
             return found
 
         with monkeypatch.context() as patched:
-            patched.setattr(PolicyTrainer, "_step", noting)
+            patched.setattr(TrainingStep, "__call__", noting)
             finished = run(model, "shop", (), {**SMALL, **EXACT, "run_dir": run_dir, **given})
         self.steps = torch.tensor(steps)
         self.state = torch.load(finished.folder.model, weights_only=True)["state_dict"]
@@ -54,10 +56,11 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**10))
     warm = {"warmup_epochs": 1} if model == "SA2C" else {}
     plain = Trained(model, "runs/a", monkeypatch, **warm)
-    products, of_state = set(), catalogue.product_dtype
+    products: set[torch.dtype] = set()
+    of_state: Any = vars(tiled_catalogue)["product_dtype"]
     with monkeypatch.context() as patched:
         noted = lambda state: products.add(of_state(state)) or of_state(state)  # noqa: E731
-        patched.setattr(catalogue, "product_dtype", noted)
+        patched.setattr(tiled_catalogue, "product_dtype", noted)
         half = Trained(model, "runs/b", monkeypatch, **warm, **given)
     torch.testing.assert_close(half.steps, plain.steps, rtol=tolerance, atol=tolerance / 10)
     assert products == {getattr(torch, given.get("amp_dtype", "bfloat16"))}
@@ -71,21 +74,24 @@ def test_training_in_half_precision_agrees(log, monkeypatch, model, given, toler
 
 
 def test_precision_of_float32_products_is_that_of_training_alone(log, monkeypatch):
-    seen: dict[str, set[str]] = {"_step": set(), "_table": set()}
-    for name, found in seen.items():
-        method = getattr(PolicyTrainer, name)
+    seen: dict[str, set[str]] = {"step": set(), "rank": set()}
+    losses, ranker = PolicyLearner.losses, PolicyLearner.ranker
 
-        def noting(trainer, *rest, _method=method, _found=found):
-            if trainer.config["model"] == "LPIRL":
-                _found.add(torch.get_float32_matmul_precision())
-            return _method(trainer, *rest)
+    def noting(what, method):
+        def noted(learner, *rest):
+            if learner.network.name == "LPIRL":
+                seen[what].add(torch.get_float32_matmul_precision())
+            return method(learner, *rest)
 
-        monkeypatch.setattr(PolicyTrainer, name, noting)
+        return noted
+
+    monkeypatch.setattr(PolicyLearner, "losses", noting("step", losses))
+    monkeypatch.setattr(PolicyLearner, "ranker", noting("rank", ranker))
     plain = Trained("LPIRL", "runs/a", monkeypatch)
-    assert seen == {"_step": {"highest"}, "_table": {"highest"}}
-    seen["_step"].clear()
+    assert seen == {"step": {"highest"}, "rank": {"highest"}}
+    seen["step"].clear()
     lower = Trained("LPIRL", "runs/b", monkeypatch, float32_matmul_precision="medium")
-    assert seen == {"_step": {"medium"}, "_table": {"highest"}}
+    assert seen == {"step": {"medium"}, "rank": {"highest"}}
     assert torch.get_float32_matmul_precision() == "highest"
     torch.testing.assert_close(lower.steps, plain.steps, rtol=0.02, atol=0.02)
 

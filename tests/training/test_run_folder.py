@@ -18,8 +18,8 @@ from recbole_lpi.cli.app import app
 from recbole_lpi.locks import Busy
 from recbole_lpi.plugin import runner
 from recbole_lpi.plugin.runner import run
-from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.recorder import Recorder
 from recbole_lpi.training.run_folder import RunFolder, claimed
 from tests.support.crashes import killed_after
 from tests.support.logs import SMALL
@@ -115,11 +115,11 @@ def test_of_runs_that_begin_in_one_folder_at_one_moment_one_trains(tmp_path, kin
 
 
 def test_a_folder_that_is_trained_in_is_refused_to_all_others(log, monkeypatch):
-    recorded = PolicyTrainer._record
+    recorded = Recorder.record
     told: list[Any] = []
 
-    def record(trainer, *given):
-        recorded(trainer, *given)
+    def record(recorder, *given):
+        recorded(recorder, *given)
         call: dict[str, Any]
         for call in (
             {"config_dict": {"resume": "runs/a"}},
@@ -138,7 +138,7 @@ def test_a_folder_that_is_trained_in_is_refused_to_all_others(log, monkeypatch):
     Path("runs/link").symlink_to("a")
     alone = run("LoggingPolicy", "shop", (), {**SMALL, "run_dir": "runs/b"})
     with monkeypatch.context() as patched:
-        patched.setattr(PolicyTrainer, "_record", record)
+        patched.setattr(Recorder, "record", record)
         found = run("LoggingPolicy", "shop", (), small)
     assert found.results == alone.results
     assert (
@@ -183,13 +183,13 @@ def test_of_two_programs_that_start_at_one_moment_one_trains(log):
 def test_a_run_in_a_script_of_recboles_holds_its_folder_until_it_is_measured(log, monkeypatch):
     from recbole.quick_start import run_recbole
 
-    def refused(trainer, *given):
-        measured(trainer, *given)
+    def refused(recorder, *given):
+        measured(recorder, *given)
         with ThreadPoolExecutor(1) as other, pytest.raises(Busy):
             other.submit(run, config_dict={"resume": "runs/a"}).result()
 
-    measured = PolicyTrainer._write_events
-    monkeypatch.setattr(PolicyTrainer, "_write_events", refused)
+    measured = Recorder.write_events
+    monkeypatch.setattr(Recorder, "write_events", refused)
     run_recbole("LoggingPolicy", "shop", config_dict={**SMALL, "run_dir": "runs/a"})
     with RunFolder("runs/a").exclusive():
         assert RunFolder("runs/a").finished

@@ -1,0 +1,120 @@
+"""Batches: windows of sessions padded to one length, as tensors, and the returns they carry."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from recbole_lpi.data.sessions import Part, Sessions, by_size
+from recbole_lpi.data.windows import Windows
+
+
+def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
+    """G_t = Σ_k γᵏ r_{t+k} up to the part's stop, float32 [E]; 0 outside the part.
+
+    Vectorised over sessions: one step per position, from the end, over the sessions that reach it.
+    """
+    returns = np.zeros(len(sessions.items), np.float32)
+    length = part.stop - sessions.offsets[part.session]
+    order = by_size(length)[::-1]
+    stop, length = part.stop[order], length[order]
+    running = np.zeros(len(order), np.float64)
+    for back in range(1, int(length[0]) + 1 if len(length) else 0):
+        alive = int(np.searchsorted(-length, -back, side="right"))
+        place = stop[:alive] - back
+        running[:alive] = sessions.rewards[place] + gamma * running[:alive]
+        returns[place] = running[:alive]
+    return returns
+
+
+class Batch(NamedTuple):
+    """Windows padded on the right to one length L. Shapes [B, L] unless said.
+
+    Attributes:
+        item_seq: int64, what the encoder reads; 0 is padding, ``start_token`` opens a session.
+        action: int64, the logged item that follows each position, 1 … A; 0 where there is none.
+        reward, discount, return_: float32, of that action; discount is γ, and 0 at the last event.
+        event: int64 code of the event's kind.
+        counts: bool, which positions carry loss or are evaluated.
+        place: int64, where the action stands in the flat store.
+        session: int64 [B].
+        sample_weight: float32, factor on the losses of that action; 1 unless sampled by reward.
+    """
+
+    item_seq: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    return_: Tensor
+    event: Tensor
+    counts: Tensor
+    place: Tensor
+    session: Tensor
+    sample_weight: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``; to a GPU it is copied from pinned memory."""
+        if device.type != "cuda":
+            return Batch(*(tensor.to(device) for tensor in self))
+        with torch.cuda.device(device):  # which each thread has for itself; pinning asks for one
+            return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+
+
+def collate(
+    sessions: Sessions,
+    windows: Windows,
+    gamma: float,
+    returns: np.ndarray | None = None,
+    start_token: int = 0,
+    sample_weight: np.ndarray | None = None,
+) -> Batch:
+    """Pad windows to a batch; ``returns`` is ``returns_to_go`` of the part, or None for zeros.
+
+    ``sample_weight`` is float32 [E], by place in the flat store, or None for ones.
+    """
+    length = int(windows.inputs.max())
+    position = np.arange(length)
+    # Position j of a window predicts event target[j] and has read the event before it.
+    target = (windows.begin + 1 - windows.opens)[:, None] + position  # [B, L]
+    real = target < windows.stop[:, None]
+    safe = np.where(real, target, windows.stop[:, None] - 1)
+    read = sessions.items[np.maximum(safe - 1, 0)].astype(np.int64)
+    read[:, 0] = np.where(windows.opens, start_token, read[:, 0])
+    values = {
+        "item_seq": np.where(real, read, 0),
+        "action": np.where(real, sessions.items[safe], 0).astype(np.int64),
+        "reward": np.where(real, sessions.rewards[safe], 0).astype(np.float32),
+        "discount": np.where(real & (safe < windows.last[:, None] - 1), gamma, 0.0).astype(
+            np.float32
+        ),
+        "return_": np.zeros(safe.shape, np.float32)
+        if returns is None
+        else np.where(real, returns[safe], 0).astype(np.float32),
+        "event": np.where(real, sessions.events[safe], 0).astype(np.int64),
+        "counts": real & (safe >= windows.first_target[:, None]),
+        "place": np.where(real, safe, -1),
+        "session": windows.session,
+        "sample_weight": np.ones(safe.shape, np.float32)
+        if sample_weight is None
+        else np.where(real, sample_weight[safe], 0),
+    }
+    return Batch(**{name: torch.from_numpy(value) for name, value in values.items()})
+
+
+def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[Tensor, Tensor]:
+    """What RecBole's own models read: the items before each event.
+
+    ``place`` [B] in the flat store → item lists int64 [B, max_length], padded on the right, and
+    their lengths [B]. They are cut from the store when asked for, so nothing padded is kept.
+    """
+    place = np.asarray(place, np.int64)
+    head = sessions.offsets[np.searchsorted(sessions.offsets, place, side="right") - 1]
+    begin = np.maximum(head, place - max_length)
+    index = begin[:, None] + np.arange(max_length)
+    real = index < place[:, None]
+    items = np.where(real, sessions.items[np.where(real, index, 0)], 0).astype(np.int64)
+    return torch.from_numpy(items), torch.from_numpy(place - begin)

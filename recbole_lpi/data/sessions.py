@@ -1,0 +1,123 @@
+"""The flat session store: every event once, no padding, no Python loop over events.
+
+    sessions   items, rewards, events, timestamps of all events, and offsets: where a session begins
+    part       which events of which sessions are targets: training, validation or test
+    windows    stretches of a session that one encoder pass covers (``data.windows``)
+    batch      windows of like length, padded on the right (``data.batches``)
+
+Everything after the first line is index arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Ints = np.ndarray  # int64
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Events of S sessions, E in all, sorted by session and time.
+
+    Attributes:
+        items: int32 [E], 1 … A (0 is padding).
+        rewards: float32 [E].
+        events: uint8 [E], an index into ``event_names``.
+        timestamps: float64 [E], seconds.
+        offsets: int64 [S + 1]; session s is events offsets[s] … offsets[s+1] − 1.
+        event_names: what the codes in ``events`` mean.
+        ratings: float32 [E], where the log has any.
+    """
+
+    items: np.ndarray
+    rewards: np.ndarray
+    events: np.ndarray
+    timestamps: np.ndarray
+    offsets: Ints
+    event_names: tuple[str, ...]
+    ratings: np.ndarray | None = None
+
+    @property
+    def lengths(self) -> Ints:
+        """Events per session, [S]."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def flat_sessions(
+    session: ArrayLike,
+    item: ArrayLike,
+    timestamp: ArrayLike,
+    reward: ArrayLike,
+    event: ArrayLike,
+    event_names: tuple[str, ...],
+    rating: ArrayLike | None = None,
+) -> Sessions:
+    """Sort events by session and time, as ``session_order`` does.
+
+    ``session`` holds dense ids 0 … S−1; all arguments [E].
+    """
+    session, time = np.asarray(session), np.asarray(timestamp, np.float64)
+    order = session_order(session, time)
+    counts = np.bincount(session) if len(session) else np.zeros(0, np.int64)
+    return Sessions(
+        items=np.asarray(item)[order].astype(np.int32),
+        rewards=np.asarray(reward)[order].astype(np.float32),
+        events=np.asarray(event)[order].astype(np.uint8),
+        timestamps=time[order],
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        event_names=event_names,
+        ratings=None if rating is None else np.asarray(rating)[order].astype(np.float32),
+    )
+
+
+def session_order(session: np.ndarray, time: np.ndarray) -> np.ndarray | slice:
+    """What sorts events [E] by session and time, ties in the order given; a slice if they are.
+
+    Time is compared in float64: as float32, unix seconds are 128 s apart and events closer than
+    that would keep file order instead.
+    """
+    same = session[1:] == session[:-1]
+    in_order = (session[1:] > session[:-1]) | (same & (time[1:] >= time[:-1]))
+    return slice(None) if in_order.all() else np.lexsort((time, session))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Targets of a part of the data: events start[p] … stop[p] − 1 of session[p]. All int64 [P].
+
+    Events before ``start`` are history, which the model may read. Nothing at or after ``stop`` is
+    seen, and a return ends there.
+    """
+
+    session: Ints
+    start: Ints
+    stop: Ints
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+    def targets(self, sessions: Sessions, first_event: bool) -> Ints:
+        """Events of each session to predict, [P]: its first, without a history, if asked."""
+        head = sessions.offsets[self.session]
+        first = np.maximum(self.start, head + (not first_event))
+        return np.asarray(np.maximum(self.stop - first, 0))
+
+
+def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """Rows and values of the concatenated ranges start[i] … stop[i] − 1."""
+    lengths = np.maximum(stop - start, 0)
+    row = np.repeat(np.arange(len(start)), lengths)
+    value = np.arange(len(row))
+    value += np.repeat(start - (np.cumsum(lengths) - lengths), lengths)
+    return row, value
+
+
+def by_size(length: Ints) -> Ints:
+    """Return what sorts lengths [N], stably; numpy sorts by radix where 16 bits hold them."""
+    return np.argsort(length.astype(np.min_scalar_type(length.max(initial=0))), kind="stable")

@@ -1,0 +1,48 @@
+"""Finished runs as a comparison takes them: measured on the same events, with a score by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from recbole_lpi.evaluation.event_table import read_events
+from recbole_lpi.evaluation.metrics import Kinds, Metric
+from recbole_lpi.evaluation.scores import session_score
+from recbole_lpi.experiments.grouping import LoggingPolicies, Measured
+from recbole_lpi.experiments.runs import FinishedRun
+from recbole_lpi.settings import SettingError
+
+EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
+
+
+def shared_events(runs: Sequence[FinishedRun]) -> pl.DataFrame:
+    """The test events of runs; SettingError unless all were measured on the same."""
+    first, *others = runs
+    frame = _events(first, EVENT)
+    for run in others:
+        if not _events(run, EVENT).equals(frame):
+            raise SettingError(
+                f"{run.folder.path} and {first.folder.path} were measured on different test "
+                "events: the data changed between the runs; train one of them anew"
+            )
+    return frame
+
+
+def measured(
+    run: FinishedRun, metrics: Sequence[str], kinds: Kinds, log_mus: LoggingPolicies
+) -> Measured:
+    """A run with those of the metrics that its event table has the columns for."""
+    table = read_events(run.folder.events)
+    names = [name for name in metrics if Metric.parse(name).measured(table)]
+    scores = {name: session_score(table, name, kinds) for name in names}
+    mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
+    return Measured(run, {**run.settings, "logging_policy": mu}, scores)
+
+
+def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:
+    """Columns of a run's event table; SettingError if its file is none."""
+    try:
+        return pl.read_parquet(run.folder.events, columns=columns)
+    except (OSError, pl.exceptions.PolarsError):
+        raise SettingError(f"{run.folder.events} is not the event table of a run") from None

@@ -1,0 +1,191 @@
+"""The tiled form of the catalogue pass: the numbers of the plain form, and no [N, A] matrix.
+
+``catalogue_pass`` returns what ``catalogue.plain_pass`` does, and the same gradients, from one pass
+over chunks of events and tiles of items, while a tile is still in cache. docs/performance.md counts
+its matrix products and its passes over memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from recbole_lpi.nn.bits import LOG2_E, nats
+from recbole_lpi.nn.catalogue import (
+    CatalogueStatistics,
+    Factors,
+    PolicyLoss,
+    Table,
+    Weigh,
+    check_shapes,
+)
+from recbole_lpi.nn.running_reductions import RunningMax, RunningSum
+from recbole_lpi.nn.tile_sizes import Tiling, parts, tiling
+from recbole_lpi.nn.tiled_outputs import Product, product_dtype
+
+
+def catalogue_pass(
+    state: Tensor,
+    action: Tensor,
+    policy: Table,
+    weigh: Weigh,
+    q: Factors | None = None,
+    logging: Factors | None = None,
+    chunk: int | None = None,
+    tile: int | None = None,
+) -> PolicyLoss:
+    """``plain_pass`` in chunks of events and tiles of items, the gradient formed in the same pass.
+
+    It can be, because the weight is known once the statistics of a chunk are:
+
+        ∂loss/∂logits = w (π − onehot(a)) / N
+
+    so no [N, A] matrix is ever written, and none is computed twice. Matrix products over the
+    catalogue: 3, and one each for a Q head and a logging policy. The table may not have a bias.
+    ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
+    """
+    check_shapes(state, action)
+    if policy.bias is not None:
+        raise ValueError("the policy table has a bias, which catalogue_pass gives no gradient")
+    precision = torch.promote_types(state.dtype, torch.float32)
+    sizes = tiling(len(state), len(policy.weight), state.device, precision.itemsize)
+    sizes = Tiling(chunk or sizes.events, tile or sizes.items)
+    found: list[tuple[Tensor, CatalogueStatistics]] = []
+    loss: Tensor = _WeightedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        state, policy.weight, action, weigh, q, logging, sizes, found
+    )
+    weight = torch.cat([w for w, _ in found])
+    columns = zip(*(statistics for _, statistics in found), strict=True)
+    joined = [None if column[0] is None else torch.cat(column) for column in columns]
+    return PolicyLoss(loss, weight, CatalogueStatistics(*joined))  # type: ignore[arg-type]
+
+
+class _Swept(NamedTuple):
+    """What is known of a chunk of events after a sweep over its tiles.
+
+    Attributes:
+        probabilities: of π, tile by tile [c, t], each 2^(logit − peak); and those peaks, [c, 1].
+        log_total: log₂ Σ 2^logit, [c, 1].
+        row: Σ_a π(a | x) row(a), [c, D], None unless asked for.
+        log_total_mu: of the logging policy, [c, 1]; None without one.
+        of_q: the four last columns of CatalogueStatistics.
+    """
+
+    probabilities: list[tuple[Tensor, Tensor]]
+    log_total: Tensor
+    row: Tensor | None
+    log_total_mu: Tensor | None
+    of_q: tuple[Tensor | None, ...]
+
+
+def _sweep(
+    part: slice, pi: Product, q: Product | None, mu: Product | None, held: Tensor, with_row: bool
+) -> _Swept:
+    """Take all that needs no weight from each tile of a chunk, while the tile is in cache.
+
+    Args:
+        part: the chunk of events.
+        pi, q, mu: outputs; those of π and μ̂ in bits.
+        held: where probabilities go, [tiles, c, t].
+        with_row: whether the mean row is taken too, of which the gradient of the state is made.
+    """
+    count, n_items, columns = part.stop - part.start, len(pi.weight), held.shape[2]
+    other = torch.empty_like(held[0])
+    of_pi, of_mu, of_q = RunningSum(held[0, :count]), RunningSum(held[0, :count]), RunningMax()
+    row = held.new_zeros(count, pi.weight.shape[1]) if with_row else None
+    expected, under_mu = held.new_zeros(count, 1), held.new_zeros(count, 1)
+    probabilities = []
+    for place, items in enumerate(parts(n_items, columns)):
+        size = slice(0, count), slice(0, items.stop - items.start)
+        p = pi.tile(part, items, held[place][size])
+        shrink = of_pi.take(p)
+        probabilities.append((p, of_pi.peak))
+        if row is not None:
+            row.mul_(shrink)
+            rows = pi.weight[items]
+            row.addmm_(p, rows) if p.dtype == rows.dtype else row.add_(p.to(rows.dtype) @ rows)
+        values = None
+        if q is not None:
+            values = q.tile(part, items, other[size])
+            of_q.take(values, items.start)
+            expected.mul_(shrink).add_(torch.linalg.vecdot(p, values)[:, None])
+        if mu is not None:
+            m = mu.tile(part, items, torch.empty_like(p))
+            shrink = of_mu.take(m)
+            if values is not None:
+                under_mu.mul_(shrink).add_(torch.linalg.vecdot(m, values)[:, None])
+    return _Swept(
+        probabilities,
+        of_pi.log_total,
+        None if row is None else row.div_(of_pi.total),
+        None if mu is None else of_mu.log_total,
+        (
+            None if q is None else (expected / of_pi.total).squeeze(1),
+            None if q is None or mu is None else (under_mu / of_mu.total).squeeze(1),
+            of_q.value,
+            of_q.item,
+        ),
+    )
+
+
+class _WeightedCrossEntropy(torch.autograd.Function):
+    """−(1/N) Σ w log π(a | x) by state and table, with a gradient that forward makes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Factors | None,
+        logging: Factors | None, sizes: Tiling, found: list[tuple[Tensor, CatalogueStatistics]],
+    ) -> Tensor:  # fmt: skip
+        count, device = len(state), state.device
+        dtype = torch.promote_types(state.dtype, torch.float32)
+        lower = product_dtype(state)
+        with torch.autocast(device.type, enabled=False):
+            pi = _in_bits(state, Table(weight), lower)
+            mu = None if logging is None else _in_bits(*logging, lower)
+            values = None if q is None else Product(q[0].to(lower), *q[1].to(lower)[:2])
+            logged = pi.gather(action, dtype)[:, None]
+            logged_mu = None if mu is None else mu.gather(action, dtype)[:, None]
+            exact, learns_state = state.to(dtype), ctx.needs_input_grad[0]
+            grad_state = torch.empty_like(exact) if learns_state else None
+            grad_weight = torch.zeros_like(weight, dtype=dtype)
+            tiles = -(-len(weight) // sizes.items)
+            held = torch.empty(tiles, sizes.events, sizes.items, dtype=dtype, device=device)
+            for part in parts(count, sizes.events):
+                swept = _sweep(part, pi, values, mu, held, learns_state)
+                log_mu = None
+                if logged_mu is not None and swept.log_total_mu is not None:
+                    log_mu = nats(logged_mu[part] - swept.log_total_mu)
+                log_pi = nats(logged[part] - swept.log_total)
+                statistics = CatalogueStatistics(log_pi, log_mu, *swept.of_q)
+                w = weigh(part, statistics)
+                found.append((w, statistics))
+                # The gradient of the rows is Σ wπs / N: w/N and what makes p a probability go to
+                # the states, [c, D], so that the tiles [c, t] are only read.
+                share = w.to(dtype)[:, None] / count
+                weighted = exact[part] * share
+                columns = parts(len(weight), sizes.items)
+                for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
+                    scale = (peak - swept.log_total).exp2_()
+                    grad_weight[items].addmm_(p.t(), weighted * scale)
+                # −w/N for the logged item: a row of [c, D] each, not an element of [c, A].
+                grad_weight.index_add_(0, action[part], weighted, alpha=-1)
+                if grad_state is not None and swept.row is not None:
+                    grad_state[part] = share * (swept.row - pi.weight[action[part]].to(dtype))
+            ctx.save_for_backward(grad_state, grad_weight)
+            losses = [(w * statistics.log_pi).sum() for w, statistics in found]
+            return -torch.stack(losses).sum() / count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        grad_state, grad_weight = ctx.saved_tensors
+        by_state = None if grad_state is None else grad_state * grad
+        return by_state, grad_weight * grad, *[None] * 6
+
+
+def _in_bits(state: Tensor, table: Table, dtype: torch.dtype) -> Product:
+    """Logits over log 2, since 2^x is faster than e^x."""
+    bias = None if table.bias is None else table.bias * LOG2_E
+    return Product((state * LOG2_E).to(dtype), *Table(table.weight, bias).to(dtype)[:2])

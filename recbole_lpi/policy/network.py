@@ -1,0 +1,211 @@
+"""A policy as a torch module: an encoder, a softmax over the items, and auxiliary heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recbole_lpi.data.batches import Batch
+from recbole_lpi.nn.candidates import Sampler
+from recbole_lpi.nn.catalogue import Factors, Table
+from recbole_lpi.nn.sparse_gradients import slice_rows
+from recbole_lpi.objectives import OBJECTIVES, Objective
+from recbole_lpi.objectives.weights import uniform
+from recbole_lpi.policy.auxiliary_heads import heads_of_step, make_head
+from recbole_lpi.policy.candidate_sampling import make_sampler
+from recbole_lpi.policy.encoders import make_encoder
+from recbole_lpi.policy.histories import most_recent, opened
+from recbole_lpi.policy.loss_parts import (
+    GlobalBatch,
+    LossParts,
+    draw_candidates,
+    events_of,
+    loss_parts,
+)
+from recbole_lpi.policy.losses import compute_losses
+from recbole_lpi.policy.normalization import TINY, MeanWeightSize
+from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
+
+
+class PolicyNetwork(nn.Module):
+    """π(a | x) = softmax of state(x) · row(a), trained by an objective.
+
+    The rows are the item embedding, which the encoder reads, or with ``tie_weights: False`` a
+    matrix of their own. With ``softmax: sampled`` the softmax of a training step is estimated from
+    candidates, and with ``learner: sparse_adam`` the gradients of tables of items are sparse.
+
+    Args:
+        name: the row of OBJECTIVES that trains it.
+        settings: what it is built from.
+        n_items: A, the number of items; their ids are 1 … A, and 0 is padding.
+        max_reward: the largest reward of the training data, max r of section 3.1.
+        item_counts: how often each item is logged in training, int [A]; sampled softmax needs it.
+        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; the settings' if None.
+        heads: auxiliary heads by name, in the place of those the settings ask for: ``q`` a
+            ModuleList of one or two like QHead, ``value`` like ValueHead, ``propensity`` like
+            PropensityHead.
+
+    Raises:
+        ValueError: the settings make no sense in this policy.
+        SettingError: the encoder or the candidates cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: PolicySettings,
+        n_items: int,
+        max_reward: float = 0.0,
+        item_counts: np.ndarray | None = None,
+        encoder: nn.Module | None = None,
+        heads: Mapping[str, nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        network, softmax = settings.network, settings.softmax
+        self.name, self.settings, self.n_items = name, settings, n_items
+        self.objective: Objective = OBJECTIVES[name]
+        self.objective.check(name, settings.objective)
+        self.max_reward = max_reward
+        self.sparse = softmax.sparse
+        self.candidates: Sampler | None = None
+        if softmax.softmax == "sampled" and item_counts is not None:
+            sampling = softmax.candidate_sampling or CandidateSettings()
+            self.candidates = make_sampler(sampling, item_counts)
+        self.item_embedding = nn.Embedding(
+            n_items + 1 + settings.evaluate_first_event, network.hidden_size, padding_idx=0,
+            sparse=self.sparse,
+        )  # fmt: skip
+        with torch.no_grad():
+            self.item_embedding.weight[1:].normal_(std=network.initializer_range)
+        self.output_embedding: nn.Parameter | None = None
+        if not network.tie_weights:
+            rows = torch.empty(n_items, network.hidden_size)
+            self.output_embedding = nn.Parameter(rows.normal_(std=network.initializer_range))
+        self.encoder = encoder or make_encoder(network, settings.max_length)
+        self.heads = nn.ModuleDict(
+            {
+                head: (heads or {}).get(head) or make_head(head, self.objective, settings, n_items)
+                for head in self.objective.heads(settings.objective)
+            }
+        )
+        normalized = settings.objective.weight_normalize
+        self.mean_weight_size = MeanWeightSize() if normalized else None
+        self.epoch = 0
+        # What Q heads and candidates are drawn from, where not from torch's own generator.
+        self.draws: torch.Generator | None = None
+        self._logging: list[PolicyNetwork] = []  # in a list: no part of this module's state
+
+    @property
+    def logging_policy(self) -> PolicyNetwork | None:
+        """The frozen logging policy that training and evaluation compare with, or None."""
+        return self._logging[0] if self._logging else None
+
+    def compare_with(self, logging_policy: PolicyNetwork | None) -> None:
+        """Take ``logging_policy``, frozen and on the device of this policy, to compare with.
+
+        Raises:
+            ValueError: there is none, and the objective cannot be computed without one.
+        """
+        self._logging = []
+        if logging_policy is not None:
+            device = self.item_embedding.weight.device
+            self._logging = [logging_policy.to(device).requires_grad_(False).eval()]
+        elif self.needs_logging_policy:
+            raise ValueError("this policy needs a logging policy, and logging_policy is none")
+
+    @property
+    def needs_logging_policy(self) -> bool:
+        """Whether the objective cannot be computed without a logging policy."""
+        return self.objective.needs_logging_policy(self.settings.objective)
+
+    @property
+    def policy_table(self) -> Table:
+        """Rows of the A items: of the embedding, without padding and start token, or their own."""
+        if self.output_embedding is not None:
+            return Table(self.output_embedding, sparse=self.sparse)
+        rows = slice_rows(self.item_embedding.weight, 1, self.n_items + 1)
+        return Table(rows, sparse=self.sparse)
+
+    @property
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The tables of items whose gradients are sparse."""
+        own = [self.output_embedding] if self.sparse and self.output_embedding is not None else []
+        parts = [part for part in self.modules() if part is not self]
+        sparse = (part for part in parts if getattr(part, "sparse", False))
+        return own + [table for part in sparse for table in part.parameters(recurse=False)]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Say that the losses asked for from here on are of ``epoch``, counted from 0."""
+        self.epoch = epoch
+        if self.mean_weight_size is not None:
+            self.mean_weight_size.begin_epoch()
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the weights of this epoch are still uniform."""
+        return self.epoch < self.settings.objective.warmup_epochs
+
+    def forward(self, item_seq: Tensor) -> Tensor:
+        """Encode item_seq [B, L], padded on the right, to the states after each item [B, L, D]."""
+        return torch.as_tensor(self.encoder(self.item_embedding(item_seq)))
+
+    def last_state(self, item_seq: Tensor, length: Tensor) -> Tensor:
+        """Return the state after the whole of each list: item_seq [B, L], length [B], to [B, D].
+
+        Of a longer list the ``max_length`` most recent items are read.
+        """
+        item_seq, length = most_recent(item_seq, length, self.settings.max_length)
+        if self.settings.evaluate_first_event:
+            item_seq, length = opened(item_seq, length, self.n_items + 1)
+        state = self.forward(item_seq)
+        return state[torch.arange(len(state), device=state.device), length - 1]
+
+    def losses(self, batch: Batch, whole: GlobalBatch | None = None) -> LossParts:
+        """Take the loss of a batch of sessions, by part (Eq. 10).
+
+        Of a share of the batch ``whole`` it is what the share adds to the loss of the whole: the
+        sum over the shares, and so that of their gradients, is that of one process. Diagnostics
+        are of the whole.
+
+        Raises:
+            ValueError: no event of the batch carries loss.
+        """
+        if not batch.counts.any():
+            raise ValueError("no event of this batch counts")
+        events = events_of(batch, self.forward(batch.item_seq)[batch.counts], self.max_reward)
+        given = self.settings.objective
+        objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
+        heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
+        if self.candidates is not None:
+            candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
+        found = compute_losses(
+            events, self.policy_table, objective, given, heads, self._logging_factors(batch),
+            candidates,
+        )  # fmt: skip
+        weight, drawn_weight = found.policy.weight, events.sample_weight
+        sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),
+                            weight.square().sum()])  # fmt: skip
+        count, share = len(events.reward), 1.0
+        if whole is not None:
+            count, sums = len(whole.logged.action), whole.total(sums)
+            share = len(events.reward) / count  # of the means below
+        drawn, signed, size, square = sums
+        scale = None
+        if self.mean_weight_size is not None and not self.warming_up:
+            scale = self.mean_weight_size(size, drawn)
+        fraction = (size / count).square() / (square / count).clamp_min(TINY)
+        return LossParts(
+            loss_parts(found, given.td_weight, share, scale),
+            {"mean weight": signed / drawn, "effective fraction": fraction},
+        )
+
+    def _logging_factors(self, batch: Batch) -> Factors | None:
+        """States and table of the logging policy, where the objective reads it."""
+        mu = self.logging_policy
+        if not self.needs_logging_policy or mu is None:
+            return None
+        return mu.forward(batch.item_seq)[batch.counts], mu.policy_table

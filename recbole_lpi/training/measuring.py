@@ -1,0 +1,125 @@
+"""Measuring a model on a part of the data, in several processes as in one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from recbole_lpi.data.session_data import SessionData, share_of
+from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, rank_events
+from recbole_lpi.evaluation.event_table import EventTable, joined
+from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
+from recbole_lpi.evaluation.metrics import Estimate, evaluate
+from recbole_lpi.settings import SettingError
+from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.distributed import Ranks
+from recbole_lpi.training.learner import Learner
+from recbole_lpi.training.loop import progress_bar
+from recbole_lpi.training.settings import TrainingSettings
+
+
+@dataclass
+class Measure:
+    """Ranks the held-out events of a part, and reduces them to metrics.
+
+    Attributes:
+        learner: the model.
+        settings: which metrics, at which cut-offs, in which batches.
+        acceleration: how what was compiled is evaluated.
+        device: where the model is.
+        ranks: the processes that share the events.
+        imputation: imputes the rewards of first choices; None: they are not measured.
+        show_progress: whether a bar is shown.
+    """
+
+    learner: Learner
+    settings: TrainingSettings
+    acceleration: AccelerationSettings
+    device: torch.device
+    ranks: Ranks
+    imputation: Imputation | None = None
+    show_progress: bool = False
+
+    @torch.no_grad()
+    def __call__(
+        self, held: SessionData, whole: bool = True
+    ) -> tuple[EventTable | None, dict[str, Estimate]]:
+        """Return the event table of a part and its metrics.
+
+        Of several processes the first alone has the table.
+
+        Args:
+            held: the part.
+            whole: with divergences and imputed rewards, not rankings alone.
+        """
+        self.learner.module.eval()
+        own = share_of(held, self.ranks.rank, self.ranks.size) if self.ranks.several else held
+        with self.acceleration.evaluation():
+            table = self._table(own, held, whole) if len(own.windows) else None
+        tables = [found for found in self.ranks.gather(table) if found is not None]
+        table = joined(tables) if len(tables) > 1 else tables[0] if tables else None
+
+        def estimates() -> dict[str, Estimate]:
+            assert table is not None
+            self._tell_drawing(held, table)
+            return evaluate(table, self.settings.metric_names, self.settings.kinds)
+
+        return table, self.ranks.from_first(estimates)
+
+    def scores(self, held: SessionData) -> dict[str, float]:
+        """Return the metrics of rankings alone, by name."""
+        return {name: found.mean for name, found in self(held, whole=False)[1].items()}
+
+    def _table(self, own: SessionData, held: SessionData, whole: bool) -> EventTable:
+        imputed = None
+        if whole and self.imputation is not None:
+            rewards = ImputedRewards(self.imputation, held.sessions, held.part, held.item_num)
+            imputed = Imputed(rewards, max(self.settings.topk))
+        how = EvaluationPass(
+            self.settings.eval_batch_size,
+            self.device,
+            self.learner.logging_policy if whole else None,
+            self.settings.divergence_candidates,
+            imputed,
+            partial(progress_bar, name="Evaluate   ", shown=self.show_progress),
+        )
+        return rank_events(self.learner.ranker(own, self.device), own, how)
+
+    def _tell_drawing(self, held: SessionData, table: EventTable) -> None:
+        """Log how much of a divergence's error is of the candidates it is estimated from."""
+        for name, each in (("js", table.js_stderr), ("kl", table.kl_stderr)):
+            if each is not None:
+                error = np.sqrt(np.square(each, dtype=np.float64).sum()) / len(each)
+                logging.getLogger().info(
+                    f"{held.part_name} {name}_divergence is estimated from "
+                    f"{self.settings.divergence_candidates} candidates an event: standard error "
+                    f"of that {error:.2g}, part of the one reported"
+                )
+
+
+def check_candidates(settings: TrainingSettings, train: SessionData) -> None:
+    """Raise SettingError if an estimate would take more than what it is an estimate of."""
+    number, items = settings.divergence_candidates, train.item_num - 1
+    if number is not None and number > items:
+        raise SettingError(
+            f"divergence_candidates is {number}, and the catalogue has {items} items: leave it "
+            "empty, for the exact divergence"
+        )
+
+
+def check_criterion(settings: TrainingSettings, valid: SessionData) -> None:
+    """Raise SettingError if the metric that picks the epoch would be over nothing."""
+    wanted = settings.criterion_events
+    store = valid.sessions
+    codes = np.unique(store.events[valid.places])
+    present = {store.event_names[code] for code in codes}
+    if wanted is not None and present.isdisjoint(wanted):
+        raise SettingError(
+            f"{settings.valid_metric} picks the best epoch, and validation has no event "
+            f"that it is over ({', '.join(wanted)}), only {', '.join(sorted(present))}: set "
+            "purchase_events and click_events, or another valid_metric"
+        )

@@ -1,0 +1,237 @@
+"""What is kept of a run while it trains: its folder, its log, TensorBoard, and how to resume it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recbole_lpi.data.identity import catalogue_hash
+from recbole_lpi.data.session_data import SessionData
+from recbole_lpi.evaluation.event_table import EventTable
+from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.files import write_tensors
+from recbole_lpi.policy.checkpoint import (
+    FORMAT,
+    SCHEMA,
+    read_checkpoint,
+    vocabulary_tensors,
+)
+from recbole_lpi.settings import SettingError
+from recbole_lpi.stored_tensors import load_weights, refusing
+from recbole_lpi.training.distributed import Ranks
+from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.random_states import random_states, set_random_states
+from recbole_lpi.training.resume_file import check_best, read_resume_file
+from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.run_log import log_to
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What the files of a run say of it.
+
+    Attributes:
+        model, dataset: their names.
+        seed: the seed of the run.
+        config: every setting, as plain values, for config.yaml.
+        kept: those of them that a checkpoint keeps.
+        policy: what builds the policy again (``policy.checkpoint.policy_values``); None of a model
+            of RecBole's.
+    """
+
+    model: str
+    dataset: str
+    seed: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Recorder:
+    """Keeps the epochs of one run in its folder, and goes on with them.
+
+    Of several processes each has one, and the first alone writes.
+
+    Attributes:
+        about: what the files say of the run.
+        folder: where it is kept; None: nothing is.
+        ranks: the processes of the run.
+        device: where the module is.
+        train: the training part.
+        data: the hash of the training data; validation: of the validation part, or None.
+        draws: what several processes draw from alike, once ``restore`` has set it.
+    """
+
+    about: RunDescription
+    folder: RunFolder | None
+    ranks: Ranks
+    device: torch.device
+    train: SessionData
+    data: str
+    validation: str | None = None
+    draws: torch.Generator | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process keeps anything of the run."""
+        return self.folder is not None and self.ranks.first
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Write the settings of a new run, and what is logged in the block to its log."""
+        if self.folder is None or not self.writes:
+            yield
+            return
+        if not self.folder.begun:
+            self.folder.write_config(self.about.config)
+        with log_to(self.folder.log):
+            yield
+
+    def record(self, loop: TrainingLoop, losses: dict[str, float], found: dict[str, float]) -> None:
+        """Keep the epoch that has just ended.
+
+        The resume file is first, then the best model: what a kill between the two loses is in it.
+        """
+        if self.folder is None:
+            return
+        random = random_states(self.ranks, self.device, self.draws)
+        if not self.writes:
+            return
+        epoch = loop.next_epoch - 1
+        self._write_tensorboard(epoch, losses, found)
+        write_tensors(
+            self.folder.resume,
+            {
+                "data": self.data,
+                "next_epoch": loop.next_epoch,
+                **loop.selector.state(),
+                "state_dict": loop.module.state_dict(),
+                **loop.step.state(),
+                **random,
+            },
+        )
+        if loop.selector.best_epoch == epoch:
+            self.write_best(loop)
+        self.folder.settle()
+
+    def write_best(self, loop: TrainingLoop) -> None:
+        """Write the weights of the best epoch to model.pth, with what builds the policy again."""
+        assert self.folder is not None
+        write_tensors(
+            self.folder.model,
+            {
+                "format": FORMAT,
+                "schema": SCHEMA,
+                "model": self.about.model,
+                "config": dict(self.about.kept),
+                "policy": self.about.policy,
+                "items": vocabulary_tensors(self.train.item_tokens),
+                "catalogue": catalogue_hash(self.train.item_tokens),
+                "data": self.data,
+                "validation": self.validation,
+                "n_items": int(self.train.item_num),
+                "epoch": loop.selector.best_epoch,
+                "valid_score": float(loop.selector.best_score),
+                "state_dict": loop.selector.best_state,
+            },
+        )
+
+    def restore(self, loop: TrainingLoop, resume: bool) -> None:
+        """Go on where the resume file ends; from the beginning if there is none yet.
+
+        Raises:
+            SettingError: what the folder holds is not of this run, or is damaged.
+        """
+        state = self.ranks.from_first(lambda: self._resume_state(loop.number) if resume else None)
+        if state is not None and self.folder is not None:
+            with refusing(self.folder.resume):
+                self._go_on(loop, state)
+                self._begin(loop, state)
+        else:
+            self._begin(loop, None)
+
+    def write_events(self, table: EventTable, held: SessionData) -> None:
+        """Write the event table of a part to events.parquet."""
+        if self.folder is not None and self.writes:
+            table.write(self.folder.events, held.session_tokens, held.item_tokens)
+
+    def finish(
+        self,
+        loop: TrainingLoop | None,
+        results: Mapping[str, Mapping[str, Estimate]],
+        imputation: Mapping[str, Any] | None,
+    ) -> None:
+        """Write metrics.json: from here on the run counts as finished."""
+        if self.folder is None or not self.writes:
+            return
+        self.folder.settle()
+        self.folder.write_metrics(
+            {
+                "model": self.about.model,
+                "dataset": self.about.dataset,
+                "data": self.data,
+                "seed": self.about.seed,
+                "imputation": imputation,
+                "best_epoch": -1 if loop is None else loop.selector.best_epoch,
+                "epochs": 0 if loop is None else loop.next_epoch,
+                **{
+                    part: {name: asdict(estimate) for name, estimate in estimates.items()}
+                    for part, estimates in results.items()
+                },
+            }
+        )
+
+    def _begin(self, loop: TrainingLoop, state: dict[str, Any] | None) -> None:
+        """Let all processes begin with the same weights, and draw what they share alike."""
+        # RecBole's launcher has each process begin with other weights.
+        self.ranks.copy_first(loop.module.state_dict().values())
+        seed = [self.about.seed, loop.next_epoch]
+        self.draws = set_random_states(state, self.ranks, self.device, seed)
+
+    def _resume_state(self, epochs: int) -> dict[str, Any] | None:
+        if self.folder is None or not self.folder.resume.is_file():
+            return None
+        return read_resume_file(self.folder.resume, epochs)
+
+    def _go_on(self, loop: TrainingLoop, state: dict[str, Any]) -> None:
+        assert self.folder is not None
+        path, selector = self.folder.resume, loop.selector
+        if state.get("data") != self.data:
+            raise SettingError(
+                f"{self.folder.path} was trained on other data: {self.train.dataset_name} has "
+                "changed since it broke off; start a new run"
+            )
+        loop.next_epoch = state["next_epoch"]
+        selector.load_state(state)
+        if 0 <= selector.best_epoch < loop.next_epoch - 1:
+            kept = self.folder.model
+            best = self.ranks.from_first(lambda: read_checkpoint(kept))
+            check_best(best, kept, state, path)
+            load_weights(loop.module, best["state_dict"], kept)
+            selector.best_state = {k: v.to(self.device) for k, v in best["state_dict"].items()}
+        load_weights(loop.module, state["state_dict"], path)
+        loop.step.load_state(state, path)
+        if selector.best_epoch == loop.next_epoch - 1:  # killed, perhaps, before it was written
+            selector.keep(selector.best_epoch, loop.module)
+            if self.writes:
+                self.write_best(loop)
+        logging.getLogger().info(f"resumed after epoch {loop.next_epoch - 1} of {self.folder.path}")
+
+    def _write_tensorboard(
+        self, epoch: int, losses: dict[str, float], found: dict[str, float]
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+        assert self.folder is not None
+        with SummaryWriter(str(Path(self.folder.path, "tensorboard"))) as writer:
+            for name, value in losses.items():
+                writer.add_scalar(f"train/{name}", value, epoch)
+            for name, value in found.items():
+                writer.add_scalar(f"valid/{name}", value, epoch)

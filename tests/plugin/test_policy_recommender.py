@@ -1,0 +1,68 @@
+"""RecBole's calls of a policy: scores of its rows, a start token, and lists that are too long."""
+
+import pytest
+import torch
+
+from tests.support.tiny import N_ITEMS, batch, gradients, recommender
+
+pytestmark = pytest.mark.recbole
+
+
+def test_scores_are_the_logits_and_padding_is_never_recommended():
+    policy = recommender("LPIRL").eval()
+    rows = {
+        "item_id_list": torch.tensor([[3, 1, 5, 0, 0], [4, 0, 0, 0, 0]]),
+        "item_length": torch.tensor([3, 1]),
+        "item_id": torch.tensor([2, 6]),
+    }
+    scores = policy.full_sort_predict(rows)
+    assert scores.shape == (2, N_ITEMS) and (scores[:, 0] == float("-inf")).all()
+    table = policy.network.item_embedding.weight[1:]
+    alone = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1] @ table.T
+    torch.testing.assert_close(scores[0, 1:], alone)
+    torch.testing.assert_close(policy.predict(rows), scores[[0, 1], rows["item_id"]])
+
+
+def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
+    policy = recommender("LPIRL", evaluate_first_event=True).eval()
+    assert len(policy.network.policy_table.weight) == N_ITEMS - 1
+    rows = {
+        "item_id_list": torch.tensor([[3, 1, 0, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]]),
+        "item_length": torch.tensor([2, 0, 5]),
+    }
+    states = [[N_ITEMS, 3, 1], [N_ITEMS], [1, 2, 3, 4, 5]]
+    for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
+        state = policy.forward(torch.tensor([items]))[0, -1]
+        torch.testing.assert_close(got[1:], policy.network.policy_table.outputs(state))
+
+
+@pytest.mark.parametrize("first_event", [False, True])
+def test_a_longer_list_is_ranked_after_by_its_most_recent_items(first_event):
+    policy = recommender("LPIRL", evaluate_first_event=first_event).eval()
+    assert policy.max_seq_length == 5
+    rows = {
+        "item_id_list": torch.tensor([[5, 1, 4, 2, 3, 1, 2], [3, 2, 1, 5, 4, 0, 0],
+                                      [4, 1, 0, 0, 0, 0, 0]]),
+        "item_length": torch.tensor([7, 5, 2]),
+    }  # fmt: skip
+    states = [[4, 2, 3, 1, 2], [3, 2, 1, 5, 4], [N_ITEMS, 4, 1] if first_event else [4, 1]]
+    for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
+        state = policy.forward(torch.tensor([items]))[0, -1]
+        torch.testing.assert_close(got[1:], policy.network.policy_table.outputs(state))
+
+
+def test_untied_rows_score_the_items_and_the_embedding_is_only_read():
+    policy = recommender("LPIRL", tie_weights=False).eval()
+    rows = {
+        "item_id_list": torch.tensor([[3, 1, 5, 0, 0]]), "item_length": torch.tensor([3]),
+        "item_id": torch.tensor([2]),
+    }  # fmt: skip
+    state = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1]
+    scores = policy.full_sort_predict(rows)
+    torch.testing.assert_close(scores[0, 1:], policy.network.output_embedding @ state)
+    torch.testing.assert_close(policy.predict(rows), scores[[0], rows["item_id"]])
+    found = gradients(policy.network, policy.network.losses(batch()).parts["policy loss"])
+    read = torch.unique(batch().item_seq)
+    touched = found["item_embedding.weight"].abs().sum(1).nonzero().squeeze(1)
+    assert set(touched.tolist()) <= set(read.tolist())  # no item as a mere target
+    assert found["output_embedding"].abs().sum(1).min() > 0  # every item, by the softmax
