@@ -188,12 +188,12 @@ class _Statistics:
 
 
 def _states(policy: Policy, batch: Batch, device: torch.device) -> Tensor:
-    """States of the events that count, [N, D]."""
+    """The states of the events that count, [N, D]."""
     return policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
 
 
 def _logits(scores: Scores) -> Tensor:
-    """Scores written down as logits, [n, A]."""
+    """Write scores down as logits, [n, A]."""
     return scores if isinstance(scores, Tensor) else scores[1].outputs(scores[0])
 
 

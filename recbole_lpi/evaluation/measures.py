@@ -55,7 +55,7 @@ PerEvent = Callable[[Events, int], np.ndarray]  # a number for each event [N], a
 
 
 def one(events: Events, k: int) -> np.ndarray:
-    """1 for each event, [N]: the denominator of a mean."""
+    """The number 1 for each event, [N]: the denominator of a mean."""
     return np.ones(len(events.table))
 
 

@@ -82,22 +82,22 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """What stands above its column in a table: ``purchase``, ``all``, ``divergence``."""
+        """The heading of the metric's column in a table: ``purchase``, ``all``, ``divergence``."""
         return self.measure.heading or self.kind or "all"
 
     @property
     def label(self) -> str:
-        """What a table calls it below the heading: ``nDCG@20``."""
+        """The name of the metric below that heading: ``nDCG@20``."""
         return self.measure.label if self.k is None else f"{self.measure.label}@{self.k}"
 
     @property
     def smaller_is_better(self) -> bool:
-        """Whether a policy with less of it is the better one."""
+        """Whether a policy with less of the metric is the better one."""
         return self.measure.smaller_is_better
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it needs that not every event table has."""
+        """The columns that the metric needs and not every event table has."""
         return self.measure.columns
 
     def event_names(self, kinds: Kinds) -> tuple[str, ...] | None:
@@ -106,11 +106,11 @@ class Metric:
         return tuple(name for kind in over for name in kinds.names(kind)) if over else None
 
     def measured(self, table: EventTable) -> bool:
-        """Whether the table has the columns it needs, such as those of a logging policy."""
+        """Whether the table has the columns that the metric needs, such as a logging policy's."""
         return all(table.has(column) for column in self.columns)
 
     def influence(self, table: EventTable, kinds: Kinds) -> Influence:
-        """Its value on a table, and the pull of each event: of one kind, or of several weighted."""
+        """The metric's value on a table, and each event's pull; a sum over kinds is weighted."""
         events, k = Events(table, kinds), self.k or 0
         numerator = np.asarray(self.measure.numerator(events, k), np.float64)
         denominator = np.asarray(self.measure.denominator(events, k), np.float64)
@@ -129,12 +129,12 @@ class Metric:
 
     @property
     def _weights(self) -> tuple[tuple[str | None, float], ...]:
-        """The kinds of event that it is a sum over, with their weights."""
+        """The kinds of event that the metric is a sum over, with their weights."""
         return self.measure.weights or ((self.kind, 1.0),)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, chosen: np.ndarray) -> Influence:
-    """r = Σ n / Σ d over the chosen events, of N; an event pulls by (n − r d) / Σ d.
+    """The ratio r = Σ n / Σ d over the chosen events, of N; an event pulls by (n − r d) / Σ d.
 
     That is how much r would change, to first order, with the event's weight (delta method); where
     every d is 1, r is the mean, and the pull exact.

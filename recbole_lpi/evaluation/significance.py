@@ -44,7 +44,7 @@ def stars(p: float) -> str:
 
 
 def paired(a: PolicyScore, b: PolicyScore) -> PairedDifference:
-    """t-test of B − A, paired by session; both scores are of one metric on the same events.
+    """The t-test of B − A, paired by session; both scores are of one metric on the same events.
 
     It asks whether policies B, of whatever seed, are on average better than policies A on other
     sessions of the same kind. Where the seeds decide it is Welch's t-test of the means of the runs,
@@ -74,7 +74,7 @@ def against_all(best: PolicyScore, others: Sequence[PolicyScore]) -> PairedDiffe
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values of one family adjusted so that any false star is as rare as one test's (Holm 1979).
+    """Adjust p-values of one family so that any false star is as rare as one test's (Holm 1979).
 
     The smallest of n is multiplied by n, the next by n − 1, and so on; none is below one before it.
     """
@@ -87,7 +87,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def paired_difference(a: EventTable, b: EventTable, metric: str, kinds: Kinds) -> PairedDifference:
-    """t-test of ``metric`` over sessions, of two runs: it says nothing of other seeds.
+    """The t-test of ``metric`` over sessions, of two runs: it says nothing of other seeds.
 
     ValueError unless both tables hold the same events.
     """

@@ -78,12 +78,12 @@ class ComparedPolicy:
 
     @property
     def of_one_seed(self) -> bool:
-        """Whether nothing is known of what other seeds would make of it."""
+        """Whether there is one seed, so that nothing is known of what others would make of it."""
         return self.draws and len(self.seeds) == 1
 
     @property
     def label(self) -> str:
-        """Its name, or ``LPIRL (beta=0.3)``."""
+        """The policy's name, or its model and settings: ``LPIRL (beta=0.3)``."""
         return one_line(self.name or label(self.model, self.differing))
 
 

@@ -137,7 +137,7 @@ def _series(policies: Sequence[ComparedPolicy]) -> list[list[tuple[ComparedPolic
 def _coloured(
     series: Sequence[list[tuple[ComparedPolicy, str]]],
 ) -> Iterator[tuple[list[tuple[ComparedPolicy, str]], str]]:
-    """Each line with a colour of its own; single policies share one."""
+    """Give each line a colour of its own; single policies share one."""
     number = 0
     for line in series:
         number += len(line) > 1
@@ -165,7 +165,7 @@ def _inside(axes: Axes, point: _Point) -> bool:
 
 
 def _place(axes: Axes, point: _Point) -> tuple[float, float]:
-    """Where a point is drawn: its values, or the nearest place within the frame."""
+    """The place where a point is drawn: its values, or the nearest place within the frame."""
     places = []
     for value, (low, high) in ((point.x.mean, axes.get_xlim()), (point.y.mean, axes.get_ylim())):
         inset = 0.015 * (high - low)

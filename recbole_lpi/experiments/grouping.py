@@ -18,7 +18,7 @@ SAME_POLICY = 1e-4  # of log μ: another batch size or device moves it less
 
 @dataclass(frozen=True)
 class Measured:
-    """A run with its score by metric; ``settings`` hold its logging policy by number."""
+    """A run with its score by metric; its ``settings`` hold its logging policy by number."""
 
     run: FinishedRun
     settings: dict[str, Any]
@@ -47,7 +47,7 @@ class LoggingPolicies:
         self.known: list[tuple[str, np.ndarray]] = []
 
     def number(self, run: FinishedRun, log_mu: np.ndarray | None) -> int | None:
-        """Of the policy that gave ``log_mu`` [N]; None for none."""
+        """The number of the logging policy that gave ``log_mu`` [N]; None for none."""
         if log_mu is None:
             return None
         own = Path(str(run.config.get("logging_policy"))).name
@@ -59,7 +59,7 @@ class LoggingPolicies:
         return len(self.known) - 1
 
     def name(self, number: int | None) -> str:
-        """Its folder's name, with a number where two have the same."""
+        """The name of a logging policy: its folder's, with a number where two have the same."""
         if number is None:
             return "none"
         names = [name for name, _ in self.known]

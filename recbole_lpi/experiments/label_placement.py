@@ -52,7 +52,7 @@ def settle(
 
 
 def along(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """A segment as small boxes."""
+    """Small boxes along a segment, which cover it."""
     pieces = np.linspace(start, end, int(np.hypot(*(end - start)) / 5) + 2)
     return around(pieces, np.array([3, 3]))
 

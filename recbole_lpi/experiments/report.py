@@ -33,7 +33,7 @@ ADJUSTED = (
 
 
 def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
-    """All of it in Markdown; rows without a finished run are named as missing.
+    """The report of a sweep in Markdown; rows without a finished run are named as missing.
 
     Args:
         against: the row that every other is tested against.
@@ -52,13 +52,13 @@ def markdown(sweep: Sweep, against: str, metrics: Sequence[str] = SHOWN) -> str:
 
 
 def settings_line(sweep: Sweep) -> str:
-    """What all runs were given."""
+    """A line of the settings that all runs were given."""
     shared = {k: v for k, v in sweep.shared.items() if k not in MAY_DIFFER}
     return f"Settings of all runs: {_spelled(shared)}."
 
 
 def missing_line(sweep: Sweep) -> list[str]:
-    """Rows that are not what they are to be; none if all are."""
+    """A line of the rows that still lack runs; none if no row does."""
     missing = [row.name for row in sweep.rows if len(sweep.runs(row)) < sweep.seeds_of(row)]
     if not missing:
         return []
@@ -66,7 +66,7 @@ def missing_line(sweep: Sweep) -> list[str]:
 
 
 def still_improving_line(sweep: Sweep) -> list[str]:
-    """Which tries were best in their last epoch, so that ``epochs`` ended them and not patience."""
+    """A line of the tries that were best in their last epoch, which ``epochs`` ended too early."""
     at_the_end, number = [], 0
     for row in sweep.rows:
         for settings in row.tries:
@@ -89,7 +89,7 @@ def still_improving_line(sweep: Sweep) -> list[str]:
 
 
 def search_table(sweep: Sweep) -> str:
-    """Every try of every row on validation, the best in bold."""
+    """The table of every try of every row on validation, the best in bold."""
     names = (sweep.criterion, *TESTED)
     lines = [f"| policy | tried | {' | '.join(names)} | best epoch |", "| - | - | - | - | - | - |"]
     for row in sweep.rows:
@@ -104,7 +104,7 @@ def search_table(sweep: Sweep) -> str:
 
 
 def table(sweep: Sweep, metrics: Sequence[str], named: bool = True) -> Comparison:
-    """The finished rows, each by its best settings and all seeds; SettingError if there is none.
+    """Compare finished rows, each by its best settings and all seeds; SettingError if none is.
 
     They are called what the plan calls them, or else by model and what sets them apart.
     """
@@ -150,7 +150,7 @@ def tested_row(sweep: Sweep, wanted: str | None) -> str:
 
 
 def trade_off(sweep: Sweep, along: str) -> Figure:
-    """The table's rows as points; the tries of ``along``, if they differ in β alone, joined."""
+    """The trade-off figure of the rows; tries of ``along`` that differ in β alone are joined."""
     from recbole_lpi.experiments import figures  # matplotlib takes a second to import
 
     paths: list[Path] = []

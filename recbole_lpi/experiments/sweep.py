@@ -108,7 +108,7 @@ class Sweep:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How many runs are made, and how many there are to be."""
+        """Count the runs that are made, and those there are to be."""
         tried = [self.score(row, s) is not None for row in self.rows for s in row.tries]
         more = [len(self.runs(row)) - 1 for row in self.rows if self.runs(row)]
         return sum(tried) + sum(more), len(tried) + sum(self.seeds_of(r) - 1 for r in self.rows)

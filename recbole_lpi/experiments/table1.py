@@ -40,7 +40,7 @@ def markdown(sweep: Sweep) -> str:
 
 
 def table(sweep: Sweep) -> Comparison:
-    """The finished rows, LPI-CB by its β; SettingError if there is none."""
+    """The comparison of the finished rows, LPI-CB by its β; SettingError if there is none."""
     return report.table(sweep, COLUMNS, named=False)
 
 
@@ -71,7 +71,7 @@ def fit_lines(fit: dict[str, Any]) -> str:
 
 
 def curve(comparison: Comparison) -> Figure:
-    """AR@1, iAR@1 and JS over β, the other policies as levels; bars are one standard error.
+    """Draw AR@1, iAR@1 and JS over β, the other policies as levels; bars are one standard error.
 
     A point with a ``weight_clip`` of its own is off the line: it has other weights than exp(A/β).
     """
@@ -119,7 +119,7 @@ def curve(comparison: Comparison) -> Figure:
 
 
 def distribution(fit: dict[str, Any]) -> Figure:
-    """Observed and imputed rewards, as shares."""
+    """Draw the distributions of observed and imputed rewards, as shares."""
     edges = np.array(fit["edges"])
     width = (edges[1] - edges[0]) / 2.5
     with matplotlib.rc_context(figures.SETTINGS):
@@ -139,7 +139,7 @@ def distribution(fit: dict[str, Any]) -> Figure:
 
 
 def _points(axes: Axes, policies: list[ComparedPolicy], metric: str, **look: Any) -> None:
-    """Policies over their β, with bars of a standard error."""
+    """Draw policies over their β, with bars of one standard error."""
     cells = [policy.cells[metric] for policy in policies]
     axes.errorbar(
         [_beta(policy) for policy in policies],

@@ -14,7 +14,7 @@ from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
 
 
 def heading(metric: str) -> tuple[str, str]:
-    """``purchase_hit@5`` as (``purchase``, ``HR@5``)."""
+    """The two headings of a metric: ``purchase_hit@5`` as (``purchase``, ``HR@5``)."""
     parsed = Metric.parse(metric)
     return parsed.heading, parsed.label
 
@@ -57,7 +57,7 @@ def one_seed_line(labels: Sequence[str]) -> list[str]:
 
 
 def markdown(comparison: Comparison, metrics: Sequence[str]) -> str:
-    """A table as GitHub reads it, the caption below."""
+    """The comparison as a Markdown table, the caption below."""
 
     def cell(found: Cell | None) -> str:
         shown, stars = plain(found), text.markdown(found.stars if found else "")
@@ -71,7 +71,7 @@ def markdown(comparison: Comparison, metrics: Sequence[str]) -> str:
 
 
 def latex(comparison: Comparison, metrics: Sequence[str]) -> str:
-    """A table of the LaTeX package booktabs, as the paper's Table 3."""
+    """The comparison as a table of the LaTeX package booktabs, as the paper's Table 3."""
 
     def cell(found: Cell | None) -> str:
         if found is None or not found.count:

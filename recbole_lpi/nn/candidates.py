@@ -1,4 +1,4 @@
-"""Sampled softmax: what ``catalogue_pass`` gives, from a few candidates instead of all items.
+"""Sampled softmax: the catalogue pass from a few candidates instead of all items.
 
 All events of a batch share one set of candidates S, and each adds its own logged item a:
 
@@ -31,7 +31,7 @@ ORDER_SEED = 2020  # of the order in which items lie in strata
 
 
 class Candidates(NamedTuple):
-    """What stands for the catalogue.
+    """Items that stand for the catalogue, with their weights.
 
     Attributes:
         item: [C], distinct.
@@ -43,7 +43,7 @@ class Candidates(NamedTuple):
 
 
 class LoggedItems(NamedTuple):
-    """Of the events of a batch, [N] each: the logged item, 0 … A−1, and the session, any int64."""
+    """The events of a batch, [N] each: the logged item, 0 … A−1, and the session, any int64."""
 
     action: Tensor
     session: Tensor
@@ -58,7 +58,7 @@ class Sampler(Protocol):
         session: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Candidates:
-        """From torch's own generator, unless given another.
+        """Draw candidates, by torch's own generator unless given another.
 
         Args:
             batch: the events whose candidates are drawn together, of every process.
@@ -91,7 +91,7 @@ class StratifiedSampler:
         session: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Candidates:
-        """As many draws as the expected numbers add up to, whatever was logged."""
+        """Draw as many items as the expected numbers add up to, whatever was logged."""
         within = torch.rand(self._pieces, generator=generator, dtype=torch.float64)
         point = torch.arange(self._pieces) + within
         place = torch.searchsorted(self._reach[:-1], point, right=True)
@@ -119,7 +119,7 @@ class InBatchSampler:
         session: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Candidates:
-        """Each of the items once, weighted by c / (n · share in the training data), [M, C].
+        """Take each item once, weighted by c / (n · share in the training data), [M, C].
 
         n are the events of other sessions and c those among them that are of the item.
         """
@@ -144,7 +144,7 @@ def candidate_pass(
     *,
     candidates: Candidates,
 ) -> PolicyLoss:
-    """``plain_pass`` with every sum and maximum over the catalogue taken over candidates.
+    """What ``plain_pass`` gives, every sum and maximum taken over candidates.
 
     Args: as of ``plain_pass``, and what to take for the catalogue. log π and log μ̂ are estimates;
     E_π[Q] and E_μ̂[Q] are means under the probabilities so estimated (self-normalised importance
@@ -176,7 +176,7 @@ def candidate_pass(
 
 
 class _Over:
-    """Columns of a batch: the logged item of each event, then the candidates. [N, 1 + C]"""
+    """The columns of a batch: the logged item of each event, then the candidates. [N, 1 + C]"""
 
     def __init__(self, action: Tensor, candidates: Candidates) -> None:
         self.action, self.item = action, candidates.item
@@ -184,13 +184,13 @@ class _Over:
         self.log_weight = candidates.log_weight
 
     def outputs(self, table: Table, state: Tensor) -> Tensor:
-        """Of the rows of a table as they are."""
+        """Outputs of the columns by a table, uncorrected."""
         logged, drawn = table.gather(state, self.action), table.at(self.item).outputs(state)
         dtype = torch.promote_types(drawn.dtype, torch.float32)
         return torch.cat([logged[:, None].to(dtype), drawn.to(dtype)], 1)
 
     def logits(self, table: Table, state: Tensor) -> Tensor:
-        """Corrected, so that a softmax over them estimates the one over the catalogue."""
+        """Outputs corrected so that a softmax over them estimates the one over the catalogue."""
         outputs = self.outputs(table, state)
         drawn = outputs[:, 1:] + self.log_weight.to(outputs.dtype)
         return torch.cat([outputs[:, :1], drawn.masked_fill(self.hit, float("-inf"))], 1)

@@ -43,12 +43,12 @@ class Ratings(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows, U."""
         return len(self.offsets) - 1
 
     @property
     def row(self) -> Tensor:
-        """Row of each entry, [E]."""
+        """The row of each entry, [E]."""
         return torch.repeat_interleave(torch.arange(self.rows).to(self.column), self.counts)
 
     @property
@@ -57,12 +57,12 @@ class Ratings(NamedTuple):
         return self.row * self.columns + self.column
 
     def to(self, device: torch.device) -> Ratings:
-        """The same on a device."""
+        """The matrix on a device."""
         offsets, column, value = (tensor.to(device) for tensor in self[:3])
         return Ratings(offsets, column, value, self.columns)
 
     def transposed(self) -> Ratings:
-        """The same matrix by columns."""
+        """The transposed matrix: its rows are the columns of this one."""
         order = torch.argsort(self.column, stable=True)
         counts = torch.bincount(self.column, minlength=self.columns)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

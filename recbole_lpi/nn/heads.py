@@ -29,7 +29,7 @@ class ValueHead(nn.Module):
         )
 
     def forward(self, state: Tensor) -> Tensor:
-        """[..., D] -> [...]."""
+        """The value of each state, [..., D] -> [...]."""
         return torch.as_tensor(self.net(state)).squeeze(-1)
 
 
@@ -45,7 +45,7 @@ class QValues(NamedTuple):
     factors: Factors
 
     def of(self, item: Tensor) -> Tensor:
-        """Q of one item per event, [N] -> [N]; or of several, [N, n] -> [N, n]."""
+        """Q of one item per event, [N] -> [N]; or of several items, [N, n] -> [N, n]."""
         state, table = self.factors
         if item.dim() == 1:
             return self.value + table.gather(state, item)
@@ -75,7 +75,7 @@ class BilinearQHead(nn.Module):
         nn.init.zeros_(self.form.bias)
 
     def forward(self, state: Tensor, rows: Table) -> QValues:
-        """Of states [N, D], and the policy's rows [A, D]."""
+        """Q values of states [N, D], from the policy's rows [A, D]."""
         table = Table(rows.weight.detach())
         return QValues(self.value(state), (self.form(state) / state.shape[-1], table))
 
@@ -100,7 +100,7 @@ class TableQHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_items))
 
     def forward(self, state: Tensor, rows: Table) -> QValues:
-        """Of states [N, D]; the policy's rows are not read."""
+        """Q values of states [N, D]; the policy's rows are not read."""
         table = Table(self.weight, self.bias, self.sparse)
         return QValues(self.value(state), (state / state.shape[-1], table))
 

@@ -83,7 +83,7 @@ def ranking_pass(
     chunk: int | None = None,
     tile: int | None = None,
 ) -> RankingStatistics:
-    """``ranking_of_logits`` with no more than a chunk of logits in memory at a time.
+    """What ``ranking_of_logits`` gives, with a chunk of logits in memory at a time.
 
     What a tile adds to log-sum-exp, argmax, first choices and rank is taken while it is in cache;
     then it is forgotten, unless divergences are asked for, which need both log-sum-exps first.
@@ -158,7 +158,7 @@ def _rank(
 
 
 def _ahead(x: Tensor, logged: Tensor, out: Tensor) -> Tensor:
-    """How many more items of a tile x [c, t] are ahead of the logged [c, 1] than behind, [c]."""
+    """Items of a tile x [c, t] ahead of the logged one [c, 1], less those behind it: [c]."""
     return torch.sub(x, logged, out=out).sign_().sum(1)
 
 

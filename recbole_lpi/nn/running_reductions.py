@@ -15,7 +15,7 @@ class RunningSum:
     """
 
     def __init__(self, like: Tensor) -> None:
-        """``like`` [c, ...] gives number of events, dtype and device."""
+        """Begin with no tile; ``like`` [c, ...] gives number of events, dtype and device."""
         self.peak = like.new_full((len(like), 1), torch.finfo(like.dtype).min)
         self.total = like.new_zeros(len(like), 1)
 
@@ -34,17 +34,17 @@ class RunningSum:
         self._count(torch.add(-self.peak, x, alpha=scale, out=out), shrink)
 
     def _reach(self, largest: Tensor) -> Tensor:
-        """Raise the peak [c, 1] to it where that is lower; what former sums shrink by."""
+        """Raise the peak [c, 1] to ``largest`` at least; return what former sums shrink by."""
         before, self.peak = self.peak, torch.maximum(self.peak, largest)
         return (before - self.peak).exp2_()
 
     def _count(self, below: Tensor, shrink: Tensor) -> None:
-        """Add up 2^x of what is told as below the peak, in place."""
+        """Add Σ 2^below of a tile to the total; ``below``, x − peak, is overwritten."""
         self.total.mul_(shrink).add_(below.exp2_().sum(1, keepdim=True))
 
     @property
     def log_total(self) -> Tensor:
-        """log₂ Σ 2^x, [c, 1]."""
+        """log₂ Σ 2^x of all tiles so far, [c, 1]."""
         return self.peak + self.total.log2()
 
 
@@ -60,7 +60,7 @@ class RunningMax:
         self.item: Tensor | None = None
 
     def take(self, values: Tensor, begin: int) -> Tensor:
-        """A tile [c, t] of the items from ``begin`` on; returns the largest of it, [c]."""
+        """Take a tile [c, t] of the items from ``begin`` on; return the largest of it, [c]."""
         if self.value is None or self.item is None:
             self.value, self.item = values.max(1)
             return self.value.clone()

@@ -1,4 +1,4 @@
-"""Tables of which a step touches few rows: sparse gradients, and the optimiser that reads them."""
+"""Sparse gradients of item tables, of which a step touches few rows, and their optimiser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch.nn.utils import clip_grad_norm_
 
 
 def slice_rows(weight: Tensor, start: int, stop: int) -> Tensor:
-    """``weight[start:stop]``, through which a sparse gradient stays sparse."""
+    """Rows ``weight[start:stop]``, through which a sparse gradient stays sparse."""
     return torch.as_tensor(_SliceRows.apply(weight, start, stop))  # type: ignore[no-untyped-call]
 
 
 class _SliceRows(torch.autograd.Function):
+    """A slice of rows whose gradient is sparse where the one that comes in is."""
+
     @staticmethod
     def forward(ctx: Any, weight: Tensor, start: int, stop: int) -> Tensor:
         ctx.start, ctx.shape = start, weight.shape
@@ -58,18 +60,18 @@ class LazyAdam(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step of both; there is no closure."""
+        """Take a step of both optimisers; a closure is a ValueError."""
         if closure is not None:
             raise ValueError("LazyAdam takes no closure")
         for part in self.parts:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the two."""
+        """The states of SparseAdam and Adam, as ``parts``."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of the two."""
+        """Load what ``state_dict`` gave."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self.parts for group in part.param_groups]
@@ -78,7 +80,7 @@ class LazyAdam(torch.optim.Optimizer):
 def clip_gradients(
     parameters: Iterable[nn.Parameter], max_norm: float, norm_type: float = 2.0
 ) -> None:
-    """``clip_grad_norm_``, where gradients may be sparse too."""
+    """Clip gradients to a norm as ``clip_grad_norm_`` does, where some may be sparse too."""
     held = [parameter for parameter in parameters if parameter.grad is not None]
     if not any(parameter.grad.is_sparse for parameter in held if parameter.grad is not None):
         clip_grad_norm_(held, max_norm, norm_type)

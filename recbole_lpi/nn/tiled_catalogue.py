@@ -36,7 +36,7 @@ def catalogue_pass(
     chunk: int | None = None,
     tile: int | None = None,
 ) -> PolicyLoss:
-    """``plain_pass`` in chunks of events and tiles of items, the gradient formed in the same pass.
+    """What ``plain_pass`` gives, in chunks and tiles, the gradient formed in the same pass.
 
     It can be, because the weight is known once the statistics of a chunk are:
 

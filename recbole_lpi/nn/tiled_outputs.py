@@ -18,11 +18,11 @@ class Outputs(Protocol):
 
     @property
     def n_items(self) -> int:
-        """A."""
+        """A, the number of items."""
 
     @property
     def source(self) -> Tensor:
-        """Any tensor of its dtype and device."""
+        """A tensor that has the dtype and device of the matrix."""
 
     def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
         """Write a tile [c, t] into ``out``, in its precision."""
@@ -32,7 +32,10 @@ class Outputs(Protocol):
 
 
 class Product(NamedTuple):
-    """state @ weight.T + bias, [N, A]: state [N, D], weight [A, D], bias [A] or None, one dtype."""
+    """Outputs state @ weight.T + bias, [N, A], computed tile by tile.
+
+    All are of one dtype: state [N, D], weight [A, D], bias [A] or None.
+    """
 
     state: Tensor
     weight: Tensor
@@ -40,12 +43,12 @@ class Product(NamedTuple):
 
     @property
     def n_items(self) -> int:
-        """A."""
+        """A, the number of items."""
         return len(self.weight)
 
     @property
     def source(self) -> Tensor:
-        """The states."""
+        """The states, which have the dtype and device of the outputs."""
         return self.state
 
     def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
@@ -86,12 +89,12 @@ class Matrix(NamedTuple):
 
     @property
     def n_items(self) -> int:
-        """A."""
+        """A, the number of items."""
         return self.values.shape[1]
 
     @property
     def source(self) -> Tensor:
-        """The matrix."""
+        """The matrix itself."""
         return self.values
 
     def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
@@ -104,7 +107,7 @@ class Matrix(NamedTuple):
 
 
 def product_dtype(state: Tensor) -> torch.dtype:
-    """What matrix products with ``state`` run in: its own precision, or that of autocast."""
+    """The precision that matrix products with ``state`` run in: its own, or that of autocast."""
     kind = state.device.type
     if torch.is_autocast_enabled(kind) and state.dtype != torch.float64:
         return torch.get_autocast_dtype(kind)

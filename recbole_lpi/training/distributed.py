@@ -53,7 +53,7 @@ class Ranks:
 
     @property
     def several(self) -> bool:
-        """Whether there are others."""
+        """Whether the run has other processes."""
         return self.size > 1
 
     def share(self, index: np.ndarray) -> np.ndarray:
@@ -183,7 +183,7 @@ def join(device: torch.device, timeout: float) -> Ranks:
 
 
 def leave() -> None:
-    """Part from the other processes, when all is done."""
+    """Leave the other processes of the run, when all is done."""
     if launched() and dist.is_initialized():
         dist.destroy_process_group()
 

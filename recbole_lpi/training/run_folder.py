@@ -35,7 +35,7 @@ class RunFolder(RunFiles):
 
     @property
     def _settings(self) -> Path:
-        """config.yaml, where it is the last that is missing of a run that is being put back too."""
+        """The file config.yaml, in replaced/ where a run that is being put back lacks it alone."""
         own, replaced = self.config, self._replaced.config
         return own if own.is_file() or not replaced.is_file() else replaced
 
@@ -59,7 +59,7 @@ class RunFolder(RunFiles):
             )
 
     def claim(self, overwrite: bool) -> None:
-        """Make the folder, which must be held; an earlier run is put aside until ``settle``."""
+        """Make the folder, held; an earlier run is put aside, until ``settle`` or ``give_up``."""
         self.recover()
         self.check_free(overwrite)
         if self.begun and (self.resume.is_file() or self.finished):

@@ -19,10 +19,10 @@ label = ContextVar("label", default="")  # which a progress bar begins with, as 
 
 
 class Plain(logging.Formatter):
-    """Without RecBole's colours, and with what a message quotes escaped."""
+    """A format without RecBole's colours, in which what a message quotes is escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or lines."""
+        """Format a record as a line, or lines."""
         return visible(COLOUR.sub("", super().format(record)))
 
 
@@ -52,11 +52,11 @@ def log_to_screen(first: bool = True) -> None:
 
 
 class _RunLog(logging.FileHandler):
-    """The file of one run."""
+    """The handler that writes the log file of one run."""
 
 
 def log_to_file(text: str) -> None:
-    """What is too much for a screen: into the file of the run that is at work, if there is one."""
+    """Log what is too much for a screen to the file of the run at work alone, if there is one."""
     root = logging.getLogger()
     record = root.makeRecord(root.name, logging.INFO, __file__, 0, text, (), None)
     for handler in root.handlers:
@@ -66,7 +66,7 @@ def log_to_file(text: str) -> None:
 
 @contextmanager
 def labelled(text: str) -> Iterator[None]:
-    """Every line begins with ``text``, and every progress bar: of a run inside a run."""
+    """Begin every line and every progress bar with ``text``: those of a run inside a run."""
 
     def put_before(record: logging.LogRecord) -> bool:
         if not str(record.msg).startswith(text):

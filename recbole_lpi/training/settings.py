@@ -136,7 +136,7 @@ class TrainingSettings:
 
     @classmethod
     def of(cls, config: Config) -> TrainingSettings:
-        """From RecBole's config."""
+        """Read the settings from RecBole's config."""
         return settings.read(cls, config)
 
     @property
@@ -152,12 +152,12 @@ class TrainingSettings:
 
     @property
     def imputes(self) -> bool:
-        """Whether a metric is of imputed rewards."""
+        """Whether one of the metrics is of imputed rewards."""
         return any(IMPUTED in Metric.parse(name).columns for name in self.metric_names)
 
     @property
     def kinds(self) -> Kinds:
-        """Which events are purchases and which clicks."""
+        """The names of the events that are purchases and of those that are clicks."""
         return Kinds(self.purchase_events, self.click_events)
 
     @property
