@@ -32,6 +32,7 @@ def exact(case):
     return found.js, found.kl
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("apart", "number"), [(0.3, 128), (1.0, 128), (2.5, 1024)])
 def test_within_their_standard_error_of_the_exact_divergences(apart, number):
     """On average over the events, and event by event: the errors in standard errors have size 1."""

@@ -121,6 +121,7 @@ def test_alone_with_its_logged_item_an_event_teaches_nothing():
     assert result.loss == 0 and not gradient(result, state, policy).any()
 
 
+@pytest.mark.slow
 def test_items_are_drawn_as_often_as_expected():
     torch.manual_seed(0)
     expected = torch.linspace(0.1, 0.9, A, dtype=torch.float64)
@@ -205,6 +206,7 @@ def test_a_session_alone_in_its_batch_has_no_candidates():
     assert InBatchSampler(torch.ones(3)).draw(batch).log_weight.eq(-math.inf).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expected", [popularity, lambda n: torch.full((A,), n / A).double()])
 def test_the_bias_of_the_gradient_shrinks_with_the_number_of_candidates(expected):
     """To less than half with four times as many."""

@@ -81,6 +81,7 @@ def test_without_weight_on_missing_entries_it_is_factorisation_of_the_observed(d
             assert not p[u].any()
 
 
+@pytest.mark.slow
 def test_sweeps_end_at_a_stationary_point_of_the_double_sum(dense):
     ratings, observed, q = dense
     matrix, weighting = sparse(ratings, observed), Weighting(0.05, 0.07)

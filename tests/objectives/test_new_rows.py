@@ -22,8 +22,6 @@ from tests.support import plain_loops
 from tests.support.plain_loops import best, check_against_loops, shipped_settings
 from tests.support.tiny import batch, make
 
-pytestmark = pytest.mark.recbole
-
 
 def q_of(critics):
     return critics.q
@@ -74,6 +72,7 @@ def test_a_row_is_all_that_a_new_estimator_takes(
         check_against_loops(name, settings, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "row", "name", "settings"),
     [(table, row, name, settings) for table, row, _, _, name, settings in ROWS[:2]],

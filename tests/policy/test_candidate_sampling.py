@@ -14,8 +14,6 @@ from recbole_lpi.policy.settings import CandidateSettings
 from recbole_lpi.settings import SettingError
 from tests.support.tiny import N_ITEMS, Catalogue, batch, make
 
-pytestmark = pytest.mark.recbole
-
 COUNTS = Catalogue.item_counts
 EVERY = {"distribution": "uniform", "sample_num": N_ITEMS - 1}
 SOME: dict[str, Any] = {"distribution": "popularity", "sample_num": 3, "alpha": 0.5}

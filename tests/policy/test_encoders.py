@@ -22,8 +22,6 @@ from recbole_lpi.policy.settings import NetworkSettings, PolicySettings
 from recbole_lpi.settings import SettingError
 from tests.support.encoders import EncoderSuite
 
-pytestmark = pytest.mark.recbole
-
 D, LENGTH = 8, 7
 OWN = '''
 import torch
@@ -191,6 +189,7 @@ def copy_in_order(theirs, ours):
             mine.copy_(its.reshape(mine.shape))
 
 
+@pytest.mark.recbole
 def test_gru4rec_is_recboles_own_prefix_by_prefix():
     """Its states are what RecBole's GRU4Rec, with an item table, says of every prefix."""
     net = make("gru4rec", {"hidden_size": 5}, n_layers=1).eval()
@@ -206,6 +205,7 @@ def test_gru4rec_is_recboles_own_prefix_by_prefix():
             )
 
 
+@pytest.mark.recbole
 def test_nextitnet_is_recboles_own_prefix_by_prefix():
     net = make("nextitnet", {"block_num": 2, "dilations": [1, 2]}).eval()
     theirs = recboles("NextItNet", block_num=2, dilations=[1, 2], kernel_size=3)
@@ -232,6 +232,7 @@ def test_settings_reach_the_backbones():
     assert first[0].kernel_size == (2,)
 
 
+@pytest.mark.recbole
 def test_defaults_are_recboles():
     import recbole
 
@@ -291,6 +292,7 @@ def test_a_model_of_recbole_is_refused_with_the_reason(name):
     assert str(caught.value).endswith(NO_ENCODER[name]) and len(NO_ENCODER[name]) > 30
 
 
+@pytest.mark.recbole
 def test_every_sequential_model_of_recbole_is_an_encoder_or_refused():
     from recbole.model import sequential_recommender
 

@@ -9,8 +9,6 @@ from recbole_lpi.policy.normalization import MeanWeightSize
 from tests.support.shares import losses_of_shares
 from tests.support.tiny import BETA, batch, gradients, make
 
-pytestmark = pytest.mark.recbole
-
 TWO_REWARDS = 0.8 / math.log(5)  # where exp((r − 1)/β) of rewards 1 and 0.2 is 1 and 0.2
 
 
@@ -101,6 +99,7 @@ def test_every_share_of_a_batch_is_divided_by_the_same_and_counts_the_whole():
         torch.testing.assert_close(found[name], gradient)
 
 
+@pytest.mark.slow
 def test_with_two_rewards_reward_weighting_is_a_point_on_the_line_of_lpi():
     """exp((r − 1)/β) is r at β = 0.8/log 5 = 0.497: the two train alike, batch for batch."""
     assert pytest.approx(0.497, abs=5e-4) == TWO_REWARDS

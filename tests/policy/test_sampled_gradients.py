@@ -11,9 +11,9 @@ from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from tests.support.tiny import batch, gradients, make
 
-pytestmark = pytest.mark.recbole
-
 DRAWS, GAMMA = 4000, 0.6
+pytestmark = pytest.mark.slow  # many draws
+
 ITEMS = [[3, 1, 5, 2], [4, 6], [2, 2, 6, 1, 3, 5], [1, 5, 4], [6, 3], [2, 4, 1]]
 REWARDS = [
     [0.2, 1.0, 0.2, 0.2], [0.2, 1.0], [0.2, 0.0, 0.2, 0.2, 0.0, 1.0], [0.2, 0.2, 0.2],

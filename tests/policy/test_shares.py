@@ -8,8 +8,6 @@ from recbole_lpi.policy import losses as estimation
 from tests.support.shares import drawn, losses_of_shares
 from tests.support.tiny import batch, gradients, make
 
-pytestmark = pytest.mark.recbole
-
 VARIANTS = [
     {},
     {"weight_normalize": True},

@@ -28,7 +28,8 @@ class ObjectiveSuite:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "settings" in metafunc.fixturenames:
             told = ["shipped", *("-".join(map(str, one.values())) for one in self.variants)]
-            metafunc.parametrize("settings", [{}, *self.variants], ids=told)
+            more = (pytest.param(one, marks=pytest.mark.slow) for one in self.variants)
+            metafunc.parametrize("settings", [{}, *more], ids=told)
 
     @pytest.fixture(autouse=True)
     def same_negatives(self, monkeypatch: pytest.MonkeyPatch) -> None:
