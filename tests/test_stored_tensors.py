@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from recbole_lpi.evaluation.metrics import Estimate
-from recbole_lpi.plugin.checkpoints import load_data_and_model
 from recbole_lpi.plugin.runner import run
+from recbole_lpi.plugin.saved_model import load_data_and_model
 from recbole_lpi.policy.checkpoint import load_policy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_optimizer, load_weights

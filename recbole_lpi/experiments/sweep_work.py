@@ -14,8 +14,8 @@ from recbole_lpi.experiments.plans import Row, Settings
 from recbole_lpi.experiments.sweep import MAY_DIFFER, Sweep, diverged
 from recbole_lpi.files import write_text
 from recbole_lpi.locks import Busy
-from recbole_lpi.plugin import checkpoints
 from recbole_lpi.plugin import stored_settings as stored
+from recbole_lpi.plugin.run_description import plain_config
 from recbole_lpi.settings import SettingError, Values
 from recbole_lpi.text import visible
 from recbole_lpi.training.run_folder import RunFolder
@@ -29,7 +29,7 @@ def check(sweep: Sweep) -> None:
         for settings in row.tries:
             given = {**sweep.shared, **row.fixed, **settings}
             try:
-                made = checkpoints.plain_config(make_config(row.model, sweep.dataset, (), given))
+                made = plain_config(make_config(row.model, sweep.dataset, (), given))
             except SettingError as error:
                 raise SettingError(f"row {row.name}, {dict(settings)}: {error}") from None
             _refuse_other_splits(sweep, row, made)

@@ -138,3 +138,11 @@ class PolicyDataset(SessionData, LoadedLog):
     def _target_count(self) -> int:
         """The number of target events, without their places, which are a number each."""
         return int(self.part.targets(self.sessions, self.settings.evaluate_first_event).sum())
+
+
+def part_of(data: Any) -> PolicyDataset:
+    """Return the part of the data itself, or the one that a loader of RecBole's holds."""
+    part = data if isinstance(data, PolicyDataset) else data.dataset
+    if not isinstance(part, PolicyDataset):
+        raise SettingError(f"policies train on sessions: got a {type(part).__name__}")
+    return part

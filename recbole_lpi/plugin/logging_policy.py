@@ -16,14 +16,16 @@ import torch
 from recbole_lpi import settings
 from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.settings import DataSettings
-from recbole_lpi.plugin import checkpoints, configuration
+from recbole_lpi.plugin import configuration
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import MODELS, LoggingPolicy
 from recbole_lpi.plugin.recbole_table import unread
+from recbole_lpi.plugin.run_description import describe_run, plain_config
 from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.policy.checkpoint import (
     build_policy,
     check_catalogue,
+    policy_values,
     read_checkpoint,
     vocabulary,
 )
@@ -34,9 +36,13 @@ from recbole_lpi.roles import OF_DATA, Role
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.training import distributed
+from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.learner import PolicyLearner
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import labelled
 from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.training import Training
 
 # Of TrainingSettings: what is measured, with what, and how; it makes no other policy.
 OF_MEASURING = frozenset(names(Role.MEASURING, Role.MADE, Role.CACHE, Role.MACHINE))
@@ -158,7 +164,7 @@ def _own_config(config: Any, train: PolicyDataset) -> Any:
     A policy is compared with one of its own encoder and softmax, any other model with the default
     one.
     """
-    given, s = checkpoints.plain_config(config), train.settings
+    given, s = plain_config(config), train.settings
     taken = _shared()
     if config["model"] in MODELS:
         taken |= {field.name for field in (*fields(NetworkSettings), *fields(SoftmaxSettings))}
@@ -187,19 +193,27 @@ def _train(
     show_progress: bool,
 ) -> None:
     """Train a logging policy into ``folder``, from where an earlier run broke off."""
-    from recbole.utils import init_seed
-
-    from recbole_lpi.plugin.trainer import PolicyTrainer
+    from recbole.utils import init_seed  # RecBole takes seconds to import
 
     logger = logging.getLogger()
     logger.info(f"logging policy: training one for this data into {folder.path}")
     init_seed(own["seed"], own["reproducibility"])
-    model = LoggingPolicy(own, train).to(own["device"])
+    network = LoggingPolicy(own, train).to(own["device"]).network
     begun = distributed.ranks().from_first(lambda: folder.begun)
-    trainer = PolicyTrainer(own, model, folder, resume=begun)
+    training = Training(
+        PolicyLearner(network),
+        TrainingSettings.of(own),
+        describe_run(own, policy_values(network)),
+        Surroundings(
+            torch.device(own["device"]),
+            settings.read(AccelerationSettings, own),
+            lambda held: folder,
+            begun,
+        ),
+    )
     with labelled("logging policy: "):
-        trainer.fit(train, valid, show_progress=show_progress)
-        trainer.training.finish()
+        training.fit(train, valid, show_progress=show_progress)
+        training.finish()
     logger.info(f"logging policy: trained, {folder.path}")
 
 

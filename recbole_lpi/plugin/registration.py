@@ -130,8 +130,8 @@ def _loading(module: ModuleType) -> None:
     def load_data_and_model(model_file: str, **given: object) -> tuple[object, ...]:
         checkpoint = importlib.import_module("recbole_lpi.policy.checkpoint")
         if given or checkpoint.is_ours(model_file):
-            checkpoints = importlib.import_module("recbole_lpi.plugin.checkpoints")
-            return tuple(checkpoints.load_data_and_model(model_file, **given))
+            saved = importlib.import_module("recbole_lpi.plugin.saved_model")
+            return tuple(saved.load_data_and_model(model_file, **given))
         return tuple(recboles(model_file))
 
     load_data_and_model.__doc__ = recboles.__doc__

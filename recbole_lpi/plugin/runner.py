@@ -10,7 +10,7 @@ from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.objectives import OBJECTIVES
-from recbole_lpi.plugin import checkpoints, configuration
+from recbole_lpi.plugin import configuration
 from recbole_lpi.plugin import stored_settings as stored
 from recbole_lpi.plugin.configuration import known_models
 from recbole_lpi.plugin.input_files import check_data, check_files
@@ -18,6 +18,7 @@ from recbole_lpi.plugin.log_reports import describe_part
 from recbole_lpi.plugin.model_factory import make_model
 from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import NEEDS_MORE
+from recbole_lpi.plugin.run_description import plain_config
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
@@ -159,7 +160,7 @@ def _begun(config: Any, held: ExitStack) -> RunFolder:
     folder = claimed(
         config["model"], config["dataset"], config["run_dir"], config["overwrite"], held
     )
-    folder.write_config(checkpoints.plain_config(config))
+    folder.write_config(plain_config(config))
     return folder
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.plugin.checkpoints import OF_THE_CALL
 from recbole_lpi.plugin.names import properties_folder
+from recbole_lpi.plugin.run_description import OF_THE_CALL
 from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -13,12 +12,11 @@ from recbole.trainer import AbstractTrainer
 
 from recbole_lpi import settings
 from recbole_lpi.plugin import imputation_model, logging_policy
-from recbole_lpi.plugin.checkpoints import describe_run
-from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.dataset import part_of
 from recbole_lpi.plugin.policy_recommender import PolicyRecommender
 from recbole_lpi.plugin.row_learner import RowLearner
+from recbole_lpi.plugin.run_description import describe_run
 from recbole_lpi.policy.checkpoint import policy_values
-from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner
 from recbole_lpi.training.run_folder import RunFolder, claimed
@@ -45,18 +43,19 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         built_from = None  # what builds the model again without RecBole
         if isinstance(model, PolicyRecommender):
             learner, built_from = PolicyLearner(model.network), policy_values(model.network)
-        given = TrainingSettings.of(config)
+        given, device = TrainingSettings.of(config), torch.device(config["device"])
+        where = [config[name] for name in ("model", "dataset", "run_dir", "overwrite")]
         self.training = Training(
             learner,
             given,
             describe_run(config, built_from),
             Surroundings(
-                torch.device(config["device"]),
+                device,
                 settings.read(AccelerationSettings, config),
-                partial(_claim, config) if folder is None else lambda held: folder,
+                partial(claimed, *where) if folder is None else lambda held: folder,
                 resume,
                 partial(logging_policy.resolve, given.logging_policy, config),
-                partial(imputation_model.resolve, given, torch.device(config["device"])),
+                partial(imputation_model.resolve, given, device),
             ),
         )
 
@@ -98,17 +97,3 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         """The path of the checkpoint of the best epoch; empty before there is one."""
         recorder = self.training.recorder
         return "" if recorder is None or recorder.folder is None else str(recorder.folder.model)
-
-
-def part_of(data: Any) -> PolicyDataset:
-    """Return the part of the data itself, or the one that a loader of RecBole's holds."""
-    part = data if isinstance(data, PolicyDataset) else data.dataset
-    if not isinstance(part, PolicyDataset):
-        raise SettingError(f"policies train on sessions: got a {type(part).__name__}")
-    return part
-
-
-def _claim(config: Any, held: ExitStack) -> RunFolder:
-    """Claim the folder that the settings name, or make one, and hold it."""
-    c = config
-    return claimed(c["model"], c["dataset"], c["run_dir"], c["overwrite"], held)

@@ -1,4 +1,4 @@
-"""Write RecBole's settings into the files of a run, and make RecBole's objects from those."""
+"""What the files of a run keep of RecBole's settings, as plain values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.setting_names import names
-from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.roles import Role
-from recbole_lpi.settings import brief
-from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training.recorder import RunDescription
 
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
@@ -65,33 +61,3 @@ def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescriptio
         plain_config(config, OF_THE_MACHINE),
         policy,
     )
-
-
-@brief
-def load_data_and_model(path: str, **given: Any) -> tuple[Any, ...]:
-    """Make config, model, data set and the three loaders from a checkpoint of ours.
-
-    ``given``: settings of the machine that are others here, such as ``data_path``; and ``encoder``,
-    where it is a module of the user's own, which nothing but this call has imported.
-    """
-    from recbole.data import data_preparation
-    from recbole.utils import init_logger, init_seed
-
-    from recbole_lpi.plugin import configuration, runner
-    from recbole_lpi.plugin import stored_settings as stored
-    from recbole_lpi.plugin.input_files import check_data
-    from recbole_lpi.plugin.model_factory import make_model
-
-    state = read_checkpoint(path)
-    kept = stored.again(state["config"], given, path)
-    runner.check_model(kept.get("model"))
-    config = configuration.make(kept["model"], kept["dataset"], kept, given)
-    check_data(config)
-    init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
-    dataset = PolicyDataset(config)
-    loaders = data_preparation(config, dataset)
-    check_catalogue(state, dataset, path)
-    model = make_model(config, loaders[0]._dataset)
-    load_weights(getattr(model, "network", model), state["state_dict"], path)
-    return (config, model, dataset, *loaders)
