@@ -17,6 +17,12 @@ from typing import Any
 
 MODELS_OF_RECBOLE = "recbole.model.sequential_recommender"
 
+# Packages of earlier versions that scripts import, and what takes their place.
+MOVED = {
+    "recbole_lpi.models": "import from recbole_lpi.plugin.models",
+    "recbole_lpi.host": "recbole_lpi.host.runner.run is recbole_lpi.run",
+}
+
 
 def register() -> None:
     """Make RecBole know the policies; a second call changes nothing."""
@@ -44,6 +50,11 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name in MOVED:
+            raise ModuleNotFoundError(
+                f"{name} is gone: {MOVED[name]} (CHANGELOG.md says where its modules are)",
+                name=name,
+            )
         package, _, module = name.rpartition(".")
         if package == MODELS_OF_RECBOLE and module in map(str.lower, _policies()):
             return ModuleSpec(name, _Models())

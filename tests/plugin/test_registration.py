@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import re
@@ -316,3 +317,15 @@ if __name__ == "__main__":
     done = subprocess.run([sys.executable, "mine.py"], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     assert Path("runs/a/metrics.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "now"),
+    [
+        ("recbole_lpi.models", "recbole_lpi.plugin.models"),
+        ("recbole_lpi.host.runner", "is recbole_lpi.run"),
+    ],
+)
+def test_a_script_for_an_earlier_version_is_told_where_to_look(old, now):
+    with pytest.raises(ModuleNotFoundError, match=rf"is gone: .*{now}.*CHANGELOG.md"):
+        importlib.import_module(old)
