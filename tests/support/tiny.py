@@ -30,7 +30,12 @@ class Catalogue:
 
 
 def make(name, encoder=None, heads=None, **settings):
-    """The network of a policy with the defaults of its properties file, but for what is said."""
+    """The network of a policy with the defaults of its properties file, but for what is said.
+
+    ``encoder`` is a module, or the name that the setting takes.
+    """
+    if isinstance(encoder, str):
+        settings["encoder"], encoder = encoder, None
     defaults = dict(
         MAX_ITEM_LIST_LENGTH=5, hidden_size=4, inner_size=6, hidden_dropout_prob=0.0,
         attn_dropout_prob=0.0, initializer_range=0.5, beta=BETA, td_weight=LAMBDA,
