@@ -53,7 +53,7 @@ def test_so_is_one_of_other_settings_and_it_ranks_alike(settings, tmp_path):
     history = torch.tensor([[3, 1, 5, 0], [2, 0, 0, 0]]), torch.tensor([3, 1])
     with torch.no_grad():
         ours, theirs = (p.policy_table.outputs(p.last_state(*history)) for p in (policy, network))
-    assert torch.equal(ours, theirs)
+    torch.testing.assert_close(ours, theirs)  # a GRU rounds otherwise where nothing is trained
 
 
 @pytest.mark.parametrize("text", [NAMES, [*NAMES, "x" * 100_000], ["[PAD]"]], ids=len)
