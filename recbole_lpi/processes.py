@@ -28,7 +28,7 @@ def first_here() -> bool:
 
 
 def refuse_several(command: str) -> None:
-    """SettingError where several processes were launched for what is done by one."""
+    """Raise SettingError where several processes were launched for what is done by one."""
     if launched():
         raise SettingError(
             f"{command} shares its runs, not a run: start it as often as there are devices, each "

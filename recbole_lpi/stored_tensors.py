@@ -19,7 +19,7 @@ from recbole_lpi.settings import SettingError
 
 
 def load_plain(path: Path) -> dict[str, Any]:
-    """Tensors and plain values by name, on the CPU. SettingError for anything else."""
+    """Load tensors and plain values by name, on the CPU; SettingError for anything else."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # whatever a hostile or broken file provokes, it is none of ours
@@ -34,7 +34,7 @@ def load_plain(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def refusing(path: object) -> Iterator[None]:
-    """What is done with the content of ``path`` raises nothing but SettingErrors that name it."""
+    """Turn what the content of ``path`` provokes inside into a SettingError that names it."""
     try:
         yield
     except LostProcess:  # of several processes; a RuntimeError, and not the file's fault
@@ -55,7 +55,7 @@ def refusing(path: object) -> Iterator[None]:
 
 
 def check_kinds(state: Mapping[str, Any], kinds: Mapping[str, type], path: object) -> None:
-    """SettingError unless ``state`` has all these names, with values of these types."""
+    """Raise SettingError unless ``state`` has all these names, with values of these types."""
     for name, kind in kinds.items():
         if name not in state:
             raise SettingError(f"{path} has no '{name}': it is of another version, or not whole")
@@ -74,7 +74,7 @@ def check_tensor(
     shape: Iterable[int] | None = None,
     infinite: bool = False,
 ) -> None:
-    """SettingError unless it is a dense tensor of ``shape``, of finite numbers or ``infinite``."""
+    """Raise SettingError unless it is a dense tensor of ``shape`` and of finite numbers."""
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
         raise SettingError(f"{path}: '{name}' is no dense tensor")
     if shape is not None and tuple(value.shape) != tuple(shape):
@@ -143,7 +143,7 @@ def load_optimizer(
 
 
 def _kept(optimizer: torch.optim.Optimizer) -> list[str]:
-    """What a step leaves of a parameter, by name; SGD without momentum keeps nothing."""
+    """List what a step leaves of a parameter, by name; SGD without momentum keeps nothing."""
     one = nn.Parameter(torch.zeros(1))
     kind: Any = type(optimizer)
     other = kind([one], lr=1.0)

@@ -18,33 +18,33 @@ _LATEX |= {"±": r"$\pm$", "<": "$<$", ">": "$>$", "|": r"\textbar{}", '"': r"\t
 
 
 def visible(text: object) -> str:
-    """For a terminal or a log: control characters as ``\\x1b``, lines as they are."""
+    """Escape text for a terminal or a log: control characters as ``\\x1b``, lines as they are."""
     return _IN_TEXT.sub(_spelled, str(text))
 
 
 def one_line(text: object) -> str:
-    """``visible``, and ends of lines and tabs spelled out as well."""
+    """Escape text as ``visible`` does, and ends of lines and tabs spelled out as well."""
     return _IN_A_LINE.sub(_spelled, str(text))
 
 
 def markdown(text: object) -> str:
-    """For Markdown, in a table or not: no markup, no HTML, no end of a cell."""
+    """Escape text for Markdown, in a table or not: no markup, no HTML, no end of a cell."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", one_line(text)).replace("&", "&amp;")
 
 
 def latex(text: object) -> str:
-    """For LaTeX: no command, no end of a cell."""
+    """Escape text for LaTeX: no command, no end of a cell."""
     return "".join(_LATEX.get(character, character) for character in one_line(text))
 
 
 def csv_cell(text: object) -> str:
-    """For a spreadsheet: what would begin a formula begins with an apostrophe."""
+    """Escape text for a spreadsheet: what would begin a formula begins with an apostrophe."""
     line = one_line(text)
     return "'" + line if line[:1] in tuple("=+-@") else line
 
 
 def figure(text: object) -> str:
-    """For matplotlib: no mathematics."""
+    """Escape text for matplotlib: no mathematics."""
     return visible(text).replace("$", r"\$")
 
 

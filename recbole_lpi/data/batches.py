@@ -14,7 +14,7 @@ from recbole_lpi.data.windows import Windows
 
 
 def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
-    """G_t = Σ_k γᵏ r_{t+k} up to the part's stop, float32 [E]; 0 outside the part.
+    """Compute returns G_t = Σ_k γᵏ r_{t+k} up to the part's stop, float32 [E]; 0 outside the part.
 
     Vectorised over sessions: one step per position, from the end, over the sessions that reach it.
     """
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     sample_weight: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on ``device``; to a GPU it is copied from pinned memory."""
+        """Return the batch on ``device``; to a GPU it is copied from pinned memory."""
         if device.type != "cuda":
             return Batch(*(tensor.to(device) for tensor in self))
         with torch.cuda.device(device):  # which each thread has for itself; pinning asks for one
@@ -106,7 +106,7 @@ def collate(
 
 
 def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[Tensor, Tensor]:
-    """What RecBole's own models read: the items before each event.
+    """Cut the items before each event from the store, as RecBole's own models read them.
 
     ``place`` [B] in the flat store → item lists int64 [B, max_length], padded on the right, and
     their lengths [B]. They are cut from the store when asked for, so nothing padded is kept.

@@ -22,7 +22,7 @@ def contradiction(
     items: Tokens,
     columns: Mapping[str, Sized],
 ) -> str | None:
-    """The first thing that cannot be, in words; None where all belongs together.
+    """Name the first thing in a store that cannot be; None where all belongs together.
 
     Args:
         sessions: the store.

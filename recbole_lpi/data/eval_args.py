@@ -12,7 +12,7 @@ from recbole_lpi.settings import Config
 
 @dataclass(frozen=True)
 class Split:
-    """What ``eval_args`` calls ``split``. ValueError if it is none, or two.
+    """The word ``split`` of RecBole's ``eval_args``; ValueError if it is none, or two.
 
     Attributes:
         RS: shares of training, validation and test sessions.
@@ -62,7 +62,7 @@ class EvalArgs:
 
     @classmethod
     def of(cls, config: Config) -> EvalArgs:
-        """From RecBole's config; SettingError for a word that nothing reads, at any depth."""
+        """Read it from RecBole's config; SettingError for a word that nothing reads."""
         given = config["eval_args"]
         if isinstance(given, Mapping) and given.get("group_by", "user") is None:
             given = {**given, "group_by": "none"}  # how RecBole spells it

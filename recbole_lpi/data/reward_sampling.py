@@ -28,7 +28,7 @@ UNITS = ("session", "event")
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """Settings of the draw. ValueError names the setting, its value and what it may be.
+    """Settings of sampling by reward. ValueError names the setting, its value and what it may be.
 
     Attributes:
         unit: ``session``, drawn by the sum of the rewards of its targets, or ``event``, by its own.
@@ -64,7 +64,7 @@ class SamplingSettings:
 
 
 class Sample(NamedTuple):
-    """What one epoch learns from.
+    """The windows and events that one epoch learns from.
 
     Attributes:
         windows: those with anything drawn, each once.
@@ -79,7 +79,7 @@ class Sample(NamedTuple):
     draws: Ints
 
     def weights(self, batches: Sequence[Ints]) -> np.ndarray:
-        """``sample_weight`` of each event, float32 [E] by place, when trained in ``batches``.
+        """Return ``sample_weight`` of each event, float32 [E], when trained in ``batches``.
 
         The loss of a batch is a mean over its N targets. A factor becomes a weight by N K / total,
         K batches: the mean over the epoch's batches then is Σ factor · loss / total, however they
@@ -93,7 +93,7 @@ class Sample(NamedTuple):
 
 
 class RewardSampler:
-    """Draws from the targets of ``windows``. SettingError if they cannot be drawn from so."""
+    """Draws epochs from the targets of ``windows``; SettingError if they cannot be drawn so."""
 
     def __init__(self, sessions: Sessions, windows: Windows, settings: SamplingSettings) -> None:
         self.settings, self.windows, self.events = settings, windows, len(sessions.items)
@@ -105,7 +105,7 @@ class RewardSampler:
         self.expected = expected_counts(self.reward, settings)  # [U]
 
     def draw(self, rng: np.random.Generator) -> Sample:
-        """One epoch's sample."""
+        """Draw the sample of one epoch."""
         draw = with_replacement if self.settings.replacement else without_replacement
         count = draw(self.expected, rng)
         of_unit = count / self.expected if self.settings.correct else count.astype(np.float64)
@@ -116,7 +116,7 @@ class RewardSampler:
         return Sample(self.windows.take(np.flatnonzero(drawn)), factor, float(total), count)
 
     def describe(self, sample: Sample) -> str:
-        """What was drawn, in one line."""
+        """Describe a sample in one line."""
         draws, unit = sample.draws, self.settings.unit
         return (
             f"{draws.sum()} draws from {len(draws)} {unit}s, {np.count_nonzero(draws)} distinct, "
@@ -126,7 +126,7 @@ class RewardSampler:
 
 
 def expected_counts(reward: np.ndarray, settings: SamplingSettings) -> np.ndarray:
-    """How often a unit of each reward [U] is drawn in an epoch, on average: float64 [U].
+    """Compute how often a unit of each reward [U] is drawn in an epoch, on average: float64 [U].
 
     SettingError where the rewards leave no such draw, or none that can be corrected.
     """
@@ -159,7 +159,7 @@ def expected_counts(reward: np.ndarray, settings: SamplingSettings) -> np.ndarra
 
 
 def inclusion_probabilities(share: np.ndarray, draws: int) -> np.ndarray:
-    """min(1, a · share), float64 [U], with a such that they sum to ``draws``."""
+    """Compute min(1, a · share), float64 [U], with a such that they sum to ``draws``."""
     certain = np.zeros(len(share), bool)
     while True:
         rest = np.where(certain, 0.0, share)
@@ -171,12 +171,12 @@ def inclusion_probabilities(share: np.ndarray, draws: int) -> np.ndarray:
 
 
 def with_replacement(expected: np.ndarray, rng: np.random.Generator) -> Ints:
-    """Multinomial counts, int64 [U], with these expectations [U], whose sum is whole."""
+    """Draw multinomial counts, int64 [U], with these expectations [U], whose sum is whole."""
     return rng.multinomial(round(expected.sum()), expected / expected.sum())
 
 
 def without_replacement(expected: np.ndarray, rng: np.random.Generator) -> Ints:
-    """Counts 0 or 1, int64 [U], with these expectations [U]: systematic sampling (Madow 1949).
+    """Draw counts 0 or 1, int64 [U], with these expectations [U]: systematic sampling (Madow 1949).
 
     Units in random order lie end to end, each as long as its probability, and a comb of unit
     spacing and random start is laid over them.

@@ -63,11 +63,11 @@ class Stored:
 
 
 class Damaged(Exception):
-    """A folder does not hold what was written there; says why."""
+    """Says why a folder does not hold the store that was written there."""
 
 
 def sources(files: Mapping[str, Path], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a store is made from: contents of data files, by suffix, settings, and the format."""
+    """List what a store is made from: contents of files by suffix, settings, the format."""
     made_from = {
         "format": [FORMAT, VERSION],
         "files": {suffix: content_hash(path) for suffix, path in files.items()},
@@ -77,13 +77,13 @@ def sources(files: Mapping[str, Path], settings: Mapping[str, Any]) -> dict[str,
 
 
 def key_of(made_from: Mapping[str, Any]) -> str:
-    """What a store of these ``sources`` is named."""
+    """Name the folder of a store that is made from ``sources``."""
     text = json.dumps(made_from, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the SHA-256 of each 16 MiB: pieces are hashed in parallel."""
+    """Hash a file: SHA-256 of the SHA-256 of each 16 MiB: pieces are hashed in parallel."""
 
     def digest(offset: int) -> bytes:
         with open(path, "rb") as file:
@@ -98,7 +98,7 @@ def content_hash(path: Path) -> str:
 def found_or_made(
     root: Path, made_from: Callable[[], dict[str, Any]], make: Callable[[], Stored]
 ) -> Stored:
-    """The store of these ``sources`` under ``root``, mapped; made and kept where it is not there.
+    """Map the store of these ``sources`` under ``root``; make and keep it where it is not there.
 
     Of several runs that need it, one makes it. Where it cannot be kept that is said, and what was
     made is returned as it is. What killed runs left half written under ``root`` is removed.
@@ -144,7 +144,7 @@ def _found(folder: Path) -> Stored | None:
 
 
 def _put_aside(folder: Path) -> None:
-    """What stands where a store belongs; nothing is deleted that may be somebody else's."""
+    """Put aside what stands where a store belongs: it may be somebody else's."""
     if not os.path.lexists(folder):
         return
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.damaged.", dir=folder.parent))
@@ -190,7 +190,7 @@ def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> Stored:
-    """The store in ``folder``, mapped read-only. Damaged if it is not as it was written."""
+    """Map the store in ``folder`` read-only; Damaged if it is not as it was written."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if (about["format"], about["version"]) != (FORMAT, VERSION):

@@ -42,7 +42,7 @@ class Sessions:
 
     @property
     def lengths(self) -> Ints:
-        """Events per session, [S]."""
+        """The number of events of each session, [S]."""
         return np.diff(self.offsets)
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ def flat_sessions(
 
 
 def session_order(session: np.ndarray, time: np.ndarray) -> np.ndarray | slice:
-    """What sorts events [E] by session and time, ties in the order given; a slice if they are.
+    """Return what sorts events [E] by session and time, ties as given; a slice if they are.
 
     Time is compared in float64: as float32, unix seconds are 128 s apart and events closer than
     that would keep file order instead.
@@ -103,14 +103,14 @@ class Part:
         return len(self.session)
 
     def targets(self, sessions: Sessions, first_event: bool) -> Ints:
-        """Events of each session to predict, [P]: its first, without a history, if asked."""
+        """Count the events of each session to predict, [P]: the first only if asked."""
         head = sessions.offsets[self.session]
         first = np.maximum(self.start, head + (not first_event))
         return np.asarray(np.maximum(self.stop - first, 0))
 
 
 def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
-    """Rows and values of the concatenated ranges start[i] … stop[i] − 1."""
+    """Return rows and values of the concatenated ranges start[i] … stop[i] − 1."""
     lengths = np.maximum(stop - start, 0)
     row = np.repeat(np.arange(len(start)), lengths)
     value = np.arange(len(row))

@@ -106,17 +106,17 @@ class DataSettings:
 
     @property
     def reward_column(self) -> str:
-        """What the rewards are called, read or derived."""
+        """The name of the column of rewards, read or derived."""
         return self.reward_field or "reward"
 
     @property
     def event_column(self) -> str:
-        """What the kinds of event are called, read or derived."""
+        """The name of the column of kinds of event, read or derived."""
         return self.event_field or "event"
 
     @classmethod
     def of(cls, config: Config) -> DataSettings:
-        """From RecBole's config, whose ``eval_args`` decide the split unless ``split`` is set."""
+        """Read the settings from RecBole's config; ``eval_args`` decide where ``split`` is empty."""
         for name in ("user_inter_num_interval", "item_inter_num_interval"):
             if config[name] is not None:
                 check_intervals(name, config[name])
@@ -124,7 +124,7 @@ class DataSettings:
 
 
 def check_intervals(name: str, value: object) -> None:
-    """SettingError unless RecBole reads it as one interval, or several, separated by semicolons.
+    """Raise SettingError unless RecBole reads it as intervals, separated by semicolons.
 
     RecBole itself leaves out what it cannot read, and filters by the rest.
     """

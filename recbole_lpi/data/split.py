@@ -19,7 +19,7 @@ Cuts = tuple[float | str, float | str]
 def split_sessions(
     sessions: Sessions, how: str, ratios: Ratios, seed: int, at: Cuts | None = None
 ) -> tuple[Part, Part, Part]:
-    """Training, validation and test part.
+    """Split sessions into a training, a validation and a test part.
 
     ``random`` shuffles sessions with the seed (the paper), ``session_end`` orders them by their
     last timestamp, so that the test part ends the latest; its sessions may begin long before
@@ -59,7 +59,7 @@ def _spelled(cuts: Ratios | Cuts) -> str:
 
 
 def _cuts(ratios: Ratios, count: int) -> tuple[int, int]:
-    """After which sessions of an order training and validation end."""
+    """Find after which sessions of an order training and validation end."""
     training, validation, test = ratios
     if training is not None:
         share = np.cumsum([training, validation, test]) / (training + validation + test)
@@ -86,7 +86,7 @@ def _by_session(sessions: Sessions, how: str, ratios: Ratios, seed: int) -> tupl
 
 
 def read_cuts(given: Sequence[object]) -> Cuts:
-    """``split_at`` as it is given: two dates, two times or two shares, rising. ValueError."""
+    """Read ``split_at``: two dates, two times or two shares, rising. ValueError."""
     cuts = tuple(given)
     dates = [isinstance(cut, str) for cut in cuts]
     numbers = [isinstance(cut, (int, float)) and not isinstance(cut, bool) for cut in cuts]
@@ -99,7 +99,7 @@ def read_cuts(given: Sequence[object]) -> Cuts:
 
 
 def _cut_times(sessions: Sessions, ratios: Ratios, at: Cuts | None) -> tuple[float, float]:
-    """When training and when validation end, in the log's unit."""
+    """Find when training and when validation end, in the log's unit."""
     times = sessions.timestamps
     if at is None:
         shares = np.cumsum([ratio or 0.0 for ratio in ratios]) / sum(
@@ -123,7 +123,7 @@ def _cut_times(sessions: Sessions, ratios: Ratios, at: Cuts | None) -> tuple[flo
 
 
 def _by_cutoff(sessions: Sessions, ends: tuple[float, float]) -> tuple[Part, Part, Part]:
-    """Events of a session are in order of time: what is before an end is its beginning."""
+    """Split by time: what of a session is before an end is its beginning."""
     head, stop = sessions.offsets[:-1], sessions.offsets[1:]
     places = [head]
     for end in ends:
@@ -137,7 +137,7 @@ def _by_cutoff(sessions: Sessions, ends: tuple[float, float]) -> tuple[Part, Par
 
 
 def _leave_one_out(sessions: Sessions) -> tuple[Part, Part, Part]:
-    """As RecBole's ``LS: valid_and_test``: each session keeps a training target as long as it can.
+    """Split like RecBole's ``LS: valid_and_test``: sessions keep a training target if they can.
 
     Four events or more give one to each part, three give none to validation, two only train.
     """

@@ -19,12 +19,12 @@ UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nan
 
 
 def unit_of(time: float) -> int | None:
-    """How many of it are a second, where ``time`` is a Unix time of 1980 to 2100 in any unit."""
+    """Tell how many units are a second, where ``time`` is a Unix time of 1980 to 2100."""
     return next((unit for unit in UNITS if EARLIEST * unit <= time < LATEST * unit), None)
 
 
 def check_units(times: np.ndarray, column: str, path: str) -> None:
-    """SettingError if some of a file's times are seconds and some milliseconds, say: by line."""
+    """Raise SettingError if some times of a file are seconds and some milliseconds, say."""
     largest = unit_of(float(times.max()))
     for unit in UNITS:
         if largest is None or unit >= largest:
@@ -39,20 +39,20 @@ def check_units(times: np.ndarray, column: str, path: str) -> None:
 
 
 def written(time: float, unit: int | None) -> str:
-    """As a date and time of UTC, or where there is no unit as the number."""
+    """Write a time as a date and time of UTC, or where it has no unit as the number."""
     if unit is None:
         return f"{time:.12g}"
     return (EPOCH + timedelta(seconds=round(time / unit))).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def read_date(text: str) -> float:
-    """Unix seconds of an ISO 8601 date or time, of UTC unless it says otherwise; ValueError."""
+    """Read the Unix seconds of an ISO 8601 date or time, UTC unless it says otherwise; ValueError."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def describe_times(sessions: Sessions) -> list[str]:
-    """A line on the range of the times, and one on what they leave undecided, if anything."""
+    """Write a line on the range of the times, and one on what they leave undecided, if anything."""
     times, every = sessions.timestamps, len(sessions.timestamps)
     lowest, highest = float(times.min()), float(times.max())
     unit = unit_of(highest)
@@ -76,7 +76,7 @@ def describe_times(sessions: Sessions) -> list[str]:
 
 
 def describe_direction(session: np.ndarray, times: np.ndarray, path: str) -> list[str]:
-    """A line where a file runs newest first and has ties, which then stand the wrong way round.
+    """Write a line on a file that runs newest first and has ties, which then stand reversed.
 
     Codes of sessions (below 0: none) and times, [E] in the order of the file, which is what decides
     between equal times; it is not changed, as RecBole does not.
@@ -101,7 +101,7 @@ def describe_direction(session: np.ndarray, times: np.ndarray, path: str) -> lis
 
 
 def _ties(sessions: Sessions) -> tuple[int, int]:
-    """Events whose time another of their session has, and those that repeat another altogether."""
+    """Count events whose time another of their session has, and events that repeat another."""
     times = sessions.timestamps
     same = times[1:] == times[:-1]
     same[sessions.offsets[1:-1] - 1] = False
@@ -121,7 +121,7 @@ def _ties(sessions: Sessions) -> tuple[int, int]:
 
 
 def describe_held_out(name: str, sessions: Sessions, training: Part, held: Part) -> str:
-    """How far a part lies after training in time, and how much of it training has not seen."""
+    """Describe how far a part lies after training in time, and how much of it is new."""
     seen = np.zeros(int(sessions.items.max()) + 1, bool)
     seen[sessions.items[_events_of(training, sessions)]] = True
     last = float(sessions.timestamps[training.stop - 1].max())
@@ -136,7 +136,7 @@ def describe_held_out(name: str, sessions: Sessions, training: Part, held: Part)
 
 
 def _events_of(part: Part, sessions: Sessions) -> np.ndarray:
-    """Which events of the store are in a part, bool [E]."""
+    """Tell which events of the store are in a part, bool [E]."""
     edges = np.zeros(len(sessions.items) + 1, np.int8)
     edges[part.start] += 1
     edges[part.stop] -= 1

@@ -27,7 +27,7 @@ class Tokens:
         return len(self.text)
 
     def __getitem__(self, index: Any) -> Any:
-        """The token of one id; of several, of a mask or of a slice, an array of objects."""
+        """Return the token of one id; of several, of a mask or of a slice, an array of objects."""
         if isinstance(index, slice):
             index = np.arange(len(self))[index]
         place = np.asarray(index)
@@ -48,7 +48,7 @@ class Tokens:
         return np.array(self.tolist(), dtype=dtype or object)
 
     def tolist(self) -> list[str]:
-        """All of them."""
+        """Return all tokens, by id."""
         return list(self.text.to_pylist())
 
 

@@ -31,23 +31,23 @@ class Windows(NamedTuple):
 
     @property
     def inputs(self) -> Ints:
-        """Positions the encoder sees, [W]."""
+        """The number of positions the encoder sees, [W]."""
         return np.asarray(self.stop - self.begin - 1 + self.opens)
 
     @property
     def targets(self) -> Ints:
-        """Events that count, [W]."""
+        """The number of events that count, [W]."""
         return np.asarray(self.stop - self.first_target)
 
     def take(self, index: ArrayLike) -> Windows:
-        """The windows at ``index``."""
+        """Return the windows at ``index``."""
         return Windows(*(column[np.asarray(index)] for column in self))
 
 
 def training_windows(
     sessions: Sessions, part: Part, max_length: int, loss_on_last: int | None, first_event: bool
 ) -> Windows:
-    """One window per session: its most recent ``max_length`` inputs, loss on its last m targets.
+    """Cut one window per session: its last ``max_length`` inputs, loss on its last m targets.
 
     Sessions that leave nothing to predict give no window. Paper, section 3.3 and Figure 1a.
     """
@@ -63,7 +63,7 @@ def training_windows(
 def covering_training_windows(
     sessions: Sessions, part: Part, max_length: int, first_event: bool
 ) -> Windows:
-    """Windows that cover every target once, later ones with half of ``max_length`` inputs or more.
+    """Cut windows that cover every target once, with half of ``max_length`` inputs or more.
 
     No bootstrap goes beyond a window's end: the state there is not in its batch.
     """
@@ -75,7 +75,7 @@ def covering_training_windows(
 def evaluation_windows(
     sessions: Sessions, part: Part, max_length: int, first_event: bool, step: int = 1
 ) -> Windows:
-    """Windows that cover every target of the part once, each with its most recent inputs.
+    """Cut windows that cover every target of the part once, each with its most recent inputs.
 
     The targets within ``max_length`` of a session's start share one window. Of later ones each has
     a window of its own, because the inputs it may read begin later; or ``step`` of them share one,
@@ -101,18 +101,18 @@ def evaluation_windows(
 
 
 def target_places(windows: Windows) -> Ints:
-    """Every target that counts, as places in the flat store, in the order of the windows."""
+    """Return every target that counts, as places in the flat store, in the order of the windows."""
     return ranges(windows.first_target, windows.stop)[1]
 
 
 def logged_targets(sessions: Sessions, windows: Windows) -> tuple[Ints, Ints]:
-    """Item, 0 … A−1, and session of every target that counts, in the order of the windows."""
+    """Return item, 0 … A−1, and session of every target that counts, by window."""
     row, place = ranges(windows.first_target, windows.stop)
     return sessions.items[place].astype(np.int64) - 1, windows.session[row].astype(np.int64)
 
 
 def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator) -> list[Ints]:
-    """Batches of like length and of like many targets, ``batch_size`` windows on average.
+    """Draw batches of like length and of like many targets, ``batch_size`` windows on average.
 
     The loss of a batch is a mean over its targets. With equally many windows in each, a target of
     a long session would weigh less than one of a short session, by the ratio of their lengths.
@@ -129,6 +129,6 @@ def training_batches(windows: Windows, batch_size: int, rng: np.random.Generator
 
 
 def evaluation_batches(windows: Windows, batch_size: int) -> list[Ints]:
-    """Batches of like length, ``batch_size`` windows each but the last."""
+    """Return batches of like length, ``batch_size`` windows each but the last."""
     order = by_size(windows.inputs)
     return np.split(order, range(batch_size, len(order), batch_size))

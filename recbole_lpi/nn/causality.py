@@ -1,4 +1,4 @@
-"""Whether a network can be an encoder: a state after every item, which no later item changes."""
+"""A check that a network can be an encoder: no later item changes an earlier state."""
 
 from __future__ import annotations
 

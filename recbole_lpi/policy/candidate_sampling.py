@@ -12,7 +12,7 @@ from recbole_lpi.settings import SettingError
 
 
 def make_sampler(settings: CandidateSettings, counts: np.ndarray) -> Sampler:
-    """For items that are logged ``counts`` [A] times in the training data.
+    """Make the sampler of items that are logged ``counts`` [A] times in the training data.
 
     Raises:
         SettingError: more candidates are asked for than there are items.

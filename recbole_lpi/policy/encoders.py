@@ -28,12 +28,12 @@ class Encoder(Protocol):
     def __init__(self, *, hidden_size: int, max_length: int, **encoder_args: Any) -> None: ...
 
     def __call__(self, items: Tensor) -> Tensor:
-        """Item embeddings [B, L <= max_length, hidden_size] to states of that shape, causally."""
+        """Encode item embeddings [B, L <= max_length, hidden_size] as states, causally."""
         ...
 
 
 def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
-    """The encoder of ``network``, for sessions of up to ``max_length`` items.
+    """Make the encoder of ``network``, for sessions of up to ``max_length`` items.
 
     Raises:
         SettingError: it cannot be had, does not take ``encoder_args``, or is not causal.
@@ -74,7 +74,7 @@ def unread_settings(encoder: str) -> frozenset[str]:
 
 
 def code_hash(encoder: str) -> str:
-    """Hash of the file that an import path names, "" of a name: edited, it is another encoder."""
+    """Hash the file that an import path names, "" of a name: edited, it is another encoder."""
     if not _is_path(encoder):
         return ""
     file = Path(getattr(sys.modules[_class_at(encoder).__module__], "__file__", None) or "")
@@ -107,7 +107,7 @@ def _is_path(encoder: str) -> bool:
 
 
 def _class_at(path: str) -> type[nn.Module]:
-    """The class at ``package.module:Class``, or with a dot; SettingError if there is none."""
+    """Import the class at ``package.module:Class``, or with a dot, or raise SettingError."""
     module, _, name = path.replace(":", ".").rpartition(".")
     if module.startswith("recbole.") and name.lower() in NO_ENCODER:
         raise SettingError(f"encoder cannot be {path}: {NO_ENCODER[name.lower()]}")

@@ -99,7 +99,7 @@ class CandidateSettings:
 
 @dataclass(frozen=True)
 class SoftmaxSettings:
-    """Over what the policy is normalised in training. ValueError names what is wrong.
+    """Settings of the softmax that training normalises over. ValueError names what is wrong.
 
     Attributes:
         softmax: ``full``, over the catalogue; or ``sampled``, estimated from candidates.

@@ -21,7 +21,7 @@ WITHOUT_HALF = "AVX2"  # what torch calls x86 CPUs that surely lack instructions
 
 @dataclass(frozen=True)
 class AccelerationSettings:
-    """How a training step is computed. ValueError names the setting and what it may be.
+    """Settings of how a training step is computed. ValueError names the setting and what it may be.
 
     Evaluation is in float32 and not compiled, whatever they are.
 
@@ -61,7 +61,7 @@ class AccelerationSettings:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Where losses are taken, and their gradients.
+        """Compute float32 products inside at the precision of training: of losses and gradients.
 
         Raises:
             SettingError: this program has set torch's precision by other means.
@@ -84,7 +84,7 @@ class AccelerationSettings:
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Where a policy is evaluated: what was compiled runs as it was written."""
+        """Run what was compiled inside as it was written: a policy is evaluated there."""
         if not self.compile:
             yield
             return
@@ -92,7 +92,7 @@ class AccelerationSettings:
             yield
 
     def warn(self, device: torch.device) -> None:
-        """Of half precision on a CPU that computes it by software, many times slower."""
+        """Warn of half precision on a CPU that computes it by software, many times slower."""
         kind = torch.backends.cpu.get_cpu_capability()
         if self.enable_amp and device.type == "cpu" and kind == WITHOUT_HALF:
             logging.getLogger().warning(
@@ -101,7 +101,7 @@ class AccelerationSettings:
             )
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """Where losses are taken."""
+        """Return the context in which losses are taken in half precision, if at all."""
         return torch.autocast(device.type, AMP_DTYPES[self.amp_dtype], enabled=self.enable_amp)
 
 

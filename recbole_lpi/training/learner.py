@@ -74,7 +74,7 @@ class PolicyLearner:
 
     @property
     def module(self) -> PolicyNetwork:
-        """The network."""
+        """The network of the policy."""
         return self.network
 
     @property

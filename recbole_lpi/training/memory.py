@@ -25,7 +25,7 @@ def keep_freed_memory() -> bool:
 
 
 class FreedMemory:
-    """What is kept for the next step, given back to the system now and then.
+    """Memory that is kept for the next step, and given back to the system now and then.
 
     Batches of many lengths leave gaps of many sizes between them, and what is kept would creep up.
     """
@@ -36,7 +36,7 @@ class FreedMemory:
         self._since = time.monotonic()
 
     def give_back(self) -> None:
-        """All that is free, if it was last done ``HELD_FOR`` seconds ago."""
+        """Give back all that is free, if it was last done ``HELD_FOR`` seconds ago."""
         if self._trim is not None and time.monotonic() - self._since > HELD_FOR:
             self._trim(0)
             self._since = time.monotonic()

@@ -13,7 +13,7 @@ from recbole_lpi.training.distributed import Ranks
 def random_states(
     ranks: Ranks, device: torch.device, draws: torch.Generator | None
 ) -> dict[str, Any]:
-    """Of this process; of several that which they share, ``draws``, and each one's own."""
+    """Return the random states of this process; of several ``draws``, and each one's own."""
     cuda = torch.cuda.is_available()
     if not ranks.several:
         every = torch.cuda.get_rng_state_all() if cuda else []
@@ -26,7 +26,7 @@ def random_states(
 def set_random_states(
     state: dict[str, Any] | None, ranks: Ranks, device: torch.device, seed: list[int]
 ) -> torch.Generator | None:
-    """Go on with those of a resume file, or of this process.
+    """Go on with the random states of a resume file, or of this process.
 
     Several processes draw alike which Q head chooses and which items are candidates; dropout and
     negatives are each one's own, of the file if it has as many processes, else of ``seed``.

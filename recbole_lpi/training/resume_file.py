@@ -20,7 +20,7 @@ KINDS: dict[str, type] = {
 
 
 def read_resume_file(path: Path, epochs: int) -> dict[str, Any]:
-    """The state after the last epoch of a run of so many; SettingError if no run can be there."""
+    """Read the state after the last epoch of a run; SettingError if no run can be there."""
     state = load_plain(path)
     check_kinds(state, KINDS, path)
     done, best, waited = state["next_epoch"], state["best_epoch"], state["waited"]
@@ -46,7 +46,7 @@ def read_resume_file(path: Path, epochs: int) -> dict[str, Any]:
 def check_best(
     best: Mapping[str, Any], best_path: Path, state: Mapping[str, Any], path: Path
 ) -> None:
-    """SettingError unless the checkpoint is of the best epoch that the resume file names."""
+    """Raise SettingError unless the checkpoint is of the best epoch that the resume file names."""
     for name, other in (
         ("data", "data"), ("epoch", "best_epoch"), ("valid_score", "best_valid_score"),
     ):  # fmt: skip

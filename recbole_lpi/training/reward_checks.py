@@ -16,7 +16,7 @@ def check_rewards(
     valid: Any,
     valid_metric: str,
 ) -> None:
-    """SettingError unless the rewards suit the objective and the metric that picks the epoch.
+    """Raise SettingError unless the rewards suit the objective and the metric that picks the epoch.
 
     Args:
         name: of the model; objective: its row of OBJECTIVES, None where it has none.

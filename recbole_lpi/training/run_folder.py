@@ -50,7 +50,7 @@ class RunFolder(RunFiles):
         return exclusive(self.path, waiting)
 
     def check_free(self, overwrite: bool) -> None:
-        """SettingError if another run lives here and is not to be overwritten."""
+        """Raise SettingError if another run lives here and is not to be overwritten."""
         if self.begun and not overwrite:
             state = "a finished run" if self.finished else "a run that did not finish"
             resume = "" if self.finished else f"go on with it by --resume={self.path}, "
@@ -102,7 +102,7 @@ class RunFolder(RunFiles):
 def claimed(
     model: str, dataset: str, run_dir: str | None, overwrite: bool, held: ExitStack
 ) -> RunFolder:
-    """The folder of a new run, ``run_dir`` or one of its own, exclusive until ``held`` is closed.
+    """Claim the folder of a new run, ``run_dir`` or one of its own, until ``held`` is closed.
 
     Raises:
         SettingError: a run is there and is not to be overwritten, or another process is at it.
@@ -114,7 +114,7 @@ def claimed(
 
 
 def new_run_folder(model: str, dataset: str, root: str = "runs") -> RunFolder:
-    """A folder nobody else has, ``runs/<dataset>/<model>-<time>``; made at once, so it is ours."""
+    """Make a folder nobody else has, ``runs/<dataset>/<model>-<time>``; at once, so it is ours."""
     name = f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
     for attempt in range(1000):
         path = Path(root) / dataset / (name if not attempt else f"{name}-{attempt}")

@@ -31,7 +31,7 @@ IMPUTED = "imputed_reward"  # the column of the event table that an imputation f
 
 @dataclass(frozen=True)
 class Clipping:
-    """Arguments of torch's ``clip_grad_norm_``. ValueError names what is wrong.
+    """The arguments of torch's ``clip_grad_norm_``. ValueError names what is wrong.
 
     Attributes:
         max_norm: > 0, the largest norm of all gradients together.
@@ -168,7 +168,7 @@ class TrainingSettings:
     def optimiser(
         self, parameters: Iterable[nn.Parameter], tables: Iterable[nn.Parameter] = ()
     ) -> torch.optim.Optimizer:
-        """The optimiser over ``parameters``, of which ``tables`` have sparse gradients."""
+        """Make the optimiser over ``parameters``, of which ``tables`` have sparse gradients."""
         name = self.learner.lower()
         if name == SPARSE:
             return LazyAdam(parameters, tables, self.learning_rate)
