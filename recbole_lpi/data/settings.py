@@ -116,7 +116,7 @@ class DataSettings:
 
     @classmethod
     def of(cls, config: Config) -> DataSettings:
-        """Read the settings from RecBole's config; ``eval_args`` decide where ``split`` is empty."""
+        """Read settings from RecBole's config; ``eval_args`` decide where ``split`` is None."""
         for name in ("user_inter_num_interval", "item_inter_num_interval"):
             if config[name] is not None:
                 check_intervals(name, config[name])

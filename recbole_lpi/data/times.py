@@ -46,7 +46,7 @@ def written(time: float, unit: int | None) -> str:
 
 
 def read_date(text: str) -> float:
-    """Read the Unix seconds of an ISO 8601 date or time, UTC unless it says otherwise; ValueError."""
+    """Read Unix seconds of an ISO 8601 date or time, UTC unless it says otherwise; ValueError."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
