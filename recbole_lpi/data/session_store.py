@@ -170,7 +170,7 @@ def save(folder: Path, stored: Stored, made_from: dict[str, Any]) -> None:
             arrays[f"columns-{number}"] = column
         for number, (field, tokens) in enumerate(stored.tokens.items()):
             names["tokens"][field] = f"tokens-{number}"
-            _write_tokens(scratch / f"tokens-{number}.arrow", tokens)
+            write_tokens(scratch / f"tokens-{number}.arrow", tokens)
         for name, array in arrays.items():
             if array is not None:
                 np.save(scratch / f"{name}.npy", array, allow_pickle=False)
@@ -235,7 +235,8 @@ def load(folder: Path) -> Stored:
     return stored
 
 
-def _write_tokens(path: Path, tokens: Tokens) -> None:
+def write_tokens(path: Path, tokens: Tokens) -> None:
+    """Write tokens by id as an Arrow file, which can be mapped."""
     table = pa.table({"token": tokens.text})
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)

@@ -101,14 +101,14 @@ def ranking_pass(
     with torch.autocast(device.type, enabled=False):
         held = torch.empty(*shape, *sizes, dtype=dtype, device=device)
         found = [
-            _rank(part, pi, mu, action[part], held[:, :, : part.stop - part.start], top)
+            rank_tiles(part, pi, mu, action[part], held[:, :, : part.stop - part.start], top)
             for part in parts(len(action), sizes.events)
         ]
     columns = [None if c[0] is None else torch.cat(c) for c in zip(*found, strict=True)]
     return RankingStatistics(*columns)  # type: ignore[arg-type]
 
 
-def _rank(
+def rank_tiles(
     part: slice, pi: Outputs, mu: Outputs | None, item: Tensor, held: Tensor, top: int
 ) -> RankingStatistics:
     """Rank a chunk of events, ``part``, with logged items [c].
@@ -138,7 +138,7 @@ def _rank(
             of_mu.read(y, y.amax(1, keepdim=True), LOG2_E, out)
     assert logged is not None and best.item is not None
     known = one or isinstance(pi, Matrix)  # the logged logits, to the bit
-    for rows in () if known else _to_rank_anew(ahead, pi.n_items):
+    for rows in () if known else to_rank_anew(ahead, pi.n_items):
         x = other.new_empty(len(rows), pi.n_items)
         pi.tile(part.start + rows, slice(0, pi.n_items), x)
         logged[rows] = x.gather(1, item[rows, None])
@@ -162,7 +162,7 @@ def _ahead(x: Tensor, logged: Tensor, out: Tensor) -> Tensor:
     return torch.sub(x, logged, out=out).sign_().sum(1)
 
 
-def _to_rank_anew(ahead: Tensor, n_items: int) -> Iterator[Tensor]:
+def to_rank_anew(ahead: Tensor, n_items: int) -> Iterator[Tensor]:
     """Events of which an even number of items equals the logged one, a few at a time.
 
     Their number is as even as that of all items, less those ahead and those behind. In float32 it

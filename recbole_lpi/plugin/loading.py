@@ -51,12 +51,12 @@ class LoadedLog(ReadLog):
         self._get_field_from_config()
         folder = self.settings.session_cache_dir
         if folder == "none" or any(self.config[name] for name in NOT_KEPT):
-            stored = self._loaded()
+            stored = self.read_and_number()
         else:
             made_from = partial(
                 _made_from, self.config, self.settings, self.dataset_name, self.dataset_path
             )
-            stored = session_store.found_or_made(Path(folder), made_from, self._loaded)
+            stored = session_store.found_or_made(Path(folder), made_from, self.read_and_number)
             self._restore(stored)
         self.sessions, self.user_of_session = stored.sessions, stored.user_of_session
         self._columns, self._inter = stored.columns, None
@@ -64,7 +64,7 @@ class LoadedLog(ReadLog):
             self.logger.warning(note)
         self.field2token_id = {name: TokenIds(t) for name, t in self.field2id_token.items()}
 
-    def _loaded(self) -> Stored:
+    def read_and_number(self) -> Stored:
         """Read, filter and number everything by RecBole's steps, and sort the events."""
         self._load_data(self.dataset_name, self.dataset_path)
         self._init_alias()

@@ -95,7 +95,7 @@ def run(
     check_data(config)  # on every machine
     with ExitStack() as held:  # the folder, against all others, until all is written
         folder = ranks.from_first(
-            lambda: _resumed(folder, kept, held) if resume else _begun(config, held)
+            lambda: resumed_folder(folder, kept, held) if resume else _begun(config, held)
         )
         try:
             with log_to(folder.log) if ranks.first else nullcontext():
@@ -164,7 +164,7 @@ def _begun(config: Any, held: ExitStack) -> RunFolder:
     return folder
 
 
-def _resumed(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
+def resumed_folder(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) -> RunFolder:
     """Hold the folder of a run; SettingError if it has ended, or is no longer that of ``kept``."""
     held.enter_context(folder.exclusive())
     folder.recover()

@@ -53,13 +53,13 @@ def make_encoder(network: NetworkSettings, max_length: int) -> nn.Module:
     )
 
 
-_named: set[str] = set()  # import paths that the user named in this process
+named_by_user: set[str] = set()  # import paths that the user named in this process
 
 
 def allow(encoder: object) -> None:
     """Let the module of an import path be imported, which runs its code: the user named it."""
     if isinstance(encoder, str):
-        _named.add(encoder)
+        named_by_user.add(encoder)
 
 
 def unread_settings(encoder: str) -> frozenset[str]:
@@ -111,7 +111,7 @@ def _class_at(path: str) -> type[nn.Module]:
     module, _, name = path.replace(":", ".").rpartition(".")
     if module.startswith("recbole.") and name.lower() in NO_ENCODER:
         raise SettingError(f"encoder cannot be {path}: {NO_ENCODER[name.lower()]}")
-    if path not in _named:
+    if path not in named_by_user:
         raise SettingError(
             f"encoder {path} is named by a file alone, and to import a module is to run its code: "
             f"if you trust it, name it in this call, --encoder={path}"

@@ -129,7 +129,7 @@ def compute_losses(
     policy_loss = over_catalogue(events.state, events.action, policy, weigh, q, logging)
     errors = {}
     if estimator is not None:
-        errors = _td_errors(events, settings, estimator, critics, policy_loss.statistics)
+        errors = td_errors(events, settings, estimator, critics, policy_loss.statistics)
     return StepLosses(
         policy_loss,
         {name: events.sample_weight * error for name, error in errors.items()},
@@ -222,7 +222,7 @@ def _propensity(
     return over_catalogue(events.state.detach(), events.action, head.table, as_sampled)
 
 
-def _td_errors(
+def td_errors(
     events: Events,
     settings: ObjectiveSettings,
     estimator: ValueEstimator,

@@ -47,13 +47,13 @@ def stores() -> list[Path]:
 def made(monkeypatch) -> list[PolicyDataset]:
     """What was read, and not found."""
     found: list[PolicyDataset] = []
-    loaded = LoadedLog._loaded
+    loaded = LoadedLog.read_and_number
 
     def note(self):
         found.append(self)
         return loaded(self)
 
-    monkeypatch.setattr(LoadedLog, "_loaded", note)
+    monkeypatch.setattr(LoadedLog, "read_and_number", note)
     return found
 
 
@@ -346,12 +346,12 @@ def truncate_tokens(folder: Path) -> None:
 
 
 def retype_tokens(folder: Path) -> None:
-    session_cache._write_tokens(folder / "tokens-1.arrow", Tokens(pa.array([1, 2])))
+    session_cache.write_tokens(folder / "tokens-1.arrow", Tokens(pa.array([1, 2])))
     rehash(folder, "tokens-1.arrow")
 
 
 def lose_padding(folder: Path) -> None:
-    session_cache._write_tokens(folder / "tokens-1.arrow", Tokens(["x"] * 26))
+    session_cache.write_tokens(folder / "tokens-1.arrow", Tokens(["x"] * 26))
     rehash(folder, "tokens-1.arrow")
 
 
@@ -423,14 +423,14 @@ def test_columns_that_are_no_plain_arrays_are_not_kept(log, made):
 
 
 def load_slowly(number):
-    loaded = LoadedLog._loaded
+    loaded = LoadedLog.read_and_number
 
     def slowly(self):
         Path(f"made-{number}").touch()
         time.sleep(1)
         return loaded(self)
 
-    pytest.MonkeyPatch().setattr(LoadedLog, "_loaded", slowly)  # for good
+    pytest.MonkeyPatch().setattr(LoadedLog, "read_and_number", slowly)  # for good
     config = make_config("LPIRL", "shop", (), {})
     Path(f"ready-{number}").touch()
     while not all(Path(f"ready-{n}").exists() for n in (0, 1)):
@@ -457,16 +457,16 @@ def test_another_log_of_the_same_name_is_another_store(log, made):
 
 def test_a_log_that_changes_while_it_is_read_is_not_kept(log, monkeypatch, caplog):
     """Else it would be found under the content that it had before, for ever."""
-    loaded = LoadedLog._loaded
+    loaded = LoadedLog.read_and_number
 
     def overtaken(self):
         write_log(Path("dataset"), seed=3)
         return loaded(self)
 
-    monkeypatch.setattr(LoadedLog, "_loaded", overtaken)
+    monkeypatch.setattr(LoadedLog, "read_and_number", overtaken)
     overtaken_data = dataset()
     assert "the data files changed while they were read" in caplog.text and not stores()
-    monkeypatch.setattr(LoadedLog, "_loaded", loaded)
+    monkeypatch.setattr(LoadedLog, "read_and_number", loaded)
     assert_the_same(overtaken_data, dataset())
 
 

@@ -113,14 +113,14 @@ def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, n
 @pytest.mark.parametrize("items", [1000, 1001])
 def test_hardly_an_event_is_ranked_twice(monkeypatch, items, bias):
     twice = []
-    find = ranking._to_rank_anew
+    find = ranking.to_rank_anew
 
     def found(*given):
         for rows in find(*given):
             twice.extend(rows.tolist())
             yield rows
 
-    monkeypatch.setattr(ranking, "_to_rank_anew", found)
+    monkeypatch.setattr(ranking, "to_rank_anew", found)
     state, table, action = drawn(n=300, d=64, a=items, bias=bias)
     scores = state.float(), table.to(torch.float32)
     ranking_pass(scores, action, chunk=150, tile=448)
@@ -132,20 +132,20 @@ def test_hardly_an_event_is_ranked_twice(monkeypatch, items, bias):
 def test_an_item_in_the_first_place_of_very_many_is_not_ranked_twice():
     for items in (2**23 + 5, 2**24 - 1):  # from there on float32 has no odd numbers
         ahead = torch.tensor([1.0 - items, items - 1.0])
-        assert not list(ranking._to_rank_anew(ahead, items))
-        assert [len(rows) for rows in ranking._to_rank_anew(ahead.abs() - 1, items)] == [2]
-    many = ranking._to_rank_anew(torch.zeros(1000), 2)
+        assert not list(ranking.to_rank_anew(ahead, items))
+        assert [len(rows) for rows in ranking.to_rank_anew(ahead.abs() - 1, items)] == [2]
+    many = ranking.to_rank_anew(torch.zeros(1000), 2)
     assert max(len(rows) for rows in many) == LEAST_EVENTS
 
 
 def test_one_tile_is_held_and_a_chunk_where_divergences_are_asked_for(monkeypatch):
-    held, rank = [], ranking._rank
+    held, rank = [], ranking.rank_tiles
 
     def seen(part, pi, mu, item, where, top):
         held.append(where.shape)
         return rank(part, pi, mu, item, where, top)
 
-    monkeypatch.setattr(ranking, "_rank", seen)
+    monkeypatch.setattr(ranking, "rank_tiles", seen)
     state, table, action = drawn(n=1000, a=40_000)
     scores = state.float(), table.to(torch.float32)
     ranking_pass(scores, action)

@@ -136,8 +136,8 @@ def undetached(function):
         ("bootstrap_target", "SQN", {"value_estimator": "expected_sarsa"}),
         ("bootstrap_target", "LPIRL", {}),
         ("bootstrap_target", "IQL", {}),
-        ("_td_errors", "SNQN", {"value_estimator": "expected_sarsa"}),
-        ("_td_errors", "IQL", {}),
+        ("td_errors", "SNQN", {"value_estimator": "expected_sarsa"}),
+        ("td_errors", "IQL", {}),
         ("_propensity", "IPS", {}),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_gradient_through_targets_or_into_the_encoder_is_found(
     fault = undetached(getattr(policy_losses, where))
     monkeypatch.setattr(policy_losses, where, fault)
     if where == "bootstrap_target":  # what it is given was cut once more, further out
-        monkeypatch.setattr(policy_losses, "_td_errors", undetached(policy_losses._td_errors))
+        monkeypatch.setattr(policy_losses, "td_errors", undetached(policy_losses.td_errors))
     with pytest.raises(AssertionError):
         check_against_loops(name, settings, 0)
 

@@ -238,11 +238,11 @@ def test_the_users_own_module_is_imported_when_he_names_it_again(log, monkeypatc
         train(run_dir="theirs", epochs=2, encoder="own_of_mine:Enc")
     from recbole_lpi.policy import encoders
 
-    monkeypatch.setattr(encoders, "_named", set())  # as in a new process
+    monkeypatch.setattr(encoders, "named_by_user", set())  # as in a new process
     code, said = resume()
     assert code == 2 and "--encoder=own_of_mine:Enc" in said
     assert resume("--encoder=own_of_mine:Enc")[0] == 0
-    encoders._named.clear()
+    encoders.named_by_user.clear()
     with pytest.raises(SettingError, match="name it in this call"):
         loaded("theirs/model.pth")
     assert loaded("theirs/model.pth", encoder="own_of_mine:Enc")[0]["encoder"] == "own_of_mine:Enc"

@@ -77,7 +77,7 @@ def contend(kinds, number, root, together):
         with ExitStack() as held:
             try:
                 if kinds[number] == "resume":
-                    made = runner._resumed(RunFolder(folder), {"who": "old"}, held)
+                    made = runner.resumed_folder(RunFolder(folder), {"who": "old"}, held)
                 else:
                     made = claim(folder, who, held, kinds[number] == "overwrite")
             except Busy:
