@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,14 +64,11 @@ def allow(encoder: object) -> None:
 
 
 def unread_settings(encoder: str) -> frozenset[str]:
-    """Settings of the network that ``encoder`` does not read; all of them are SASRec's."""
-    if encoder == "sasrec":
-        return frozenset()
-    of_attention = {
-        "n_heads", "inner_size", "attn_dropout_prob", "hidden_act", "layer_norm_eps", "initializer",
-    }  # fmt: skip
-    of_others = set() if encoder == "gru4rec" else {"n_layers", "hidden_dropout_prob"}
-    return frozenset(of_attention | of_others)
+    """List the settings of the network that ``encoder`` does not read; all are SASRec's."""
+    readers = {field.name: field.metadata.get("encoders") for field in fields(NetworkSettings)}
+    return frozenset(
+        name for name, those in readers.items() if those is not None and encoder not in those
+    )
 
 
 def code_hash(encoder: str) -> str:

@@ -15,6 +15,11 @@ DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
 
 
+def read_by(*encoders: str, default: Any) -> Any:
+    """Define a field of the network that only these encoders read, by their names."""
+    return field(default=default, metadata={"encoders": encoders})
+
+
 @dataclass(frozen=True)
 class NetworkSettings:
     """One architecture for every policy, SASRec in the paper (4.2). ValueError names what is wrong.
@@ -35,16 +40,16 @@ class NetworkSettings:
 
     encoder: str = setting(Role.CODE, "sasrec")
     encoder_args: dict[str, Any] = field(default_factory=dict)
-    n_layers: int = 1
-    n_heads: int = 1
+    n_layers: int = read_by("sasrec", "gru4rec", default=1)
+    n_heads: int = read_by("sasrec", default=1)
     hidden_size: int = 64
-    inner_size: int = 256
-    hidden_dropout_prob: float = 0.2
-    attn_dropout_prob: float = 0.2
-    hidden_act: str = "gelu"
-    layer_norm_eps: float = 1e-12
+    inner_size: int = read_by("sasrec", default=256)
+    hidden_dropout_prob: float = read_by("sasrec", "gru4rec", default=0.2)
+    attn_dropout_prob: float = read_by("sasrec", default=0.2)
+    hidden_act: str = read_by("sasrec", default="gelu")
+    layer_norm_eps: float = read_by("sasrec", default=1e-12)
     initializer_range: float = 0.02
-    initializer: str = "normal"
+    initializer: str = read_by("sasrec", default="normal")
     tie_weights: bool = True
 
     def __post_init__(self) -> None:
