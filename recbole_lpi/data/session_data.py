@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from recbole_lpi.data.batches import Batch, collate, returns_to_go
-from recbole_lpi.data.sessions import Part, Sessions
+from recbole_lpi.data.sessions import Part, Sessions, whole_of
 from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.data.windows import (
     Windows,
@@ -79,8 +79,7 @@ class SessionData:
         item_tokens: Tokens | None = None,
         session_tokens: Tokens | None = None,
     ) -> None:
-        every = Part(np.arange(len(sessions)), sessions.offsets[:-1], sessions.offsets[1:])
-        self.sessions, self.part = sessions, every if part is None else part
+        self.sessions, self.part = sessions, whole_of(sessions) if part is None else part
         self._item_num = int(sessions.items.max()) + 1 if item_num is None else item_num
         self._reading = reading or Reading()
         self.part_name, self.dataset_name = part_name, dataset_name

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from recbole_lpi.data.consistency import contradiction
 from recbole_lpi.data.sessions import Sessions
-from recbole_lpi.data.tokens import Tokens
+from recbole_lpi.data.tokens import Tokens, map_tokens, write_tokens
 from recbole_lpi.files import filling, write_json
 from recbole_lpi.locks import exclusive_beside, remove_left_behind
 
@@ -211,7 +211,7 @@ def load(folder: Path) -> Stored:
             sessions=Sessions(**{name: array(name) for name in there}, event_names=names),
             user_of_session=array("user_of_session"),
             tokens={
-                field: _mapped_tokens(folder / f"{name}.arrow")
+                field: map_tokens(folder / f"{name}.arrow")
                 for field, name in about["tokens"].items()
             },
             columns={field: array(name) for field, name in about["columns"].items()},
@@ -233,19 +233,3 @@ def load(folder: Path) -> Stored:
     if reason is not None:
         raise Damaged(f"what it holds does not belong together: {reason}")
     return stored
-
-
-def write_tokens(path: Path, tokens: Tokens) -> None:
-    """Write tokens by id as an Arrow file, which can be mapped."""
-    table = pa.table({"token": tokens.text})
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _mapped_tokens(path: Path) -> Tokens:
-    with pa.memory_map(str(path)) as file:
-        text = pa.ipc.open_file(file).read_all()["token"].combine_chunks()
-    text.validate(full=True)
-    if text.type != pa.large_string() or text.null_count:
-        raise ValueError(f"{path.name} is not a column of text")
-    return Tokens(text)

@@ -109,6 +109,11 @@ class Part:
         return np.asarray(np.maximum(self.stop - first, 0))
 
 
+def whole_of(sessions: Sessions) -> Part:
+    """Return the part whose targets are every event of every session."""
+    return Part(np.arange(len(sessions)), sessions.offsets[:-1], sessions.offsets[1:])
+
+
 def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     """Return rows and values of the concatenated ranges start[i] … stop[i] − 1."""
     lengths = np.maximum(stop - start, 0)

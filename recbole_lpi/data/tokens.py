@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class Tokens:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.tolist(), dtype=dtype or object)
 
+    def take(self, index: np.ndarray) -> Tokens:
+        """Return the tokens of ids [N], as a column of their own."""
+        return Tokens(self.text.take(pa.array(index)))
+
     def tolist(self) -> list[str]:
         """Return all tokens, by id."""
         return list(self.text.to_pylist())
@@ -74,3 +79,20 @@ class TokenIds(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+
+def write_tokens(path: Path, tokens: Tokens) -> None:
+    """Write tokens by id as an Arrow file, which can be mapped."""
+    table = pa.table({"token": tokens.text})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def map_tokens(path: Path) -> Tokens:
+    """Map the tokens of such a file; ValueError, or one of Arrow's, unless it is one."""
+    with pa.memory_map(str(path)) as file:
+        text = pa.ipc.open_file(file).read_all()["token"].combine_chunks()
+    text.validate(full=True)
+    if text.type != pa.large_string() or text.null_count:
+        raise ValueError(f"{path.name} is not a column of text")
+    return Tokens(text)

@@ -13,7 +13,7 @@ from recbole.utils import FeatureSource, FeatureType
 
 from recbole_lpi.data.batches import prefixes
 from recbole_lpi.data.session_data import Reading, SessionData
-from recbole_lpi.data.sessions import Part
+from recbole_lpi.data.sessions import Part, whole_of
 from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
 from recbole_lpi.data.times import describe_held_out
 from recbole_lpi.data.tokens import Tokens
@@ -42,8 +42,7 @@ class PolicyDataset(SessionData, LoadedLog):
 
     def __init__(self, config: Any) -> None:
         LoadedLog.__init__(self, config)
-        offsets = self.sessions.offsets
-        self.part = Part(np.arange(len(self.sessions)), offsets[:-1], offsets[1:])
+        self.part = whole_of(self.sessions)
         self.item_list = f"{self.settings.ITEM_ID_FIELD}{self.config['LIST_SUFFIX']}"
 
     @property
@@ -60,7 +59,8 @@ class PolicyDataset(SessionData, LoadedLog):
     @property
     def session_tokens(self) -> Tokens:
         """The name of each session, [S]."""
-        return Tokens(self.field2id_token[self.uid_field][self.user_of_session])
+        tokens: Tokens = self.field2id_token[self.uid_field]
+        return tokens.take(self.user_of_session)
 
     @property
     def reading(self) -> Reading:

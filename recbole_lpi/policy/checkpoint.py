@@ -25,7 +25,7 @@ from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy.backbones import BACKBONES
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
-from recbole_lpi.settings import SettingError, coerce
+from recbole_lpi.settings import SettingError, Values, coerce
 from recbole_lpi.stored_tensors import (
     check_kinds,
     check_tensor,
@@ -118,7 +118,7 @@ def policy_values(network: PolicyNetwork) -> dict[str, Any]:
 
 def vocabulary_tensors(tokens: Tokens) -> dict[str, Tensor]:
     """Return tokens by id as two tensors: their text in UTF-8, and where each begins and ends."""
-    text = pa.array(tokens.text, pa.large_string()) if len(tokens) else tokens.text
+    text = tokens.text.cast(pa.large_string())
     first, last = text.offset, text.offset + len(text)
     _, places, content = text.buffers()
     offsets = np.frombuffer(places, np.int64)[first : last + 1]
@@ -160,7 +160,7 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
         raise SettingError(f"{path} holds a {name}, which is no policy of recbole_lpi")
     if state.get("policy") is None:
         with refusing(path):
-            settings, max_reward = PolicySettings.of(_Settings(state["config"])), 0.0
+            settings, max_reward = PolicySettings.of(Values(state["config"])), 0.0
     else:
         check_kinds(state["policy"], OF_POLICY, path)
         max_reward = float(state["policy"]["max_reward"])
@@ -175,10 +175,3 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
         network = PolicyNetwork(name, settings, state["n_items"] - 1, max_reward)
     load_weights(network, state["state_dict"], path)
     return network.requires_grad_(False).eval()
-
-
-class _Settings(dict[str, Any]):
-    """Settings that give None for what they do not hold, as RecBole's ``Config`` does."""
-
-    def __missing__(self, key: str) -> None:
-        return None

@@ -43,14 +43,11 @@ class TrainingLoop:
         seed: of the order of batches, which with the number of the epoch is all that decides it.
         begin_epoch: called with the number of each epoch before its first step.
         eligible: whether the module as it is can be the best; None: always.
+        shown: metrics that the line of an epoch tells beside the one that decides.
 
     Attributes:
         next_epoch: how many epochs are done.
     """
-
-    shown: Sequence[
-        str
-    ] = ()  # metrics that the line of an epoch tells, beside the one that decides
 
     def __init__(
         self,
@@ -65,11 +62,12 @@ class TrainingLoop:
         seed: int = 0,
         begin_epoch: Callable[[int], None] | None = None,
         eligible: Callable[[], bool] | None = None,
+        shown: Sequence[str] = (),
     ) -> None:
         self.module, self.epochs, self.step, self.selector = module, epochs, step, selector
         self.validate, self.recorder = validate, recorder
         self.number, self.eval_step, self.seed = number, eval_step, seed
-        self.begin_epoch, self.eligible = begin_epoch, eligible
+        self.begin_epoch, self.eligible, self.shown = begin_epoch, eligible, shown
         self.next_epoch = 0
         self.logger = logging.getLogger()
 

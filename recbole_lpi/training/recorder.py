@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ class Recorder:
         """Whether this process keeps anything of the run."""
         return self.folder is not None and self.ranks.first
 
+    @cached_property
+    def _catalogue(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the items: taken once, for it reads every name."""
+        tokens = self.train.item_tokens
+        return {"items": vocabulary_tensors(tokens), "catalogue": catalogue_hash(tokens)}
+
     @contextmanager
     def logging(self) -> Iterator[None]:
         """Write the settings of a new run, and what is logged in the block to its log."""
@@ -132,8 +139,7 @@ class Recorder:
                 "model": self.about.model,
                 "config": dict(self.about.kept),
                 "policy": self.about.policy,
-                "items": vocabulary_tensors(self.train.item_tokens),
-                "catalogue": catalogue_hash(self.train.item_tokens),
+                **self._catalogue,
                 "data": self.data,
                 "validation": self.validation,
                 "n_items": int(self.train.item_num),

@@ -63,7 +63,6 @@ class Training:
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
         self._held = ExitStack()  # the folder, where it is claimed here
-        self._criterion = settings.valid_metric.lower()
 
     def fit(
         self,
@@ -173,7 +172,8 @@ class Training:
         """Refuse, before any work, what would be trained on nothing or chosen by nothing."""
         if len(train.training_windows) == 0:
             raise SettingError(f"{train.dataset_name}: no training session has two events")
-        check_rewards(self.about.model, self.learner.objective, train, valid, self._criterion)
+        criterion = self.settings.criterion
+        check_rewards(self.about.model, self.learner.objective, train, valid, criterion)
         if valid is not None:
             check_criterion(self.settings, valid)
         check_candidates(self.settings, train)
@@ -203,9 +203,9 @@ class Training:
             module, self.learner.losses, optimizer, self.around.acceleration, self.around.device,
             self.ranks, s.clip_grad_norm, self.learner.cure,
         )  # fmt: skip
-        selector = Selector(self._criterion, s.stopping_step)
+        selector = Selector(str(s.criterion), s.stopping_step)
         selector.stopped = optimizer is None  # fitted already
-        loop = TrainingLoop(
+        return TrainingLoop(
             module,
             epochs,
             step,
@@ -217,6 +217,5 @@ class Training:
             s.seed,
             self.learner.begin_epoch,
             lambda: not self.learner.warming_up,
+            [f"{kind}_ndcg@{max(s.topk)}" for kind in ("purchase", "click")],
         )
-        loop.shown = [f"{kind}_ndcg@{max(s.topk)}" for kind in ("purchase", "click")]
-        return loop

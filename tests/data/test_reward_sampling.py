@@ -12,7 +12,7 @@ from recbole_lpi.data.reward_sampling import (
     with_replacement,
     without_replacement,
 )
-from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.sessions import flat_sessions, whole_of
 from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from recbole_lpi.settings import SettingError
 
@@ -29,7 +29,7 @@ def store(rewards=SESSIONS):
     reward = [r for events in rewards for r in events]
     item, zero = 1 + np.arange(len(session)) % 5, np.zeros(len(session))
     sessions = flat_sessions(session, item, zero, reward, zero, ("click",))
-    part = Part(np.arange(len(sessions)), sessions.offsets[:-1], sessions.offsets[1:])
+    part = whole_of(sessions)
     return sessions, training_windows(sessions, part, 20, None, False)
 
 

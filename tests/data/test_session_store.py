@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from recbole_lpi.data import session_store as session_cache
 from recbole_lpi.data.identity import data_hash
-from recbole_lpi.data.tokens import Tokens
+from recbole_lpi.data.tokens import Tokens, write_tokens
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.runner import make_config, run
@@ -346,12 +346,12 @@ def truncate_tokens(folder: Path) -> None:
 
 
 def retype_tokens(folder: Path) -> None:
-    session_cache.write_tokens(folder / "tokens-1.arrow", Tokens(pa.array([1, 2])))
+    write_tokens(folder / "tokens-1.arrow", Tokens(pa.array([1, 2])))
     rehash(folder, "tokens-1.arrow")
 
 
 def lose_padding(folder: Path) -> None:
-    session_cache.write_tokens(folder / "tokens-1.arrow", Tokens(["x"] * 26))
+    write_tokens(folder / "tokens-1.arrow", Tokens(["x"] * 26))
     rehash(folder, "tokens-1.arrow")
 
 

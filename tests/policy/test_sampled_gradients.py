@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from recbole_lpi.data.batches import collate
 from recbole_lpi.data.reward_sampling import RewardSampler, SamplingSettings
-from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.sessions import flat_sessions, whole_of
 from recbole_lpi.data.windows import target_places, training_batches, training_windows
 from tests.support.tiny import batch, gradients, make
 
@@ -26,7 +26,7 @@ def store():
     session = [s for s, items in enumerate(ITEMS) for _ in items]
     items, zero = np.concatenate(ITEMS), np.zeros(len(session))
     sessions = flat_sessions(session, items, zero, np.concatenate(REWARDS), zero, ("click",))
-    part = Part(np.arange(len(sessions)), sessions.offsets[:-1], sessions.offsets[1:])
+    part = whole_of(sessions)
     return sessions, training_windows(sessions, part, 5, None, False)
 
 

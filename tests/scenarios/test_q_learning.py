@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recbole_lpi.data.batches import collate
-from recbole_lpi.data.sessions import Part, flat_sessions
+from recbole_lpi.data.sessions import Part, flat_sessions, whole_of
 from recbole_lpi.data.windows import training_windows
 from recbole_lpi.nn.catalogue import Table
 from recbole_lpi.nn.heads import BilinearQHead, TableQHead
@@ -40,7 +40,7 @@ def policy(**settings):
 def trained(model, epochs):
     """Mean TD loss of the last epoch, and the variance of what was rewarded in it."""
     store = shop()
-    part = Part(np.arange(SESSIONS), store.offsets[:-1], store.offsets[1:])
+    part = whole_of(store)
     windows = training_windows(store, part, 20, None, False)
     optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
     for epoch in range(epochs):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.data.sessions import Part, Sessions, flat_sessions
+from recbole_lpi.data.sessions import Part, Sessions, flat_sessions, whole_of
 from recbole_lpi.nn.heads import BilinearQHead
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.policy.network import PolicyNetwork
@@ -107,5 +107,5 @@ def listed_sessions(lists: list[list[int]], ends: list[float]) -> tuple[Sessions
     time = np.repeat(ends, lengths) + np.concatenate([np.arange(1 - n, 1) for n in lengths])
     zeros = np.zeros(len(item))
     store = flat_sessions(session, item, time, zeros, zeros, ("click",))
-    part = Part(np.arange(len(lists)), store.offsets[:-1], store.offsets[1:])
+    part = whole_of(store)
     return store, part

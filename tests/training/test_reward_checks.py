@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recbole_lpi.evaluation import Metric
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config, run
@@ -41,12 +42,12 @@ def test_multiples_of_rewards_that_are_never_above_0_are_refused(log, rewards):
     refused = set()
     for name, objective in OBJECTIVES.items():
         try:
-            check_rewards(name, objective, train, valid, "ndcg@3")
+            check_rewards(name, objective, train, valid, Metric.parse("ndcg@3"))
         except SettingError as error:
             refused.add(name)
             assert f"shop: {name} weighs an event by its reward, and none" in str(error)
     assert refused == MULTIPLES
-    check_rewards("GRU4Rec", None, train, valid, "ndcg@3")
+    check_rewards("GRU4Rec", None, train, valid, Metric.parse("ndcg@3"))
 
 
 def test_a_bound_that_holds_above_0_is_refused_below_it(log):
@@ -54,9 +55,11 @@ def test_a_bound_that_holds_above_0_is_refused_below_it(log):
     train, valid, _ = parts()
     for name, objective in OBJECTIVES.items():
         if name != "RewardWeighted":
-            check_rewards(name, objective, train, valid, "average_reward@3")
+            check_rewards(name, objective, train, valid, Metric.parse("average_reward@3"))
     with pytest.raises(SettingError, match=r"RewardWeighted bounds .* lowest of training is -1"):
-        check_rewards("RewardWeighted", OBJECTIVES["RewardWeighted"], train, valid, "ndcg@3")
+        check_rewards(
+            "RewardWeighted", OBJECTIVES["RewardWeighted"], train, valid, Metric.parse("ndcg@3")
+        )
 
 
 def test_an_epoch_is_not_picked_by_rewards_that_are_never_above_0(log):
@@ -65,8 +68,8 @@ def test_an_epoch_is_not_picked_by_rewards_that_are_never_above_0(log):
     with pytest.raises(
         SettingError, match="average_reward@3 picks the best epoch, and the highest"
     ):
-        check_rewards("LPI", OBJECTIVES["LPI"], train, valid, "average_reward@3")
-    check_rewards("LPI", OBJECTIVES["LPI"], train, None, "average_reward@3")
+        check_rewards("LPI", OBJECTIVES["LPI"], train, valid, Metric.parse("average_reward@3"))
+    check_rewards("LPI", OBJECTIVES["LPI"], train, None, Metric.parse("average_reward@3"))
 
 
 def test_a_run_is_refused_before_it_is_trained(log):
