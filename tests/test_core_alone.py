@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 
 from recbole_lpi.data import Part, Reading, SessionData, Tokens, flat_sessions, split_sessions
 from recbole_lpi.evaluation import EvaluationPass, rank_policy
+from recbole_lpi.objectives import ObjectiveSettings
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings, load_policy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training import RunFolder, TrainingSettings, train_policy
@@ -117,12 +120,22 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
         train_policy(network("LPI", train), train, settings=HOW, folder=folder)
 
 
+def test_a_folder_whose_run_failed_is_held_no_longer(tmp_path):
+    train, _, _ = parts()
+    folder, wild = RunFolder(tmp_path / "run"), replace(HOW, learning_rate=1e30)
+    with pytest.raises(FloatingPointError):
+        train_policy(network("LPI", train), train, settings=wild, folder=folder)
+
+    def held_by_another() -> None:
+        with folder.exclusive():
+            assert folder.begun and not folder.finished
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(held_by_another).result()
+
+
 def test_a_policy_that_needs_a_logging_policy_says_so():
     train, _, _ = parts()
-    from dataclasses import replace
-
-    from recbole_lpi.objectives import ObjectiveSettings
-
     settings = replace(SETTINGS, objective=ObjectiveSettings(propensity="checkpoint"))
     policy = PolicyNetwork("IPS", settings, train.item_num - 1)
     with pytest.raises(SettingError, match="needs a logging policy"):

@@ -50,3 +50,8 @@ def test_one_long_token_is_as_long_as_it_is():
     assert tokens[[1, 2]].tolist() == names[1:3]
     assert tracemalloc.get_traced_memory()[1] + tokens.text.nbytes < 2**21
     tracemalloc.stop()
+
+
+def test_tokens_of_some_ids_are_a_column_of_their_own():
+    taken = Tokens([PADDING, "a", "b", "c"]).take(np.array([3, 1, 1], np.int32))
+    assert taken.tolist() == ["c", "a", "a"]

@@ -256,3 +256,12 @@ def test_a_long_name_takes_what_it_is_long_where_a_file_names_items(tmp_path):
     assert data.field2id_token["item_id"][20_001] == long
     assert sum(f.stat().st_size for f in Path("runs/sessions").rglob("tokens-*")) < 2**21
     assert load().id2token("item_id", [1, 20_001]).tolist() == ["i0", long]
+
+
+def test_sessions_keep_their_names_where_one_was_filtered_out():
+    write([("u0", "i1", 1_599_999_990, "view", 0.2, 4), *ROWS])
+    data = load(user_inter_num_interval="[2,inf)")
+    assert data.session_tokens.tolist() == ["u1", "u2"]
+    names = np.repeat(data.session_tokens.tolist(), data.sessions.lengths)
+    assert len(data.session_tokens) == len(data.sessions)
+    assert names.tolist() == [user for user, *_ in events_of(data)]
