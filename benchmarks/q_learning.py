@@ -52,11 +52,11 @@ def auc(score: np.ndarray, positive: np.ndarray) -> float:
 def q_of(model: PolicyNetwork, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
     """Q(x, a) and the advantage over the policy, [N] each, of every Q head."""
     counts = batch.counts
-    state, action = model.forward(batch.item_seq)[counts], batch.action[counts] - 1
+    state, action = model.forward(batch.history)[counts], batch.action[counts] - 1
     pi = model.policy_table.outputs(state).softmax(-1)
     for head in cast(torch.nn.ModuleList, model.heads["q"]):
         found = head(state, model.policy_table)
-        every = found.value[:, None] + found.factors[1].outputs(found.factors[0])
+        every = found.value[:, None] + found.factors.outputs()
         q = every.gather(1, action[:, None]).squeeze(1)
         yield q, q - (pi * every).sum(-1)
 

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from benchmarks.peak import added_memory
 from recbole_lpi.nn.catalogue import (
     CatalogueStatistics,
+    Factors,
     PolicyLoss,
     Table,
     plain_pass,
@@ -89,7 +90,7 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
         parameters += [p for head in pair for p in head.parameters()]
         heads = Heads(q=pair)
     optimiser = torch.optim.Adam(parameters, fused=True)  # as training does
-    common = logged, Table(embedding), OBJECTIVES[model], ObjectiveSettings(), heads
+    common = logged, Factors(state, Table(embedding)), OBJECTIVES[model], ObjectiveSettings(), heads
     catalogue = form_of(form)
 
     def step() -> Tensor:

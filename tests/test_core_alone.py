@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from recbole_lpi.data import Part, Reading, SessionData, Tokens, flat_sessions, split_sessions
+from recbole_lpi.data.batches import History
 from recbole_lpi.evaluation import EvaluationPass, rank_policy
 from recbole_lpi.objectives import ObjectiveSettings
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings, load_policy
@@ -98,9 +99,8 @@ def test_a_policy_is_trained_kept_loaded_and_ranks(tmp_path):
     np.testing.assert_array_equal(ours.log_pi, theirs.log_pi)
 
     ids = {token: number for number, token in enumerate(loaded.items.tolist())}
-    history = torch.tensor([[ids["i3"], ids["i4"], ids["i5"]]])
-    state = loaded.network.last_state(history, torch.tensor([3]))
-    best = int(loaded.network.policy_table.outputs(state).argmax()) + 1
+    history = History(torch.tensor([[ids["i3"], ids["i4"], ids["i5"]]]))
+    best = int(loaded.network.last_factors(history, torch.tensor([3])).outputs().argmax()) + 1
     assert loaded.items[best] == "i6"
 
 

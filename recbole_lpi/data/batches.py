@@ -12,6 +12,8 @@ from torch import Tensor
 from recbole_lpi.data.sessions import Part, Sessions, by_size
 from recbole_lpi.data.windows import Windows
 
+GAP_BINS = 32  # the last of them from 2^30 s, 34 years, on
+
 
 def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
     """Compute returns G_t = Σ_k γᵏ r_{t+k} up to the part's stop, float32 [E]; 0 outside the part.
@@ -31,11 +33,43 @@ def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
     return returns
 
 
+class History(NamedTuple):
+    """Logged events as an encoder reads them, padded on the right, int64 [B, L] each.
+
+    Attributes:
+        items: 1 … A; 0 is padding, A + 1 the token that opens a session.
+        kinds: the code of the event's kind, plus 1; 0 of padding and the start token. None where
+            they are not known: only a policy that does not read them can do without.
+        gaps: the bin of the time since the event before (``gap_bins``); 0 of padding, the start
+            token and the first event. None as above.
+    """
+
+    items: Tensor
+    kinds: Tensor | None = None
+    gaps: Tensor | None = None
+
+    def to(self, device: torch.device) -> History:
+        """Return the history on ``device``."""
+        items, kinds, gaps = self
+        kinds = None if kinds is None else kinds.to(device)
+        return History(items.to(device), kinds, None if gaps is None else gaps.to(device))
+
+
+def gap_bins(seconds: np.ndarray) -> np.ndarray:
+    """Return the bin of the time since an event, int64 of the same shape, in 1 … GAP_BINS.
+
+    Bins double in width: bin 1 is below a second, bin b from 2^(b−2) to 2^(b−1) s; the last one is
+    open. Time that runs backwards counts as none.
+    """
+    bins = np.floor(np.log2(np.maximum(seconds, 0.5))).astype(np.int64) + 2
+    return np.asarray(bins.clip(1, GAP_BINS))
+
+
 class Batch(NamedTuple):
     """Windows padded on the right to one length L. Shapes [B, L] unless said.
 
     Attributes:
-        item_seq: int64, what the encoder reads; 0 is padding, ``start_token`` opens a session.
+        item_seq, kind_seq, gap_seq: int64, what the encoder reads (``History``).
         action: int64, the logged item that follows each position, 1 … A; 0 where there is none.
         reward, discount, return_: float32, of that action; discount is γ, and 0 at the last event.
         event: int64 code of the event's kind.
@@ -46,6 +80,8 @@ class Batch(NamedTuple):
     """
 
     item_seq: Tensor
+    kind_seq: Tensor
+    gap_seq: Tensor
     action: Tensor
     reward: Tensor
     discount: Tensor
@@ -55,6 +91,11 @@ class Batch(NamedTuple):
     place: Tensor
     session: Tensor
     sample_weight: Tensor
+
+    @property
+    def history(self) -> History:
+        """What the encoder reads."""
+        return History(self.item_seq, self.kind_seq, self.gap_seq)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``; to a GPU it is copied from pinned memory."""
@@ -82,10 +123,17 @@ def collate(
     target = (windows.begin + 1 - windows.opens)[:, None] + position  # [B, L]
     real = target < windows.stop[:, None]
     safe = np.where(real, target, windows.stop[:, None] - 1)
-    read = sessions.items[np.maximum(safe - 1, 0)].astype(np.int64)
+    place = np.maximum(safe - 1, 0)
+    read = sessions.items[place].astype(np.int64)
     read[:, 0] = np.where(windows.opens, start_token, read[:, 0])
+    of_event = real.copy()  # and not of a start token
+    of_event[:, 0] &= ~windows.opens
+    of_gap = of_event & (place > windows.begin[:, None])
+    elapsed = sessions.timestamps[place] - sessions.timestamps[np.maximum(place - 1, 0)]
     values = {
         "item_seq": np.where(real, read, 0),
+        "kind_seq": np.where(of_event, sessions.events[place].astype(np.int64) + 1, 0),
+        "gap_seq": np.where(of_gap, gap_bins(elapsed), 0),
         "action": np.where(real, sessions.items[safe], 0).astype(np.int64),
         "reward": np.where(real, sessions.rewards[safe], 0).astype(np.float32),
         "discount": np.where(real & (safe < windows.last[:, None] - 1), gamma, 0.0).astype(
@@ -105,16 +153,23 @@ def collate(
     return Batch(**{name: torch.from_numpy(value) for name, value in values.items()})
 
 
-def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[Tensor, Tensor]:
-    """Cut the items before each event from the store, as RecBole's own models read them.
+def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[History, Tensor]:
+    """Cut the events before each event from the store, as RecBole's own models read them.
 
-    ``place`` [B] in the flat store → item lists int64 [B, max_length], padded on the right, and
-    their lengths [B]. They are cut from the store when asked for, so nothing padded is kept.
+    ``place`` [B] in the flat store → histories [B, max_length], padded on the right, and their
+    lengths [B]. They are cut from the store when asked for, so nothing padded is kept.
     """
     place = np.asarray(place, np.int64)
     head = sessions.offsets[np.searchsorted(sessions.offsets, place, side="right") - 1]
     begin = np.maximum(head, place - max_length)
     index = begin[:, None] + np.arange(max_length)
     real = index < place[:, None]
-    items = np.where(real, sessions.items[np.where(real, index, 0)], 0).astype(np.int64)
-    return torch.from_numpy(items), torch.from_numpy(place - begin)
+    index = np.where(real, index, 0)
+    elapsed = sessions.timestamps[index] - sessions.timestamps[np.maximum(index - 1, 0)]
+    fields = (
+        np.where(real, sessions.items[index], 0),
+        np.where(real, sessions.events[index].astype(np.int64) + 1, 0),
+        np.where(real & (index > begin[:, None]), gap_bins(elapsed), 0),
+    )
+    found = (torch.from_numpy(field.astype(np.int64)) for field in fields)
+    return History(*found), torch.from_numpy(place - begin)

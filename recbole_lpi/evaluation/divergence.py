@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.nn.bits import LOG_2
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Factors
 
 SEED = 2020  # of the candidates: an evaluation draws its own, and the same each time
 
@@ -54,8 +54,8 @@ class DivergenceEstimator:
         self._generator = torch.Generator().manual_seed(SEED + seed)
 
     @torch.no_grad()
-    def __call__(self, logits: Tensor, state: Tensor, logging: Table) -> Divergences:
-        """Divergences of events, from logits of π [N, A], and states [N, D] and table of μ̂."""
+    def __call__(self, logits: Tensor, logging: Factors) -> Divergences:
+        """Divergences of events, from logits of π [N, A] and what gives those of μ̂."""
         p, half = logits.double().softmax(-1), self.number // 2
         of_policy = _inverted(p.cumsum(-1), self._uniform(len(p), half))
         of_all = _inverted(self._reach, self._uniform(len(p), self.number - half))
@@ -63,7 +63,7 @@ class DivergenceEstimator:
         share = half / self.number
         chosen = p.gather(1, drawn)
         weight = chosen / (share * chosen + (1 - share) * self._popularity[drawn])
-        scores = logging.gather(state[:, None], drawn).double()
+        scores = logging.gather(drawn).double()
         return estimates(weight, scores - chosen.log())
 
     def _uniform(self, rows: int, number: int) -> Tensor:

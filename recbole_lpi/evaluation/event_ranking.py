@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.batches import Batch, History
 from recbole_lpi.data.prefetch import prefetched
 from recbole_lpi.data.windows import Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Factors
 from recbole_lpi.nn.ranking import Scores, ranking_pass
 from recbole_lpi.nn.tile_sizes import parts
 
@@ -25,12 +25,8 @@ MATRIX_ELEMENTS = 2**24  # of one [events, items] matrix: 64 MB in float32
 class Policy(Protocol):
     """What evaluation asks of a policy."""
 
-    def forward(self, item_seq: Tensor) -> Tensor:
-        """Encode items [B, L] as states [B, L, D]."""
-
-    @property
-    def policy_table(self) -> Table:
-        """The table that scores the A items, a row each."""
+    def factors(self, history: History, at: Tensor) -> Factors:
+        """Return what gives the logits [N, A] at the places ``at`` of histories, bool [B, L]."""
 
 
 class Held(Protocol):
@@ -109,8 +105,7 @@ def by_windows(policy: Policy, device: torch.device) -> Ranker:
     """The ranker of a policy that reads whole windows: one encoder pass for a batch of them."""
 
     def scorer(batch: Batch) -> Scorer:
-        state = _states(policy, batch, device)
-        return lambda chunk: (state[chunk], policy.policy_table)
+        return _factors(policy, batch, device).at
 
     return Ranker(scorer, written=False)
 
@@ -164,22 +159,22 @@ class _Statistics:
         if how.logging is not None and how.candidates is not None:
             counts, self._written = np.bincount(held.sessions.items, minlength=held.item_num), True
             self._estimate = DivergenceEstimator(how.candidates, counts[1:], how.device, seed=seed)
-            of_one = how.candidates * how.logging.policy_table.weight.shape[1]
-            self._most = max(1, min(self._most, MATRIX_ELEMENTS // of_one))
 
     def __call__(self, batch: Batch) -> Iterator[tuple[slice, NamedTuple]]:
         """Measure a batch: chunks of its events that count, with the statistics of each."""
         logging, device = self._how.logging, self._how.device
         scorer = self._ranker.scorer(batch)
-        state_mu = None if logging is None else _states(logging, batch, device)
+        of_mu = None if logging is None else _factors(logging, batch, device)
         action = batch.action[batch.counts].to(device) - 1
-        for part in parts(len(action), self._most if self._written else max(1, len(action))):
-            scores, mu = scorer(part), None
-            if logging is not None and state_mu is not None:
-                mu = state_mu[part], logging.policy_table
+        most = self._most if self._written else max(1, len(action))
+        if self._how.candidates is not None and of_mu is not None:
+            of_one = self._how.candidates * of_mu.table.weight.shape[1]
+            most = max(1, min(most, MATRIX_ELEMENTS // of_one))
+        for part in parts(len(action), most):
+            scores, mu = scorer(part), None if of_mu is None else of_mu.at(part)
             if self._estimate is not None and mu is not None:
-                scores = _logits(scores)
-                yield part, self._estimate(scores, *mu)
+                scores = scores if isinstance(scores, Tensor) else scores.outputs()
+                yield part, self._estimate(scores, mu)
                 mu = None
             found = ranking_pass(scores, action[part], mu, self._top)
             if not torch.isfinite(found.log_pi).all():  # ranks would look like perfect ones
@@ -187,14 +182,9 @@ class _Statistics:
             yield part, found
 
 
-def _states(policy: Policy, batch: Batch, device: torch.device) -> Tensor:
-    """The states of the events that count, [N, D]."""
-    return policy.forward(batch.item_seq.to(device))[batch.counts.to(device)]
-
-
-def _logits(scores: Scores) -> Tensor:
-    """Write scores down as logits, [n, A]."""
-    return scores if isinstance(scores, Tensor) else scores[1].outputs(scores[0])
+def _factors(policy: Policy, batch: Batch, device: torch.device) -> Factors:
+    """What gives the logits of the events that count, [N, A]."""
+    return policy.factors(batch.history.to(device), batch.counts.to(device))
 
 
 def _write(columns: dict[str, np.ndarray], found: NamedTuple, rows: np.ndarray, count: int) -> None:
@@ -228,6 +218,7 @@ def _table(
         reward=store.rewards[place],
         rank=column("rank"),
         greedy_item=column("greedy_item") + 1,
+        greedy_log_pi=columns.get("greedy_log_pi"),
         log_pi=column("log_pi"),
         log_mu=column("log_mu"),
         js=column("js"),

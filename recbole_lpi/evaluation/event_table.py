@@ -36,6 +36,7 @@ class EventTable:
         rank: of the logged item among all, from 1; ties get the mean of best and worst.
         log_pi, log_mu: natural logarithms for the logged item.
         js, kl: divergence of π from μ̂ in nats. These and log_mu are NaN without a logging policy.
+        greedy_log_pi: log π of the greedy item; None in files of earlier versions.
         js_stderr, kl_stderr: of having estimated them on candidates; None where they are exact.
             Then log_mu, which takes the whole catalogue, is NaN.
         imputed_reward: r̂ of the first K choices [N, K]; None where no reward was imputed.
@@ -55,6 +56,7 @@ class EventTable:
     imputed_reward: np.ndarray | None = None
     js_stderr: np.ndarray | None = None
     kl_stderr: np.ndarray | None = None
+    greedy_log_pi: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rank)

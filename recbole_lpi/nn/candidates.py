@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.nn.catalogue import (
+    Additions,
     CatalogueStatistics,
     Factors,
     PolicyLoss,
@@ -141,6 +142,7 @@ def candidate_pass(
     weigh: Weigh,
     q: Factors | None = None,
     logging: Factors | None = None,
+    added: Additions | None = None,
     *,
     candidates: Candidates,
 ) -> PolicyLoss:
@@ -150,47 +152,83 @@ def candidate_pass(
     E_π[Q] and E_μ̂[Q] are means under the probabilities so estimated (self-normalised importance
     sampling); max Q and argmax Q are over the candidates and the logged item. With all items as
     candidates, each drawn once as expected, all are exact.
+
+    Items to which something is ``added`` are likely ones. They are candidates of their event
+    besides, without a correction, as the logged item is: left to chance, they would be most of the
+    estimate's variance.
     """
     check_shapes(state, action)
-    over = _Over(action, candidates)
-    log_policy = over.logits(policy, state).log_softmax(-1)  # [N, 1 + C], the logged item first
+    also = [
+        each for each in (added, None if logging is None else logging.added) if each is not None
+    ]
+    over = _Over(action, candidates, *also)
+    log_policy = over.logits(Factors(state, policy, added)).log_softmax(-1)  # the logged one first
     log_pi = log_policy[:, 0]
     with torch.no_grad():
         log_mu = mu = None
         if logging is not None:
-            log_mu = over.logits(logging[1], logging[0]).log_softmax(-1)
+            log_mu = over.logits(logging).log_softmax(-1)
             mu, log_mu = log_mu.exp(), log_mu[:, 0]
         statistics = CatalogueStatistics(log_pi.detach(), log_mu)
         if q is not None:
-            values = over.outputs(q[1], q[0])
+            values = over.outputs(q)
             max_q, best = values.max(-1)
             with torch.autocast(values.device.type, enabled=False):
                 expected = torch.linalg.vecdot(log_policy.exp(), values)
                 under_mu = None if mu is None else torch.linalg.vecdot(mu, values)
-            argmax_q = torch.where(best == 0, action, candidates.item[(best - 1).clamp_min(0)])
             statistics = CatalogueStatistics(
-                log_pi.detach(), log_mu, expected, under_mu, max_q, argmax_q
+                log_pi.detach(), log_mu, expected, under_mu, max_q, over.item_at(best)
             )
         weight = weigh(slice(0, len(state)), statistics)
     return PolicyLoss(-(weight * log_pi).mean(), weight, statistics)
 
 
 class _Over:
-    """The columns of a batch: the logged item of each event, then the candidates. [N, 1 + C]"""
+    """The columns of a batch: the logged item of each event, U others it has seen, the candidates.
 
-    def __init__(self, action: Tensor, candidates: Candidates) -> None:
-        self.action, self.item = action, candidates.item
-        self.hit = candidates.item == action[:, None]  # accidental: the item is there already
-        self.log_weight = candidates.log_weight
+    [N, 1 + U + C]; an event that has seen fewer than U has the logged item again, masked.
+    """
 
-    def outputs(self, table: Table, state: Tensor) -> Tensor:
-        """Outputs of the columns by a table, uncorrected."""
-        logged, drawn = table.gather(state, self.action), table.at(self.item).outputs(state)
+    def __init__(self, action: Tensor, candidates: Candidates, *also: Additions) -> None:
+        self.drawn, self.log_weight = candidates.item, candidates.log_weight
+        logged = action[:, None]
+        seen = torch.cat([logged[:, :0], *(each.item for each in also)], 1)
+        if len(also) > 1:  # an item that several have stands there once
+            seen = seen.sort(-1).values
+            again = seen[:, 1:] == seen[:, :-1]
+            seen = torch.cat([seen[:, :1], seen[:, 1:].masked_fill(again, -1)], 1)
+        absent = (seen < 0) | (seen == logged)
+        self.own = torch.cat([logged, torch.where(absent, logged, seen)], 1)
+        self.absent = torch.cat([torch.zeros_like(logged, dtype=torch.bool), absent], 1)
+        self.hit = _those_among(self.own, self.drawn)  # accidental: the item is there already
+
+    def outputs(self, factors: Factors) -> Tensor:
+        """Outputs of the columns, uncorrected."""
+        drawn = factors.table.at(self.drawn).outputs(factors.state)  # nothing is added to these
         dtype = torch.promote_types(drawn.dtype, torch.float32)
-        return torch.cat([logged[:, None].to(dtype), drawn.to(dtype)], 1)
+        return torch.cat([factors.gather(self.own).to(dtype), drawn.to(dtype)], 1)
 
-    def logits(self, table: Table, state: Tensor) -> Tensor:
+    def logits(self, factors: Factors) -> Tensor:
         """Outputs corrected so that a softmax over them estimates the one over the catalogue."""
-        outputs = self.outputs(table, state)
-        drawn = outputs[:, 1:] + self.log_weight.to(outputs.dtype)
-        return torch.cat([outputs[:, :1], drawn.masked_fill(self.hit, float("-inf"))], 1)
+        outputs, number = self.outputs(factors), self.own.shape[1]
+        drawn = outputs[:, number:] + self.log_weight.to(outputs.dtype)
+        masked = torch.cat([self.absent, self.hit], 1)
+        return torch.cat([outputs[:, :number], drawn], 1).masked_fill(masked, float("-inf"))
+
+    def item_at(self, column: Tensor) -> Tensor:
+        """Return the item of one column per event, [N]."""
+        number = self.own.shape[1]
+        own = self.own.gather(1, column.clamp_max(number - 1)[:, None]).squeeze(1)
+        return torch.where(column < number, own, self.drawn[(column - number).clamp_min(0)])
+
+
+def _those_among(own: Tensor, drawn: Tensor) -> Tensor:
+    """Whether each of the items drawn [C] is among the event's own [N, U]: bool [N, C]."""
+    if own.shape[1] == 1:
+        return own == drawn
+    hit = torch.zeros(len(own), len(drawn), dtype=torch.bool, device=own.device)
+    ordered, order = drawn.sort()
+    place = torch.searchsorted(ordered, own).clamp_max(len(drawn) - 1)
+    row, column = (ordered[place] == own).nonzero(as_tuple=True)
+    hit[row, order[place[row, column]]] = True
+    return hit

@@ -51,6 +51,66 @@ class Table(NamedTuple):
         return output if bias is None else output + bias
 
 
+class Additions(NamedTuple):
+    """What is added to the outputs of a few items of each event, such as those it has seen.
+
+    Attributes:
+        item: int64 [N, U], 0 … A−1, no item twice in a row; −1 where there is none.
+        value: [N, U].
+    """
+
+    item: Tensor
+    value: Tensor
+
+    def at(self, events: slice | Tensor) -> Additions:
+        """Return those of some events."""
+        return Additions(self.item[events], self.value[events])
+
+    def of(self, item: Tensor) -> Tensor:
+        """Return what is added to one item per event, [N] -> [N]; or to several, [N, n]."""
+        mine = (
+            self.item == item[:, None] if item.dim() == 1 else self.item[:, None] == item[..., None]
+        )
+        value = self.value if item.dim() == 1 else self.value[:, None]
+        return torch.where(mine, value, 0).sum(-1)
+
+    def to_all(self, outputs: Tensor) -> Tensor:
+        """Return outputs [N, A] with these added."""
+        real = self.item >= 0
+        value = torch.where(real, self.value, 0).to(outputs.dtype)
+        return outputs.scatter_add(1, self.item.clamp_min(0), value)
+
+
+class Factors(NamedTuple):
+    """A matrix of outputs [N, A] as what gives it.
+
+    Attributes:
+        state: [N, D].
+        table: A rows, whose products with the states are the outputs.
+        added: what the outputs of some items have on top of that; None: nothing.
+    """
+
+    state: Tensor
+    table: Table
+    added: Additions | None = None
+
+    def at(self, events: slice | Tensor) -> Factors:
+        """Return the rows of some events."""
+        added = None if self.added is None else self.added.at(events)
+        return Factors(self.state[events], self.table, added)
+
+    def outputs(self) -> Tensor:
+        """Write the matrix down, [N, A]."""
+        outputs = self.table.outputs(self.state)
+        return outputs if self.added is None else self.added.to_all(outputs)
+
+    def gather(self, item: Tensor) -> Tensor:
+        """Return the outputs of one item per event, [N] -> [N]; or of several, [N, n]."""
+        state = self.state if item.dim() == 1 else self.state[:, None]
+        output = self.table.gather(state, item)
+        return output if self.added is None else output + self.added.of(item)
+
+
 class CatalogueStatistics(NamedTuple):
     """What training needs to know of the catalogue, per event [N]; detached.
 
@@ -71,7 +131,6 @@ class CatalogueStatistics(NamedTuple):
     argmax_q: Tensor | None = None
 
 
-Factors = tuple[Tensor, Table]  # of a matrix [N, A]: states [N, D'] and a table of A rows
 Weigh = Callable[[slice, CatalogueStatistics], Tensor]
 
 
@@ -96,23 +155,25 @@ def plain_pass(
     weigh: Weigh,
     q: Factors | None = None,
     logging: Factors | None = None,
+    added: Additions | None = None,
 ) -> PolicyLoss:
     """Weighted cross-entropy and statistics of π and Q over the catalogue, in the plainest form.
 
     Args:
         state: [N, D].
         action: logged items, [N], int64 in 0 … A−1.
-        policy: logits of π.
+        policy: rows that give the logits of π.
         weigh: policy weights of a stretch of events, from their place and their statistics.
-        q: states and table of the Q head, if the objective has one.
-        logging: states and table of the logging policy, for log μ̂ and E_μ̂[Q].
+        q: what gives the outputs of the Q head, if the objective has one.
+        logging: what gives the logits of the logging policy, for log μ̂ and E_μ̂[Q].
+        added: to the logits of π.
     """
     check_shapes(state, action)
-    log_policy = policy.outputs(state).log_softmax(-1)  # [N, A]
+    log_policy = Factors(state, policy, added).outputs().log_softmax(-1)  # [N, A]
     log_pi = log_policy.gather(1, action[:, None]).squeeze(1)
     with torch.no_grad():
-        values = None if q is None else q[1].outputs(q[0])  # [N, A]
-        mu = None if logging is None else logging[1].outputs(logging[0])
+        values = None if q is None else q.outputs()  # [N, A]
+        mu = None if logging is None else logging.outputs()
         statistics = _statistics(log_pi.detach(), action, log_policy.exp(), values, mu)
         weight = weigh(slice(0, len(state)), statistics)
     return PolicyLoss(-(weight * log_pi).mean(), weight, statistics)

@@ -46,10 +46,8 @@ class QValues(NamedTuple):
 
     def of(self, item: Tensor) -> Tensor:
         """Q of one item per event, [N] -> [N]; or of several items, [N, n] -> [N, n]."""
-        state, table = self.factors
-        if item.dim() == 1:
-            return self.value + table.gather(state, item)
-        return self.value[:, None] + table.gather(state[:, None], item)
+        value = self.value if item.dim() == 1 else self.value[:, None]
+        return value + self.factors.gather(item)
 
 
 class BilinearQHead(nn.Module):
@@ -77,7 +75,7 @@ class BilinearQHead(nn.Module):
     def forward(self, state: Tensor, rows: Table) -> QValues:
         """Q values of states [N, D], from the policy's rows [A, D]."""
         table = Table(rows.weight.detach())
-        return QValues(self.value(state), (self.form(state) / state.shape[-1], table))
+        return QValues(self.value(state), Factors(self.form(state) / state.shape[-1], table))
 
 
 class TableQHead(nn.Module):
@@ -102,7 +100,7 @@ class TableQHead(nn.Module):
     def forward(self, state: Tensor, rows: Table) -> QValues:
         """Q values of states [N, D]; the policy's rows are not read."""
         table = Table(self.weight, self.bias, self.sparse)
-        return QValues(self.value(state), (state / state.shape[-1], table))
+        return QValues(self.value(state), Factors(state / state.shape[-1], table))
 
 
 class PropensityHead(nn.Module):

@@ -16,9 +16,9 @@ from recbole_lpi.nn.bits import LOG2_E, LOG_2, nats
 from recbole_lpi.nn.catalogue import Factors
 from recbole_lpi.nn.running_reductions import RunningMax, RunningSum
 from recbole_lpi.nn.tile_sizes import LEAST_EVENTS, Tiling, parts, tiling
-from recbole_lpi.nn.tiled_outputs import Matrix, Outputs, Product, product_dtype
+from recbole_lpi.nn.tiled_outputs import Matrix, Outputs, product_dtype, product_of
 
-Scores = Factors | Tensor  # states and table, or logits [N, A]
+Scores = Factors | Tensor  # what gives logits, or logits [N, A]
 
 
 class RankingStatistics(NamedTuple):
@@ -27,6 +27,7 @@ class RankingStatistics(NamedTuple):
     Attributes:
         rank: place of the logged item, from 1; among ties the mean of best and worst place.
         greedy_item: argmax_a π(a | x), int64.
+        greedy_log_pi: log π of that item.
         log_pi: log π(a | x) of the logged item, natural log.
         log_mu: the same under the logging policy, None without one; so are ``js`` and ``kl``.
         js: Jensen-Shannon divergence of π and μ̂ over the catalogue (Eq. 12), in [0, log 2].
@@ -37,6 +38,7 @@ class RankingStatistics(NamedTuple):
 
     rank: Tensor
     greedy_item: Tensor
+    greedy_log_pi: Tensor
     log_pi: Tensor
     log_mu: Tensor | None = None
     js: Tensor | None = None
@@ -61,9 +63,10 @@ def ranking_of_logits(
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     log_pi = log_p.gather(1, action[:, None]).squeeze(1)
     greedy = logits.argmax(-1)
+    greedy_log_pi = log_p.gather(1, greedy[:, None]).squeeze(1)
     best = _foremost(greedy, logits.topk(top, -1).indices) if top else None
     if logging_logits is None:
-        return RankingStatistics(rank, greedy, log_pi, top_items=best)
+        return RankingStatistics(rank, greedy, greedy_log_pi, log_pi, top_items=best)
     log_m = logging_logits.to(log_p.dtype).log_softmax(-1)
     p, m = log_p.exp(), log_m.exp()
     mixture = torch.logaddexp(log_p, log_m) - LOG_2
@@ -71,7 +74,7 @@ def ranking_of_logits(
     kl = (p * (log_p - log_m)).sum(-1)
     log_mu = log_m.gather(1, action[:, None]).squeeze(1)
     js, kl = js.clamp(0, LOG_2), kl.clamp(min=0)
-    return RankingStatistics(rank, greedy, log_pi, log_mu, js, kl, best)
+    return RankingStatistics(rank, greedy, greedy_log_pi, log_pi, log_mu, js, kl, best)
 
 
 @torch.no_grad()
@@ -101,17 +104,20 @@ def ranking_pass(
     with torch.autocast(device.type, enabled=False):
         held = torch.empty(*shape, *sizes, dtype=dtype, device=device)
         found = [
-            rank_tiles(part, pi, mu, action[part], held[:, :, : part.stop - part.start], top)
+            rank_tiles(
+                pi.at(part), None if mu is None else mu.at(part), action[part],
+                held[:, :, : part.stop - part.start], top,
+            )
             for part in parts(len(action), sizes.events)
-        ]
+        ]  # fmt: skip
     columns = [None if c[0] is None else torch.cat(c) for c in zip(*found, strict=True)]
     return RankingStatistics(*columns)  # type: ignore[arg-type]
 
 
 def rank_tiles(
-    part: slice, pi: Outputs, mu: Outputs | None, item: Tensor, held: Tensor, top: int
+    pi: Outputs, mu: Outputs | None, item: Tensor, held: Tensor, top: int
 ) -> RankingStatistics:
-    """Rank a chunk of events, ``part``, with logged items [c].
+    """Rank a chunk of c events, with logged items [c].
 
     ``held``: where tiles of π and of μ̂ go, [2, tiles, c, t]; [1, 1, c, t] where there is no μ̂.
     """
@@ -121,11 +127,11 @@ def rank_tiles(
         for i, items in enumerate(parts(pi.n_items, columns))
     ]
     one, other = len(tiles) == 1, torch.empty_like(held[0, 0])
-    logged = None if one else pi.logged(part, item).to(other.dtype)
+    logged = None if one else pi.logged(item).to(other.dtype)
     of_pi, of_mu, best, firsts = RunningSum(other), RunningSum(other), RunningMax(), []
     ahead = other.new_zeros(len(item))
     for items, at in tiles:
-        x, out = pi.tile(part, items, at[0]), other[:, : at.shape[2]]
+        x, out = pi.tile(items, at[0]), other[:, : at.shape[2]]
         if logged is None:
             logged = x.gather(1, item[:, None])
         of_pi.read(x, best.take(x, items.start)[:, None], LOG2_E, out)
@@ -134,18 +140,19 @@ def rank_tiles(
             value, place = x.topk(min(top, x.shape[1]), 1)
             firsts.append((value, place + items.start))
         if mu is not None:
-            y = mu.tile(part, items, at[1])
+            y = mu.tile(items, at[1])
             of_mu.read(y, y.amax(1, keepdim=True), LOG2_E, out)
-    assert logged is not None and best.item is not None
+    assert logged is not None and best.item is not None and best.value is not None
     known = one or isinstance(pi, Matrix)  # the logged logits, to the bit
     for rows in () if known else to_rank_anew(ahead, pi.n_items):
         x = other.new_empty(len(rows), pi.n_items)
-        pi.tile(part.start + rows, slice(0, pi.n_items), x)
+        pi.at(rows).tile(slice(0, pi.n_items), x)
         logged[rows] = x.gather(1, item[rows, None])
         ahead[rows] = _ahead(x, logged[rows], x)
     found = RankingStatistics(
         rank=(pi.n_items + 1 + ahead) / 2,  # as many ahead as behind: in the middle
         greedy_item=best.item,
+        greedy_log_pi=nats(best.value[:, None] * LOG2_E - of_pi.log_total),
         log_pi=nats(logged * LOG2_E - of_pi.log_total),
         top_items=_first_choices(best.item, firsts, top) if top else None,
     )
@@ -215,6 +222,4 @@ def _outputs(scores: Scores) -> Outputs:
     """Scores as outputs that are read in tiles."""
     if isinstance(scores, Tensor):
         return Matrix(scores)
-    state, table = scores
-    dtype = product_dtype(state)
-    return Product(state.to(dtype), *table.to(dtype)[:2])
+    return product_of(scores, product_dtype(scores.state))

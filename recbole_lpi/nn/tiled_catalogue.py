@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recbole_lpi.nn.bits import LOG2_E, nats
 from recbole_lpi.nn.catalogue import (
+    Additions,
     CatalogueStatistics,
     Factors,
     PolicyLoss,
@@ -23,7 +24,7 @@ from recbole_lpi.nn.catalogue import (
 )
 from recbole_lpi.nn.running_reductions import RunningMax, RunningSum
 from recbole_lpi.nn.tile_sizes import Tiling, parts, tiling
-from recbole_lpi.nn.tiled_outputs import Product, product_dtype
+from recbole_lpi.nn.tiled_outputs import Product, product_dtype, product_of
 
 
 def catalogue_pass(
@@ -33,6 +34,7 @@ def catalogue_pass(
     weigh: Weigh,
     q: Factors | None = None,
     logging: Factors | None = None,
+    added: Additions | None = None,
     chunk: int | None = None,
     tile: int | None = None,
 ) -> PolicyLoss:
@@ -43,7 +45,8 @@ def catalogue_pass(
         ∂loss/∂logits = w (π − onehot(a)) / N
 
     so no [N, A] matrix is ever written, and none is computed twice. Matrix products over the
-    catalogue: 3, and one each for a Q head and a logging policy. The table may not have a bias.
+    catalogue: 3, and one each for a Q head and a logging policy. What is ``added`` to the logits of
+    a few items is added to the tile that they lie in. The table may not have a bias.
     ``chunk`` and ``tile`` are chosen by the memory there is, unless given.
     """
     check_shapes(state, action)
@@ -53,8 +56,9 @@ def catalogue_pass(
     sizes = tiling(len(state), len(policy.weight), state.device, precision.itemsize)
     sizes = Tiling(chunk or sizes.events, tile or sizes.items)
     found: list[tuple[Tensor, CatalogueStatistics]] = []
+    seen, value = (None, None) if added is None else added
     loss: Tensor = _WeightedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        state, policy.weight, action, weigh, q, logging, sizes, found
+        state, policy.weight, value, seen, action, weigh, q, logging, sizes, found
     )
     weight = torch.cat([w for w, _ in found])
     columns = zip(*(statistics for _, statistics in found), strict=True)
@@ -81,17 +85,16 @@ class _Swept(NamedTuple):
 
 
 def _sweep(
-    part: slice, pi: Product, q: Product | None, mu: Product | None, held: Tensor, with_row: bool
+    pi: Product, q: Product | None, mu: Product | None, held: Tensor, with_row: bool
 ) -> _Swept:
     """Take all that needs no weight from each tile of a chunk, while the tile is in cache.
 
     Args:
-        part: the chunk of events.
-        pi, q, mu: outputs; those of π and μ̂ in bits.
+        pi, q, mu: outputs of the chunk's events; those of π and μ̂ in bits.
         held: where probabilities go, [tiles, c, t].
         with_row: whether the mean row is taken too, of which the gradient of the state is made.
     """
-    count, n_items, columns = part.stop - part.start, len(pi.weight), held.shape[2]
+    count, n_items, columns = len(pi.state), len(pi.weight), held.shape[2]
     other = torch.empty_like(held[0])
     of_pi, of_mu, of_q = RunningSum(held[0, :count]), RunningSum(held[0, :count]), RunningMax()
     row = held.new_zeros(count, pi.weight.shape[1]) if with_row else None
@@ -99,7 +102,7 @@ def _sweep(
     probabilities = []
     for place, items in enumerate(parts(n_items, columns)):
         size = slice(0, count), slice(0, items.stop - items.start)
-        p = pi.tile(part, items, held[place][size])
+        p = pi.tile(items, held[place][size])
         shrink = of_pi.take(p)
         probabilities.append((p, of_pi.peak))
         if row is not None:
@@ -108,11 +111,11 @@ def _sweep(
             row.addmm_(p, rows) if p.dtype == rows.dtype else row.add_(p.to(rows.dtype) @ rows)
         values = None
         if q is not None:
-            values = q.tile(part, items, other[size])
+            values = q.tile(items, other[size])
             of_q.take(values, items.start)
             expected.mul_(shrink).add_(torch.linalg.vecdot(p, values)[:, None])
         if mu is not None:
-            m = mu.tile(part, items, torch.empty_like(p))
+            m = mu.tile(items, torch.empty_like(p))
             shrink = of_mu.take(m)
             if values is not None:
                 under_mu.mul_(shrink).add_(torch.linalg.vecdot(m, values)[:, None])
@@ -131,29 +134,36 @@ def _sweep(
 
 
 class _WeightedCrossEntropy(torch.autograd.Function):
-    """−(1/N) Σ w log π(a | x) by state and table, with a gradient that forward makes."""
+    """−(1/N) Σ w log π(a | x) by state, table and additions, with a gradient that forward makes."""
 
     @staticmethod
     def forward(
-        ctx: Any, state: Tensor, weight: Tensor, action: Tensor, weigh: Weigh, q: Factors | None,
-        logging: Factors | None, sizes: Tiling, found: list[tuple[Tensor, CatalogueStatistics]],
+        ctx: Any, state: Tensor, weight: Tensor, value: Tensor | None, seen: Tensor | None,
+        action: Tensor, weigh: Weigh, q: Factors | None, logging: Factors | None, sizes: Tiling,
+        found: list[tuple[Tensor, CatalogueStatistics]],
     ) -> Tensor:  # fmt: skip
         count, device = len(state), state.device
         dtype = torch.promote_types(state.dtype, torch.float32)
         lower = product_dtype(state)
+        added = None if value is None or seen is None else Additions(seen, value)
         with torch.autocast(device.type, enabled=False):
-            pi = _in_bits(state, Table(weight), lower)
-            mu = None if logging is None else _in_bits(*logging, lower)
-            values = None if q is None else Product(q[0].to(lower), *q[1].to(lower)[:2])
+            pi = product_of(Factors(state, Table(weight), added), lower, LOG2_E)
+            mu = None if logging is None else product_of(logging, lower, LOG2_E)
+            values = None if q is None else product_of(q, lower)
             logged = pi.gather(action, dtype)[:, None]
             logged_mu = None if mu is None else mu.gather(action, dtype)[:, None]
             exact, learns_state = state.to(dtype), ctx.needs_input_grad[0]
             grad_state = torch.empty_like(exact) if learns_state else None
+            grad_value = None if value is None else torch.zeros_like(value, dtype=dtype)
             grad_weight = torch.zeros_like(weight, dtype=dtype)
             tiles = -(-len(weight) // sizes.items)
             held = torch.empty(tiles, sizes.events, sizes.items, dtype=dtype, device=device)
             for part in parts(count, sizes.events):
-                swept = _sweep(part, pi, values, mu, held, learns_state)
+                chunk = pi.at(part)
+                swept = _sweep(
+                    chunk, None if values is None else values.at(part),
+                    None if mu is None else mu.at(part), held, learns_state,
+                )  # fmt: skip
                 log_mu = None
                 if logged_mu is not None and swept.log_total_mu is not None:
                     log_mu = nats(logged_mu[part] - swept.log_total_mu)
@@ -169,23 +179,22 @@ class _WeightedCrossEntropy(torch.autograd.Function):
                 for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
                     scale = (peak - swept.log_total).exp2_()
                     grad_weight[items].addmm_(p.t(), weighted * scale)
+                    if chunk.spread is not None and grad_value is not None:
+                        there, here = chunk.spread.within(items)
+                        grad_value[part][here] = p[there] * scale[there[0], 0]
                 # −w/N for the logged item: a row of [c, D] each, not an element of [c, A].
                 grad_weight.index_add_(0, action[part], weighted, alpha=-1)
+                if grad_value is not None and seen is not None:
+                    grad_value[part] -= (seen[part] == action[part, None]).to(dtype)
+                    grad_value[part] *= share
                 if grad_state is not None and swept.row is not None:
                     grad_state[part] = share * (swept.row - pi.weight[action[part]].to(dtype))
-            ctx.save_for_backward(grad_state, grad_weight)
+            ctx.save_for_backward(grad_state, grad_weight, grad_value)
             losses = [(w * statistics.log_pi).sum() for w, statistics in found]
             return -torch.stack(losses).sum() / count
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        grad_state, grad_weight = ctx.saved_tensors
-        by_state = None if grad_state is None else grad_state * grad
-        return by_state, grad_weight * grad, *[None] * 6
-
-
-def _in_bits(state: Tensor, table: Table, dtype: torch.dtype) -> Product:
-    """Logits over log 2, since 2^x is faster than e^x."""
-    bias = None if table.bias is None else table.bias * LOG2_E
-    return Product((state * LOG2_E).to(dtype), *Table(table.weight, bias).to(dtype)[:2])
+        found = (None if each is None else each * grad for each in ctx.saved_tensors)
+        return *found, *[None] * 7

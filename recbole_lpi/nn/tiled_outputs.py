@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from recbole_lpi.nn.catalogue import Additions, Factors
 from recbole_lpi.nn.tile_sizes import even, parts
 
 LOGGED_EVENTS = 256  # of a square product; of many more its square would be large
@@ -24,22 +26,54 @@ class Outputs(Protocol):
     def source(self) -> Tensor:
         """A tensor that has the dtype and device of the matrix."""
 
-    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
-        """Write a tile [c, t] into ``out``, in its precision."""
+    def at(self, events: slice | Tensor) -> Outputs:
+        """Return the rows of some events, to be read in tiles from left to right."""
 
-    def logged(self, events: slice, item: Tensor) -> Tensor:
-        """Output of an item per event, [c] -> [c, 1], rounded as in a tile where that can be."""
+    def tile(self, items: slice, out: Tensor) -> Tensor:
+        """Write a tile [N, t] into ``out``, in its precision."""
+
+    def logged(self, item: Tensor) -> Tensor:
+        """Output of an item per event, [N] -> [N, 1], rounded as in a tile where that can be."""
+
+
+class Spread:
+    """Additions in the order of their items, so that those of a tile lie together.
+
+    Attributes:
+        added: as they were given.
+    """
+
+    def __init__(self, added: Additions) -> None:
+        self.added = added
+        row, place = (added.item >= 0).nonzero(as_tuple=True)
+        item, order = added.item[row, place].sort()
+        self._row, self._place, self._item = row[order], place[order], item
+        self._items: list[int] = item.tolist()
+
+    def within(self, items: slice) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Return where the additions to ``items`` stand: in a tile of these, and in ``added``."""
+        first, last = (bisect_left(self._items, item) for item in (items.start, items.stop))
+        row = self._row[first:last]
+        return (row, self._item[first:last] - items.start), (row, self._place[first:last])
+
+    def add(self, items: slice, tile: Tensor) -> None:
+        """Add to a tile [N, t] of ``items``, in place."""
+        there, here = self.within(items)
+        if len(there[0]):
+            tile.index_put_(there, self.added.value[here].to(tile.dtype), accumulate=True)
 
 
 class Product(NamedTuple):
-    """Outputs state @ weight.T + bias, [N, A], computed tile by tile.
+    """Outputs state @ weight.T + bias, [N, A], computed tile by tile, and what is added to some.
 
-    All are of one dtype: state [N, D], weight [A, D], bias [A] or None.
+    State [N, D], weight [A, D] and bias [A] or None are of one dtype.
     """
 
     state: Tensor
     weight: Tensor
     bias: Tensor | None
+    added: Additions | None = None
+    spread: Spread | None = None
 
     @property
     def n_items(self) -> int:
@@ -51,35 +85,51 @@ class Product(NamedTuple):
         """The states, which have the dtype and device of the outputs."""
         return self.state
 
-    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
-        """Compute a tile [c, t] into ``out``."""
-        state, weight = self.state[events], self.weight[items]
+    def at(self, events: slice | Tensor) -> Product:
+        """Return the rows of some events, to be read in tiles."""
+        state, (_, weight, bias, added, _) = self.state[events], self
+        if added is None:
+            return Product(state, weight, bias)
+        added = added.at(events)
+        return Product(state, weight, bias, added, Spread(added))
+
+    def tile(self, items: slice, out: Tensor) -> Tensor:
+        """Compute a tile [N, t] into ``out``."""
+        state, weight = self.state, self.weight[items]
         bias = None if self.bias is None else self.bias[items]
         if out.dtype != state.dtype:
-            return out.copy_(F.linear(state, weight, bias))
-        if bias is None:
-            return torch.mm(state, weight.t(), out=out)
-        return torch.addmm(bias, state, weight.t(), out=out)
+            out.copy_(F.linear(state, weight, bias))
+        elif bias is None:
+            torch.mm(state, weight.t(), out=out)
+        else:
+            torch.addmm(bias, state, weight.t(), out=out)
+        if self.spread is not None:
+            self.spread.add(items, out)
+        return out
 
-    def logged(self, events: slice, item: Tensor) -> Tensor:
-        """Output of an item per event, [c] -> [c, 1]: the diagonal of products.
+    def logged(self, item: Tensor) -> Tensor:
+        """Output of an item per event, [N] -> [N, 1]: the diagonal of products.
 
         Of some rows on, a product rounds as a tile does; a sum of its own, as in ``gather``, would
         not.
         """
-        state, (weight, bias) = self.state[events], (self.weight, self.bias)
+        state, weight, bias = self.state, self.weight, self.bias
         found = [
             F.linear(state[at], weight[item[at]], None if bias is None else bias[item[at]])
             for at in parts(len(item), even(len(item), LOGGED_EVENTS))
         ]
-        return torch.cat([square.diagonal() for square in found])[:, None]
+        outputs = torch.cat([square.diagonal() for square in found])
+        if self.added is not None:
+            outputs = outputs.to(self.added.value.dtype) + self.added.of(item)
+        return outputs[:, None]
 
     def gather(self, item: Tensor, dtype: torch.dtype) -> Tensor:
         """Output of one item per state, [N] -> [N], in the precision of a tile."""
         output = (self.state.to(dtype) * self.weight[item].to(dtype)).sum(-1)
         if self.bias is not None:
             output = output + self.bias[item].to(dtype)
-        return output.to(self.state.dtype).to(dtype)
+        output = output.to(self.state.dtype).to(dtype)
+        return output if self.added is None else output + self.added.of(item).to(dtype)
 
 
 class Matrix(NamedTuple):
@@ -97,13 +147,30 @@ class Matrix(NamedTuple):
         """The matrix itself."""
         return self.values
 
-    def tile(self, events: slice | Tensor, items: slice, out: Tensor) -> Tensor:
-        """Copy a tile [c, t] into ``out``."""
-        return out.copy_(self.values[events, items])
+    def at(self, events: slice | Tensor) -> Matrix:
+        """Return the rows of some events."""
+        return Matrix(self.values[events])
 
-    def logged(self, events: slice, item: Tensor) -> Tensor:
-        """Output of an item per event, [c] -> [c, 1]."""
-        return self.values[events].gather(1, item[:, None])
+    def tile(self, items: slice, out: Tensor) -> Tensor:
+        """Copy a tile [N, t] into ``out``."""
+        return out.copy_(self.values[:, items])
+
+    def logged(self, item: Tensor) -> Tensor:
+        """Output of an item per event, [N] -> [N, 1]."""
+        return self.values.gather(1, item[:, None])
+
+
+def product_of(factors: Factors, dtype: torch.dtype, scale: float = 1.0) -> Product:
+    """Return what computes ``factors``, times ``scale``, with products in ``dtype``."""
+    state, (weight, bias, _), added = factors
+    if scale != 1.0:
+        state, bias = state * scale, None if bias is None else bias * scale
+    if added is not None:
+        value = added.value.to(torch.promote_types(dtype, torch.float32)) * scale
+        added = added._replace(value=value.detach())
+    return Product(
+        state.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), added
+    )
 
 
 def product_dtype(state: Tensor) -> torch.dtype:

@@ -17,7 +17,7 @@ from recbole_lpi.data.sessions import Part, whole_of
 from recbole_lpi.data.split import NAMES, read_cuts, split_sessions
 from recbole_lpi.data.times import describe_held_out
 from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.plugin.event_rows import rows_at
+from recbole_lpi.plugin.event_rows import GAPS, KINDS, rows_at
 from recbole_lpi.plugin.loading import LoadedLog
 from recbole_lpi.plugin.log_reports import report_log, warn_of_left_out
 from recbole_lpi.settings import SettingError
@@ -125,8 +125,8 @@ class PolicyDataset(SessionData, LoadedLog):
         """Return rows of target events with the items before each, for RecBole's own models."""
         places = np.atleast_1d(self.places[np.asarray(index)])
         rows = rows_at(places, self.sessions, self.user_of_session, self.settings)
-        items, lengths = prefixes(self.sessions, places, self.settings.max_length)
-        rows[self.item_list] = items
+        history, lengths = prefixes(self.sessions, places, self.settings.max_length)
+        rows[self.item_list], rows[KINDS], rows[GAPS] = history
         rows[self.config["ITEM_LIST_LENGTH_FIELD"]] = lengths
         return self.join(rows) if join else rows
 

@@ -13,6 +13,8 @@ from recbole_lpi.data.sessions import Sessions, flat_sessions
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.settings import SettingError
 
+KINDS, GAPS = "kind_list", "gap_list"  # what a policy reads of the items before an event
+
 
 def columns_of_the_store(settings: DataSettings) -> tuple[str, ...]:
     """Name the columns of a log that the flat store keeps, among RecBole's."""

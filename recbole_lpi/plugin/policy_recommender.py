@@ -9,8 +9,10 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
 
-from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.batches import Batch, History
 from recbole_lpi.data.session_data import item_counts
+from recbole_lpi.nn.catalogue import Factors
+from recbole_lpi.plugin.event_rows import GAPS, KINDS
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
 
@@ -45,11 +47,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             item_counts(dataset) if sampled else None,
             encoder,
             heads,
+            dataset.sessions.event_names,
         )
 
-    def forward(self, item_seq: Tensor) -> Tensor:
-        """Encode item_seq [B, L], padded on the right, to the states after each item [B, L, D]."""
-        return self.network.forward(item_seq)
+    def forward(self, history: History) -> Tensor:
+        """Encode a history [B, L], padded on the right, to states after each event [B, L, D]."""
+        return self.network.forward(history)
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """Return the parts of the loss; ``interaction`` holds the fields of a ``Batch``."""
@@ -58,14 +61,15 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
 
     def predict(self, interaction: Any) -> Tensor:
         """Return the score of one item per row, [B]."""
-        state = self._last_state(interaction)
-        return self.network.policy_table.gather(state, interaction[self.ITEM_ID] - 1)
+        return self._factors(interaction).gather(interaction[self.ITEM_ID] - 1)
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Return the scores of all ids [B, A + 1]; padding, id 0, gets −∞."""
-        scores = self.network.policy_table.outputs(self._last_state(interaction))
+        scores = self._factors(interaction).outputs()
         return nn.functional.pad(scores, (1, 0), value=float("-inf"))
 
-    def _last_state(self, interaction: Any) -> Tensor:
-        """Encode each row's items to the state after the last, [B, D]."""
-        return self.network.last_state(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+    def _factors(self, interaction: Any) -> Factors:
+        """Return what gives the logits [B, A] after each row's items."""
+        known = interaction.interaction if hasattr(interaction, "interaction") else interaction
+        history = History(known[self.ITEM_SEQ], known.get(KINDS), known.get(GAPS))
+        return self.network.last_factors(history, interaction[self.ITEM_SEQ_LEN])

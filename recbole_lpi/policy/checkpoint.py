@@ -41,7 +41,8 @@ KINDS: dict[str, type] = {
     "valid_score": float, "state_dict": dict,
 }  # fmt: skip
 OF_SCHEMA_2: dict[str, type] = {"items": dict}
-OF_POLICY: dict[str, type] = {"settings": dict, "max_reward": float}
+OF_POLICY: dict[str, type] = {"settings": dict, "max_reward": float, "event_names": list}
+EARLIER: dict[str, Any] = {"inputs": ["item"], "repeat_head": False}  # of files that do not say
 
 
 class LoadedPolicy(NamedTuple):
@@ -113,7 +114,11 @@ def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -
 
 def policy_values(network: PolicyNetwork) -> dict[str, Any]:
     """Return what builds ``network`` again, as plain values for a checkpoint."""
-    return {"settings": asdict(network.settings), "max_reward": network.max_reward}
+    return {
+        "settings": asdict(network.settings),
+        "max_reward": network.max_reward,
+        "event_names": list(network.event_names),
+    }
 
 
 def vocabulary_tensors(tokens: Tokens) -> dict[str, Tensor]:
@@ -158,20 +163,27 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
     name = state["model"]
     if name not in OBJECTIVES:
         raise SettingError(f"{path} holds a {name}, which is no policy of recbole_lpi")
+    max_reward, event_names = 0.0, []
     if state.get("policy") is None:
         with refusing(path):
-            settings, max_reward = PolicySettings.of(Values(state["config"])), 0.0
+            settings = PolicySettings.of(Values({**EARLIER, **state["config"]}))
     else:
-        check_kinds(state["policy"], OF_POLICY, path)
-        max_reward = float(state["policy"]["max_reward"])
+        built = {"event_names": [], **state["policy"]}
+        check_kinds(built, OF_POLICY, path)
+        max_reward, event_names = float(built["max_reward"]), built["event_names"]
         with refusing(path):
-            settings = coerce("settings", state["policy"]["settings"], PolicySettings)
+            network = {**EARLIER, **built["settings"]["network"]}
+            given = {**built["settings"], "network": network}
+            settings = coerce("settings", given, PolicySettings)
+            event_names = coerce("event_names", event_names, list[str])
     encoder = settings.network.encoder
     if state.get("schema", 1) == 1 and encoder in BACKBONES:
         raise SettingError(
             f"{path} is of an earlier version, whose encoder {encoder} was another: train it again"
         )
     with refusing(path):
-        network = PolicyNetwork(name, settings, state["n_items"] - 1, max_reward)
-    load_weights(network, state["state_dict"], path)
-    return network.requires_grad_(False).eval()
+        policy = PolicyNetwork(
+            name, settings, state["n_items"] - 1, max_reward, event_names=event_names
+        )
+    load_weights(policy, state["state_dict"], path)
+    return policy.requires_grad_(False).eval()

@@ -1,22 +1,40 @@
-"""Lists of items as a policy reads them: no longer than its inputs, opened where they begin."""
+"""Histories as a policy reads them: no longer than its inputs, opened where they begin."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from recbole_lpi.data.batches import History
 
-def most_recent(item_seq: Tensor, length: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Keep the last ``limit`` items of each list of ``item_seq`` [B, L], padded on the right."""
-    if item_seq.shape[1] <= limit:
-        return item_seq, length
+
+def most_recent(history: History, length: Tensor, limit: int) -> tuple[History, Tensor]:
+    """Keep the last ``limit`` events of each history [B, L], of ``length`` [B].
+
+    As in a window that begins there, nothing is known of the time before the first of them.
+    """
+    if history.items.shape[1] <= limit:
+        return history, length
     first = (length - limit).clamp_min(0)
-    place = first[:, None] + torch.arange(limit, device=item_seq.device)
-    return item_seq.gather(1, place), length.clamp_max(limit)
+    place = first[:, None] + torch.arange(limit, device=length.device)
+    items, kinds, gaps = history
+    if kinds is not None:
+        kinds = kinds.gather(1, place)
+    if gaps is not None:
+        gaps = gaps.gather(1, place)
+        gaps[:, 0] = 0
+    return History(items.gather(1, place), kinds, gaps), length.clamp_max(limit)
 
 
-def opened(item_seq: Tensor, length: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Put ``start`` before every list that is not full, and so begins with its session."""
-    short = length < item_seq.shape[1]
-    moved = torch.cat([torch.full_like(item_seq[:, :1], start), item_seq[:, :-1]], 1)
-    return torch.where(short[:, None], moved, item_seq), length + short.long()
+def opened(history: History, length: Tensor, start: int) -> tuple[History, Tensor]:
+    """Put ``start`` before every history that is not full, and so begins with its session."""
+    short = length < history.items.shape[1]
+
+    def moved(field: Tensor, first: int) -> Tensor:
+        later = torch.cat([torch.full_like(field[:, :1], first), field[:, :-1]], 1)
+        return torch.where(short[:, None], later, field)
+
+    items, kinds, gaps = history
+    kinds = None if kinds is None else moved(kinds, 0)
+    gaps = None if gaps is None else moved(gaps, 0)
+    return History(moved(items, start), kinds, gaps), length + short.long()

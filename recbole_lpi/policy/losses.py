@@ -91,7 +91,7 @@ class StepLosses(NamedTuple):
 
 def compute_losses(
     events: Events,
-    policy: Table,
+    policy: Factors,
     objective: Objective,
     settings: ObjectiveSettings,
     heads: Heads,
@@ -102,10 +102,10 @@ def compute_losses(
 
     Args:
         events: what carries loss.
-        policy: rows of the A items, by which the policy scores them.
+        policy: what gives its logits; its states are those of the events.
         objective, settings: what is learnt.
         heads: those that ``objective.heads(settings)`` names.
-        logging: states and table of the logging policy.
+        logging: what gives the logits of the logging policy.
         candidates: what stands for the catalogue; the whole catalogue if None.
 
     Raises:
@@ -116,7 +116,7 @@ def compute_losses(
     over_catalogue = (
         partial(candidate_pass, candidates=candidates) if candidates else catalogue_pass
     )
-    critics, q_values = _ask_heads(events, policy, settings, heads)
+    critics, q_values = _ask_heads(events, policy.table, settings, heads)
     known = _estimate(events, objective, settings, critics)
     propensity = None
     if heads.propensity is not None:
@@ -126,7 +126,9 @@ def compute_losses(
     estimator, baseline = objective.value_estimator(settings), objective.baseline(settings)
     asks = any(row is not None and row.statistic for row in (estimator, baseline))
     q = q_values.factors if q_values is not None and asks else None
-    policy_loss = over_catalogue(events.state, events.action, policy, weigh, q, logging)
+    policy_loss = over_catalogue(
+        policy.state, events.action, policy.table, weigh, q, logging, policy.added
+    )
     errors = {}
     if estimator is not None:
         errors = td_errors(events, settings, estimator, critics, policy_loss.statistics)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recbole_lpi.data.batches import Batch
+from recbole_lpi.data.batches import Batch, History
 from recbole_lpi.nn.candidates import Sampler
 from recbole_lpi.nn.catalogue import Factors, Table
+from recbole_lpi.nn.repeats import RepeatHead, items_seen
 from recbole_lpi.nn.sparse_gradients import slice_rows
 from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
@@ -19,6 +20,7 @@ from recbole_lpi.policy.auxiliary_heads import heads_of_step, make_head
 from recbole_lpi.policy.candidate_sampling import make_sampler
 from recbole_lpi.policy.encoders import make_encoder
 from recbole_lpi.policy.histories import most_recent, opened
+from recbole_lpi.policy.inputs import EventEmbedding
 from recbole_lpi.policy.loss_parts import (
     GlobalBatch,
     LossParts,
@@ -32,11 +34,12 @@ from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
 
 
 class PolicyNetwork(nn.Module):
-    """π(a | x) = softmax of state(x) · row(a), trained by an objective.
+    """π(a | x) = softmax of state(x) · row(a) + c(x, a), trained by an objective.
 
-    The rows are the item embedding, which the encoder reads, or with ``tie_weights: False`` a
-    matrix of their own. With ``softmax: sampled`` the softmax of a training step is estimated from
-    candidates, and with ``learner: sparse_adam`` the gradients of tables of items are sparse.
+    c is 0 unless ``repeat_head`` is set, and then of the items that x has seen. The rows are the
+    item embedding, which the encoder reads, or with ``tie_weights: False`` a matrix of their own.
+    With ``softmax: sampled`` the softmax of a training step is estimated from candidates, and with
+    ``learner: sparse_adam`` the gradients of tables of items are sparse.
 
     Args:
         name: the row of OBJECTIVES that trains it.
@@ -44,10 +47,11 @@ class PolicyNetwork(nn.Module):
         n_items: A, the number of items; their ids are 1 … A, and 0 is padding.
         max_reward: the largest reward of the training data, max r of section 3.1.
         item_counts: how often each item is logged in training, int [A]; sampled softmax needs it.
-        encoder: [B, L, D] item embeddings to [B, L, D] states, causal; the settings' if None.
+        encoder: [B, L, D] embeddings of events to [B, L, D] states, causal; the settings' if None.
         heads: auxiliary heads by name, in the place of those the settings ask for: ``q`` a
             ModuleList of one or two like QHead, ``value`` like ValueHead, ``propensity`` like
             PropensityHead.
+        event_names: the kinds of event by their code; needed where ``inputs`` has ``event``.
 
     Raises:
         ValueError: the settings make no sense in this policy.
@@ -63,13 +67,16 @@ class PolicyNetwork(nn.Module):
         item_counts: np.ndarray | None = None,
         encoder: nn.Module | None = None,
         heads: Mapping[str, nn.Module] | None = None,
+        event_names: Sequence[str] = (),
     ) -> None:
         super().__init__()
         network, softmax = settings.network, settings.softmax
         self.name, self.settings, self.n_items = name, settings, n_items
         self.objective: Objective = OBJECTIVES[name]
         self.objective.check(name, settings.objective)
-        self.max_reward = max_reward
+        if "event" in network.inputs and not event_names:
+            raise ValueError("inputs has event, and event_names does not name the kinds of event")
+        self.max_reward, self.event_names = max_reward, tuple(event_names)
         self.sparse = softmax.sparse
         self.candidates: Sampler | None = None
         if softmax.softmax == "sampled" and item_counts is not None:
@@ -81,11 +88,16 @@ class PolicyNetwork(nn.Module):
         )  # fmt: skip
         with torch.no_grad():
             self.item_embedding.weight[1:].normal_(std=network.initializer_range)
+        self.event_embedding = EventEmbedding(network, len(self.event_names))
         self.output_embedding: nn.Parameter | None = None
         if not network.tie_weights:
             rows = torch.empty(n_items, network.hidden_size)
             self.output_embedding = nn.Parameter(rows.normal_(std=network.initializer_range))
         self.encoder = encoder or make_encoder(network, settings.max_length)
+        self.repeats: RepeatHead | None = None
+        if network.repeat_head:
+            read = "event" in network.inputs
+            self.repeats = RepeatHead(network.hidden_size, len(self.event_names) if read else 0)
         self.heads = nn.ModuleDict(
             {
                 head: (heads or {}).get(head) or make_head(head, self.objective, settings, n_items)
@@ -149,20 +161,40 @@ class PolicyNetwork(nn.Module):
         """Whether the weights of this epoch are still uniform."""
         return self.epoch < self.settings.objective.warmup_epochs
 
-    def forward(self, item_seq: Tensor) -> Tensor:
-        """Encode item_seq [B, L], padded on the right, to the states after each item [B, L, D]."""
-        return torch.as_tensor(self.encoder(self.item_embedding(item_seq)))
+    def forward(self, history: History) -> Tensor:
+        """Encode a history [B, L], padded on the right, to the states after each event [B, L, D].
 
-    def last_state(self, item_seq: Tensor, length: Tensor) -> Tensor:
-        """Return the state after the whole of each list: item_seq [B, L], length [B], to [B, D].
-
-        Of a longer list the ``max_length`` most recent items are read.
+        Raises:
+            ValueError: the history lacks what the policy reads.
         """
-        item_seq, length = most_recent(item_seq, length, self.settings.max_length)
+        return torch.as_tensor(
+            self.encoder(self.event_embedding(self.item_embedding(history.items), history))
+        )
+
+    def factors(self, history: History, at: Tensor) -> Factors:
+        """Return what gives the logits [N, A] after the events ``at``, bool [B, L], N of them true.
+
+        Raises:
+            ValueError: the history lacks what the policy reads.
+        """
+        state = self.forward(history)[at]
+        if self.repeats is None:
+            return Factors(state, self.policy_table)
+        items, kinds, _ = history
+        kinds = items if kinds is None else kinds  # which are read where there are n_kinds
+        seen = items_seen(items, kinds, at, self.n_items, self.repeats.n_kinds)
+        return Factors(state, self.policy_table, self.repeats(state, seen))
+
+    def last_factors(self, history: History, length: Tensor) -> Factors:
+        """Return what gives the logits [B, A] after the whole of each history, of ``length`` [B].
+
+        Of a longer history the ``max_length`` most recent events are read.
+        """
+        history, length = most_recent(history, length, self.settings.max_length)
         if self.settings.evaluate_first_event:
-            item_seq, length = opened(item_seq, length, self.n_items + 1)
-        state = self.forward(item_seq)
-        return state[torch.arange(len(state), device=state.device), length - 1]
+            history, length = opened(history, length, self.n_items + 1)
+        position = torch.arange(history.items.shape[1], device=length.device)
+        return self.factors(history, position == length[:, None] - 1)
 
     def losses(self, batch: Batch, whole: GlobalBatch | None = None) -> LossParts:
         """Take the loss of a batch of sessions, by part (Eq. 10).
@@ -176,15 +208,15 @@ class PolicyNetwork(nn.Module):
         """
         if not batch.counts.any():
             raise ValueError("no event of this batch counts")
-        events = events_of(batch, self.forward(batch.item_seq)[batch.counts], self.max_reward)
+        scores = self.factors(batch.history, batch.counts)
+        events = events_of(batch, scores.state, self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
         heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
         if self.candidates is not None:
             candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
         found = compute_losses(
-            events, self.policy_table, objective, given, heads, self._logging_factors(batch),
-            candidates,
+            events, scores, objective, given, heads, self._logging_factors(batch), candidates,
         )  # fmt: skip
         weight, drawn_weight = found.policy.weight, events.sample_weight
         sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),
@@ -204,8 +236,8 @@ class PolicyNetwork(nn.Module):
         )
 
     def _logging_factors(self, batch: Batch) -> Factors | None:
-        """States and table of the logging policy, where the objective reads it."""
+        """What gives the logits of the logging policy, where the objective reads it."""
         mu = self.logging_policy
         if not self.needs_logging_policy or mu is None:
             return None
-        return mu.forward(batch.item_seq)[batch.counts], mu.policy_table
+        return mu.factors(batch.history, batch.counts)

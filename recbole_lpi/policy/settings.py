@@ -12,6 +12,7 @@ from recbole_lpi.roles import Role, setting
 from recbole_lpi.settings import Config
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
+INPUTS = ("item", "event", "time_gap")
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
 
 
@@ -34,6 +35,9 @@ class NetworkSettings:
         initializer_range: standard deviation of the initial weights.
         initializer: of the encoder's linear layers: ``normal`` like the rest, or ``xavier_normal``.
         tie_weights: whether the policy scores items by the embedding that the encoder reads.
+        inputs: what is read of each earlier event: ``item``, its kind (``event``), and the time
+            since the one before (``time_gap``).
+        repeat_head: whether items of the history get a score of their own on top.
     """
 
     ROLE: ClassVar[Role] = Role.MODEL
@@ -51,6 +55,8 @@ class NetworkSettings:
     initializer_range: float = 0.02
     initializer: str = read_by("sasrec", default="normal")
     tie_weights: bool = True
+    inputs: tuple[str, ...] = ("item",)
+    repeat_head: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):
@@ -66,6 +72,11 @@ class NetworkSettings:
                 raise ValueError(
                     f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if "item" not in self.inputs or not set(self.inputs) <= set(INPUTS):
+            raise ValueError(
+                f"inputs must be item, and any of {', '.join(INPUTS[1:])} besides, got "
+                f"{list(self.inputs)}"
+            )
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

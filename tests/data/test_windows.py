@@ -162,7 +162,7 @@ def test_returns_equal_a_loop_and_stop_where_the_part_stops():
 
 def test_prefixes_are_the_items_before_each_event():
     sessions = store()
-    items, length = prefixes(sessions, [3, 6, 13], 4)
+    (items, _, _), length = prefixes(sessions, [3, 6, 13], 4)
     assert items.tolist() == [[5, 3, 9, 0], [9, 4, 7, 1], [1, 2, 3, 0]]
     assert length.tolist() == [3, 4, 3]
 

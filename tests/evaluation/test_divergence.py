@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Factors, Table
 from recbole_lpi.nn.ranking import ranking_of_logits
 
 A, N = 300, 400
@@ -23,7 +23,9 @@ def policies(apart, seed=0):
 
 def estimated(case, number, **seed):
     logits, state, table, counts = case
-    return DivergenceEstimator(number, counts, torch.device("cpu"), **seed)(logits, state, table)
+    return DivergenceEstimator(number, counts, torch.device("cpu"), **seed)(
+        logits, Factors(state, table)
+    )
 
 
 def exact(case):

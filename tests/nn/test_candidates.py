@@ -14,7 +14,8 @@ from recbole_lpi.nn.candidates import (
     StratifiedSampler,
     candidate_pass,
 )
-from recbole_lpi.nn.catalogue import Table, plain_pass
+from recbole_lpi.nn.catalogue import Factors, Table, plain_pass
+from tests.support.catalogue_loops import some_seen
 
 A, D, N, DRAWS = 40, 5, 6, 1000
 
@@ -22,9 +23,9 @@ A, D, N, DRAWS = 40, 5, 6, 1000
 def random_case(seed=0):
     torch.manual_seed(seed)
     r = lambda *shape: torch.randn(*shape, dtype=torch.float64)  # noqa: E731
-    table, logging = Table(r(A, D), r(A)), (r(N, D), Table(r(A, D)))
+    table, logging = Table(r(A, D), r(A)), Factors(r(N, D), Table(r(A, D)))
     state, policy = r(N, D).requires_grad_(), Table(r(A, D).requires_grad_())
-    return state, torch.randint(A, (N,)), policy, (r(N, D), table), logging
+    return state, torch.randint(A, (N,)), policy, Factors(r(N, D), table), logging
 
 
 def apart(action):
@@ -53,12 +54,19 @@ def every_item():
     return StratifiedSampler(torch.ones(A, dtype=torch.float64))
 
 
-def test_with_every_item_it_is_the_full_softmax():
+@pytest.mark.parametrize("seen", [(), ("π",), ("μ",), ("π", "μ")], ids=str)
+def test_with_every_item_it_is_the_full_softmax(seen):
     state, action, policy, q, logging = random_case()
+    added = some_seen(N, A) if "π" in seen else None
+    if added is not None:
+        added.item[0, 0] = action[0]
+    if "μ" in seen:
+        logging = logging._replace(added=some_seen(N, A, 3))
     candidates = every_item().draw(apart(action))
     assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
-    got = candidate_pass(state, action, policy, by_everything, q, logging, candidates=candidates)
-    full = plain_pass(state, action, policy, by_everything, q, logging)
+    given = state, action, policy, by_everything, q, logging, added
+    got = candidate_pass(*given, candidates=candidates)
+    full = plain_pass(*given)
     close: dict[str, Any] = {"atol": 1e-10, "rtol": 0}
     torch.testing.assert_close(got.loss, full.loss, **close)
     torch.testing.assert_close(got.weight, full.weight, **close)
@@ -71,12 +79,13 @@ def test_with_every_item_it_is_the_full_softmax():
 
 def test_every_number_is_what_plain_loops_over_the_candidates_give():
     """One item was drawn twice; the logged item of two events was drawn, that of the others not."""
-    state, action, policy, q, (state_mu, table_mu) = random_case(1)
+    state, action, policy, q, logging = random_case(1)
+    state_mu, table_mu, _ = logging
     action[0], action[1] = 7, 7
     item = torch.tensor([7, 11, 30])
     log_weight = torch.tensor([0.3, math.log(2 / 0.8), -1.0], dtype=torch.float64)
     got = candidate_pass(
-        state, action, policy, by_one, q, (state_mu, table_mu),
+        state, action, policy, by_one, q, logging,
         candidates=Candidates(item, log_weight),
     ).statistics  # fmt: skip
     state = state.detach()
@@ -212,7 +221,7 @@ def test_the_bias_of_the_gradient_shrinks_with_the_number_of_candidates(expected
     """To less than half with four times as many."""
     state, action, policy, q, logging = random_case(4)
     state = (0.5 * state).detach().requires_grad_()
-    case = state, action, policy, by_everything, (state.detach(), q[1]), logging
+    case = state, action, policy, by_everything, q._replace(state=state.detach()), logging
     full, away = gradient(plain_pass(*case), state, policy), []
     for number in (3, 12):
         sampler, mean = StratifiedSampler(expected(number)), torch.zeros_like(full)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from recbole_lpi.nn import ranking
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Additions, Factors, Table
 from recbole_lpi.nn.ranking import ranking_of_logits, ranking_pass
 from recbole_lpi.nn.tile_sizes import CHUNK_BYTES, LEAST_EVENTS
 from recbole_lpi.nn.tiled_outputs import Product
-from tests.support.catalogue_loops import loop_kl, loop_softmax, random_tables
+from tests.support.catalogue_loops import loop_kl, loop_softmax, random_tables, some_seen
 
 
 def test_rank_by_hand_with_ties():
@@ -61,19 +61,22 @@ def test_divergence_of_a_policy_from_itself_is_zero_and_of_strangers_log_2():
 def drawn(n=30, d=4, a=200, seed=0, bias=False):
     g = torch.Generator().manual_seed(seed)
     r = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
-    return r(n, d), Table(r(a, d), r(a) if bias else None), torch.randint(a, (n,), generator=g)
+    given = Factors(r(n, d), Table(r(a, d), r(a) if bias else None), some_seen(n, a, seed))
+    return given, torch.randint(a, (n,), generator=g)
 
 
 @pytest.mark.parametrize(("chunk", "tile"), [(1, 9), (7, 64), (30, 200), (100, 33), (None, None)])
 @pytest.mark.parametrize("written", [False, True])
 @pytest.mark.parametrize("compared", [False, True])
-@pytest.mark.parametrize("bias", [False, True])
-def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared, bias):
-    state, table, action = drawn(bias=bias)
-    logging = drawn(d=6, seed=1)[:2] if compared else None
-    logits, logits_mu = table.outputs(state), logging and logging[1].outputs(logging[0])
+@pytest.mark.parametrize(("bias", "seen"), [(False, False), (False, True), (True, True)])
+def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared, bias, seen):
+    policy, action = drawn(bias=bias)
+    logging = drawn(d=6, seed=1)[0] if compared else None
+    if not seen:
+        policy = policy._replace(added=None)
+    logits, logits_mu = policy.outputs(), logging and logging.outputs()
     plain = ranking_of_logits(logits, action, logits_mu, top=5)
-    scores, scores_mu = (logits, logits_mu) if written else ((state, table), logging)
+    scores, scores_mu = (logits, logits_mu) if written else (policy, logging)
     got = ranking_pass(scores, action, scores_mu, top=5, chunk=chunk, tile=tile)
     assert len(plain.rank.unique()) > 20  # or there is nothing to tell apart
     for name, wanted in plain._asdict().items():
@@ -87,10 +90,11 @@ def test_the_pass_in_tiles_is_the_plain_ranking(chunk, tile, written, compared, 
 
 
 def test_items_alike_tie_wherever_they_stand():
-    state, table, _ = drawn(n=50, a=1000)
+    (state, table, _), _ = drawn(n=50, a=1000)
     table.weight[777] = table.weight[3]
+    both = Additions(torch.tensor([[3, -1, 777]] * 50), torch.full((50, 3), 0.7))
     for dtype in (torch.float32, torch.float64):
-        scores = state.to(dtype), table.to(dtype)
+        scores = Factors(state.to(dtype), table.to(dtype), both)
         first, last = (ranking_pass(scores, torch.full((50,), item), tile=96) for item in (3, 777))
         assert torch.equal(first.rank, last.rank) and (first.rank % 1 == 0.5).all()
 
@@ -98,11 +102,12 @@ def test_items_alike_tie_wherever_they_stand():
 @pytest.mark.parametrize("nudge", [0, 1e-6, -1e-6])
 @pytest.mark.parametrize("items", [500, 501])
 def test_a_logged_logit_that_is_rounded_otherwise_changes_no_rank(monkeypatch, nudge, items):
-    state, table, action = drawn(n=200, a=items)
+    (state, table, (item, value)), action = drawn(n=200, a=items)
     table.weight[7] = table.weight[3]
     action[:2] = torch.tensor([3, 7])
-    scores, of_tiles = (state.float(), table.to(torch.float32)), Product.logged
-    wanted = ranking_of_logits(scores[1].outputs(scores[0]), action)
+    added = Additions(item, value.float())
+    scores, of_tiles = Factors(state.float(), table.to(torch.float32), added), Product.logged
+    wanted = ranking_of_logits(scores.outputs(), action)
     monkeypatch.setattr(Product, "logged", lambda *given: of_tiles(*given) + nudge)
     got = ranking_pass(scores, action, chunk=150, tile=64)
     assert got.rank.tolist() == wanted.rank.tolist()
@@ -121,11 +126,11 @@ def test_hardly_an_event_is_ranked_twice(monkeypatch, items, bias):
             yield rows
 
     monkeypatch.setattr(ranking, "to_rank_anew", found)
-    state, table, action = drawn(n=300, d=64, a=items, bias=bias)
-    scores = state.float(), table.to(torch.float32)
+    (state, table, (item, value)), action = drawn(n=300, d=64, a=items, bias=bias)
+    scores = Factors(state.float(), table.to(torch.float32), Additions(item, value.float()))
     ranking_pass(scores, action, chunk=150, tile=448)
     assert len(twice) < 30
-    ranking_pass(scores[1].outputs(scores[0]).round(), action, chunk=150, tile=448)
+    ranking_pass(scores.outputs().round(), action, chunk=150, tile=448)
     assert len(twice) < 30  # of what is written down, none, with whatever ties
 
 
@@ -141,13 +146,13 @@ def test_an_item_in_the_first_place_of_very_many_is_not_ranked_twice():
 def test_one_tile_is_held_and_a_chunk_where_divergences_are_asked_for(monkeypatch):
     held, rank = [], ranking.rank_tiles
 
-    def seen(part, pi, mu, item, where, top):
+    def seen(pi, mu, item, where, top):
         held.append(where.shape)
-        return rank(part, pi, mu, item, where, top)
+        return rank(pi, mu, item, where, top)
 
     monkeypatch.setattr(ranking, "rank_tiles", seen)
-    state, table, action = drawn(n=1000, a=40_000)
-    scores = state.float(), table.to(torch.float32)
+    (state, table, _), action = drawn(n=1000, a=40_000)
+    scores = Factors(state.float(), table.to(torch.float32))
     ranking_pass(scores, action)
     assert {shape[:2] for shape in held} == {(1, 1)}
     held.clear()
@@ -165,6 +170,6 @@ def test_logits_of_half_precision_are_compared_as_they_are():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_scores_that_are_not_finite_show(value):
-    state, table, action = drawn()
+    (state, table, _), action = drawn()
     table.weight[100] = value
-    assert not ranking_pass((state.abs(), table), action, tile=64).log_pi.isfinite().any()
+    assert not ranking_pass(Factors(state.abs(), table), action, tile=64).log_pi.isfinite().any()

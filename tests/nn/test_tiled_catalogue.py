@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import Table, plain_pass
+from recbole_lpi.nn.catalogue import Factors, Table, plain_pass
 from recbole_lpi.nn.tiled_catalogue import catalogue_pass
-from tests.support.catalogue_loops import loop_softmax, random_tables
+from tests.support.catalogue_loops import loop_softmax, random_tables, some_seen
 
 
 def one(part, statistics):
@@ -51,7 +51,8 @@ def test_statistics_equal_plain_loops():
     ("chunk", "tile"), [(1, 1), (1, None), (2, 3), (5, 2), (100, 100), (None, None)]
 )
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_tiled_form_is_the_plain_form(chunk, tile, tied):
+@pytest.mark.parametrize("seen", [False, True])
+def test_the_tiled_form_is_the_plain_form(chunk, tile, tied, seen):
     got = {}
     for name in ("plain", "chunks"):
         state, action, policy, q, logging = random_tables()
@@ -61,7 +62,12 @@ def test_the_tiled_form_is_the_plain_form(chunk, tile, tied):
         else:
             leaf = state.requires_grad_()
             policy.weight.requires_grad_()
-        arguments = state, action, policy, lpi(q, action), q, logging
+        added = some_seen(len(state), len(policy.weight)) if seen else None
+        if added is not None:
+            added.item[0, 0] = action[0]  # the logged item is one of them
+            added.value.requires_grad_()
+            logging = logging._replace(added=some_seen(len(state), len(policy.weight), 3))
+        arguments = state, action, policy, lpi(q, action), q, logging, added
         found = (
             plain_pass(*arguments)
             if name == "plain"
@@ -69,6 +75,7 @@ def test_the_tiled_form_is_the_plain_form(chunk, tile, tied):
         )
         (3 * found.loss).backward()
         got[name] = [found.loss, found.weight, *found.statistics, leaf.grad, policy.weight.grad]
+        got[name] += [] if added is None else [added.value.grad]
     for plain, chunks in zip(*got.values(), strict=True):
         torch.testing.assert_close(chunks, plain, rtol=1e-10, atol=1e-12)
 
@@ -77,7 +84,7 @@ def test_gradient_by_the_logits_is_w_times_pi_minus_onehot():
     state, action, policy, q, _ = random_tables()
     # States that are unit vectors make the table's gradient the logits' gradient, transposed.
     state = torch.eye(3, dtype=torch.float64)
-    action, q = action[:3], (q[0][:3], q[1])
+    action, q = action[:3], q.at(slice(0, 3))
     policy.weight.requires_grad_()
     found = catalogue_pass(state, action, policy, lpi(q, action), q)
     found.loss.backward()
@@ -116,8 +123,8 @@ def test_means_of_q_stay_in_full_precision_under_autocast():
     f = lambda t: t.float()  # noqa: E731
     tables: list[Any] = [
         Table(f(policy.weight)),
-        (f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
-        (f(logging[0]), Table(f(logging[1].weight))),
+        Factors(f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
+        Factors(f(logging[0]), Table(f(logging[1].weight))),
     ]
     exact = catalogue_pass(f(state), action, tables[0], one, *tables[1:]).statistics
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -137,8 +144,8 @@ def test_gradients_under_autocast_are_those_of_full_precision_as_far_as_it_goes(
         s, w = f(state).requires_grad_(), f(policy.weight).requires_grad_()
         with torch.autocast("cpu", dtype=dtype, enabled=enabled):
             found = catalogue_pass(
-                s, action, Table(w), one, (f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
-                (f(logging[0]), Table(f(logging[1].weight))), chunk=7, tile=90,
+                s, action, Table(w), one, Factors(f(q[0]), Table(f(q[1].weight), f(q[1].bias))),
+                Factors(f(logging[0]), Table(f(logging[1].weight))), chunk=7, tile=90,
             )  # fmt: skip
         found.loss.backward()
         gradients.append((s.grad, w.grad))
@@ -169,7 +176,7 @@ def test_a_state_that_learns_nothing_costs_no_gradient():
 
 def test_the_first_of_equal_maxima_is_the_argmax_and_nan_is_not_passed_over():
     state, action = torch.ones(2, 1), torch.tensor([0, 1])
-    q = state, Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None])
+    q = Factors(state, Table(torch.tensor([1.0, 3.0, 2.0, 3.0, 0.0])[:, None]))
     for tile in (1, 2, 5):
         found = catalogue_pass(state, action, Table(torch.ones(5, 1)), one, q, tile=tile)
         statistics: Any = found.statistics

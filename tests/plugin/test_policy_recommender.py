@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from recbole_lpi.data.batches import History
 from tests.support.tiny import N_ITEMS, batch, gradients, recommender
 
 pytestmark = pytest.mark.recbole
@@ -18,7 +19,7 @@ def test_scores_are_the_logits_and_padding_is_never_recommended():
     scores = policy.full_sort_predict(rows)
     assert scores.shape == (2, N_ITEMS) and (scores[:, 0] == float("-inf")).all()
     table = policy.network.item_embedding.weight[1:]
-    alone = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1] @ table.T
+    alone = policy.forward(History(torch.tensor([[3, 1, 5]])))[0, -1] @ table.T
     torch.testing.assert_close(scores[0, 1:], alone)
     torch.testing.assert_close(policy.predict(rows), scores[[0, 1], rows["item_id"]])
 
@@ -32,7 +33,7 @@ def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
     }
     states = [[N_ITEMS, 3, 1], [N_ITEMS], [1, 2, 3, 4, 5]]
     for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
-        state = policy.forward(torch.tensor([items]))[0, -1]
+        state = policy.forward(History(torch.tensor([items])))[0, -1]
         torch.testing.assert_close(got[1:], policy.network.policy_table.outputs(state))
 
 
@@ -47,7 +48,7 @@ def test_a_longer_list_is_ranked_after_by_its_most_recent_items(first_event):
     }  # fmt: skip
     states = [[4, 2, 3, 1, 2], [3, 2, 1, 5, 4], [N_ITEMS, 4, 1] if first_event else [4, 1]]
     for got, items in zip(policy.full_sort_predict(rows), states, strict=True):
-        state = policy.forward(torch.tensor([items]))[0, -1]
+        state = policy.forward(History(torch.tensor([items])))[0, -1]
         torch.testing.assert_close(got[1:], policy.network.policy_table.outputs(state))
 
 
@@ -57,7 +58,7 @@ def test_untied_rows_score_the_items_and_the_embedding_is_only_read():
         "item_id_list": torch.tensor([[3, 1, 5, 0, 0]]), "item_length": torch.tensor([3]),
         "item_id": torch.tensor([2]),
     }  # fmt: skip
-    state = policy.forward(torch.tensor([[3, 1, 5]]))[0, -1]
+    state = policy.forward(History(torch.tensor([[3, 1, 5]])))[0, -1]
     scores = policy.full_sort_predict(rows)
     torch.testing.assert_close(scores[0, 1:], policy.network.output_embedding @ state)
     torch.testing.assert_close(policy.predict(rows), scores[[0], rows["item_id"]])

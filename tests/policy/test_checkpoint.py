@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from recbole_lpi.data.batches import History
 from recbole_lpi.data.identity import catalogue_hash
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
@@ -50,9 +51,9 @@ def test_a_policy_is_built_again_from_its_file(name, tmp_path):
 def test_so_is_one_of_other_settings_and_it_ranks_alike(settings, tmp_path):
     policy = make("LPIRL", **settings).float().eval()
     network, _ = load_policy(written(policy, tmp_path / "model.pth"))
-    history = torch.tensor([[3, 1, 5, 0], [2, 0, 0, 0]]), torch.tensor([3, 1])
+    history = History(torch.tensor([[3, 1, 5, 0], [2, 0, 0, 0]])), torch.tensor([3, 1])
     with torch.no_grad():
-        ours, theirs = (p.policy_table.outputs(p.last_state(*history)) for p in (policy, network))
+        ours, theirs = (p.last_factors(*history).outputs() for p in (policy, network))
     torch.testing.assert_close(ours, theirs)  # a GRU rounds otherwise where nothing is trained
 
 

@@ -362,7 +362,8 @@ def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, argu
     policy = PolicyNetwork("LPIRL", given, 8)
     rows = torch.ones(2, 3)
     batch = Batch(
-        item_seq=torch.tensor([[3, 1, 8], [2, 5, 0]]), action=torch.tensor([[1, 8, 4], [5, 6, 0]]),
+        item_seq=torch.tensor([[3, 1, 8], [2, 5, 0]]), kind_seq=rows, gap_seq=rows,
+        action=torch.tensor([[1, 8, 4], [5, 6, 0]]),
         reward=rows, discount=torch.tensor([[0.5, 0.5, 0], [0.5, 0, 0]]), return_=rows, event=rows,
         counts=torch.tensor([[True, True, True], [True, True, False]]), place=rows,
         session=torch.arange(2), sample_weight=rows,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from recbole_lpi.data.batches import History
 from recbole_lpi.nn.catalogue import CatalogueStatistics, PolicyLoss
 from recbole_lpi.nn.heads import TableQHead
 from recbole_lpi.objectives import (
@@ -156,7 +157,7 @@ def test_a_gradient_through_targets_or_into_the_encoder_is_found(
 def test_a_gradient_through_the_weight_is_found(name, monkeypatch):
     """The plain pass with its weight left in the graph: ∂w/∂logits log π comes in."""
 
-    def leaking(state, action, policy, weigh, q=None, logging=None):
+    def leaking(state, action, policy, weigh, q=None, logging=None, added=None):
         log_pi = policy.outputs(state).log_softmax(-1).gather(1, action[:, None]).squeeze(1)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.Tensor, "detach", lambda tensor: tensor)
@@ -250,7 +251,10 @@ def test_encoder_and_heads_can_be_ones_own():
         head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
     policy = make("LPIRL", torch.nn.Identity(), {"q": torch.nn.ModuleList([head])}, beta=1.0,
                   weight_normalize=False, **ANALYTIC, advantage_baseline="max")  # fmt: skip
-    a, b = policy.forward(torch.tensor([[3, 1, 5, 2]])), policy.item_embedding.weight[[3, 1, 5, 2]]
+    a, b = (
+        policy.forward(History(torch.tensor([[3, 1, 5, 2]]))),
+        policy.item_embedding.weight[[3, 1, 5, 2]],
+    )
     torch.testing.assert_close(a[0], b)
     one = batch()
     found = policy.losses(one)

@@ -115,7 +115,7 @@ def test_uncorrected_uniform_weights_estimate_the_reward_weighted_objective():
     sampler = RewardSampler(sessions, windows, SamplingSettings("event", alpha=1, epsilon=0))
     rng = np.random.default_rng(3)
     found = np.stack([gradient_of_a_draw(policy, sampler, rng)[0] for _ in range(300)])
-    logits = policy.policy_table.outputs(policy.forward(whole.item_seq)[whole.counts])
+    logits = policy.factors(whole.history, whole.counts).outputs()
     minus_log_pi = F.cross_entropy(logits, whole.action[whole.counts] - 1, reduction="none")
     reward = whole.reward[whole.counts]
     grads = gradients(policy, (reward * minus_log_pi).sum() / reward.sum())

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from recbole_lpi.data.batches import Batch
-from recbole_lpi.nn.catalogue import Table, plain_pass
+from recbole_lpi.nn.catalogue import Factors, Table, plain_pass
 from recbole_lpi.nn.heads import QValues
 from recbole_lpi.objectives import Estimates, ObjectiveSettings, weights
 from recbole_lpi.policy.network import PolicyNetwork
@@ -56,14 +56,14 @@ class TabularQ(torch.nn.Module):
 
     def forward(self, state, rows):
         table = Table(torch.cat([torch.zeros_like(self.q), self.q], 1))
-        return QValues(torch.zeros_like(state[:, 0]), (state, table))
+        return QValues(torch.zeros_like(state[:, 0]), Factors(state, table))
 
 
 def tabular(name, **settings):
     config = Config(MAX_ITEM_LIST_LENGTH=30, hidden_size=2 * A, beta=BETA, **settings)
     heads = {"value": TabularV(), "q": torch.nn.ModuleList([TabularQ(), TabularQ()])}
     given = PolicySettings.of(config)
-    policy = PolicyNetwork(name, given, A, 1.0, None, Tabular(), heads).double()
+    policy = PolicyNetwork(name, given, A, 1.0, encoder=Tabular(), heads=heads).double()
     with torch.no_grad():
         policy.item_embedding.weight.zero_()
         policy.item_embedding.weight[1:, :A] = torch.eye(A)
@@ -86,8 +86,8 @@ def logged(sessions, gamma):
     last = torch.cat([counts[:, 1:], torch.zeros(len(sessions), 1, dtype=torch.bool)], 1)
     none = torch.zeros(shape, dtype=torch.int64)
     return Batch(
-        item_seq, action, reward, gamma * last.double(), torch.zeros(shape).double(), none, counts,
-        none, none[:, 0], torch.ones(shape).double(),
+        item_seq, none, none, action, reward, gamma * last.double(), torch.zeros(shape).double(),
+        none, counts, none, none[:, 0], torch.ones(shape).double(),
     )  # fmt: skip
 
 

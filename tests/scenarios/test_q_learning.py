@@ -65,12 +65,12 @@ def advantages(model):
     store = shop(seed=1)
     part = Part(np.arange(200), store.offsets[:200], store.offsets[1:201])
     batch = collate(store, training_windows(store, part, 20, None, False), 0.0)
-    state, action = model.forward(batch.item_seq)[batch.counts], batch.action[batch.counts] - 1
+    state, action = model.forward(batch.history)[batch.counts], batch.action[batch.counts] - 1
     pi = model.policy_table.outputs(state).softmax(-1)
     found = []
     for head in model.heads["q"]:
         own = head(state, model.policy_table)
-        every = own.value[:, None] + own.factors[1].outputs(own.factors[0])
+        every = own.value[:, None] + own.factors.outputs()
         found.append(every.gather(1, action[:, None]).squeeze(1) - (pi * every).sum(-1))
     return torch.stack(found)
 

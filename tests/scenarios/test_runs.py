@@ -37,7 +37,7 @@ from tests.support.processes import command_line
 
 COLUMNS = [
     "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item", "log_pi",
-    "log_mu", "js", "kl",
+    "log_mu", "js", "kl", "greedy_log_pi",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from recbole_lpi.nn.catalogue import Table
+from recbole_lpi.nn.catalogue import Factors, Table
 from recbole_lpi.nn.heads import BilinearQHead, PropensityHead, ValueHead
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import losses as policy_losses
@@ -62,8 +62,8 @@ def losses_on_logits(name, logits, **changes):
     events = policy_losses.Events(
         logits, torch.arange(n), reward, discount, 2 * reward, reward * 0 + 1, reward * 0 + 1
     )
-    table = Table(torch.eye(a, dtype=torch.float64))
-    return policy_losses.compute_losses(events, table, objective, s, heads), (*q, value, mu)
+    policy = Factors(logits, Table(torch.eye(a, dtype=torch.float64)))
+    return policy_losses.compute_losses(events, policy, objective, s, heads), (*q, value, mu)
 
 
 def check_gradient_identity(name, weighs_alike=False):

@@ -97,7 +97,7 @@ class Event:
         self.log_pi_graph = self.logits[self.action - 1] - torch.stack(self.logits).logsumexp(0)
         self.log_pi = self.log_pi_graph.item()
         if mu is not None:
-            y = mu.forward(b.item_seq)[row, position]
+            y = mu.forward(b.history)[row, position]
             self.logits_mu = [dot(y, mu.item_embedding.weight[i]) for i in range(1, N_ITEMS)]
         self.next = None
         if self.discount:
@@ -185,7 +185,7 @@ class Event:
 
 def loss_by_loops(model, b, pair, negatives, mu=None):
     """Eq. 10 event by event, then the mean."""
-    state, name = model.forward(b.item_seq), model.name
+    state, name = model.forward(b.history), model.name
     events = [
         Event(model, b, state, row, position, pair, negatives, mu)
         for row, position in b.counts.nonzero().tolist()

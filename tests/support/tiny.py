@@ -1,5 +1,6 @@
 """Policies over six items and a batch of three sessions, in float64."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Config(dict[str, Any]):
 
 
 class Catalogue:
+    sessions = SimpleNamespace(event_names=("click", "purchase"))
     max_reward = 1.5
     item_counts = np.array([3, 0, 1, 7, 2, 2])
 
@@ -45,8 +47,9 @@ def make(name, encoder=None, heads=None, **settings):
     given = PolicySettings.of(Config({**own, **defaults, **settings}))
     torch.manual_seed(3)
     policy = PolicyNetwork(
-        name, given, N_ITEMS - 1, Catalogue.max_reward, Catalogue.item_counts, encoder, heads
-    )
+        name, given, N_ITEMS - 1, Catalogue.max_reward, Catalogue.item_counts, encoder, heads,
+        Catalogue.sessions.event_names,
+    )  # fmt: skip
     if "q" in policy.heads:
         learn_something(policy.heads["q"])
     return policy.double()
@@ -81,6 +84,8 @@ def batch(gamma=GAMMA):
     ahead = lambda rewards: sum(gamma**k * r for k, r in enumerate(rewards))  # noqa: E731
     return Batch(
         item_seq=torch.tensor([[3, 1, 5, 2], [4, 6, 0, 0], [2, 2, 6, 0]]),
+        kind_seq=torch.tensor([[1, 2, 1, 1], [2, 1, 0, 0], [1, 1, 2, 0]]),
+        gap_seq=torch.tensor([[0, 5, 9, 1], [0, 12, 0, 0], [0, 1, 31, 0]]),
         action=torch.tensor([[1, 5, 2, 2], [6, 1, 0, 0], [2, 6, 3, 0]]),
         reward=f(REWARDS),
         discount=f([[gamma * (t < n - 1) for t in range(4)] for n in LENGTHS]),
