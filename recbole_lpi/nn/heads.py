@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole_lpi.nn.catalogue import Factors, Table
+from recbole_lpi.nn.repeats import RepeatHead, Seen
 
 
 class ValueHead(nn.Module):
@@ -106,20 +107,30 @@ class TableQHead(nn.Module):
 class PropensityHead(nn.Module):
     """μ̂(a | x) ∝ exp(s · wₐ), learnt on states it sends no gradient to (Chen et al. 2019).
 
-    ``sparse``: the gradient of its rows is, as that of ``nn.Embedding``.
+    Args:
+        n_items: A.
+        hidden_size: D, the width of states and rows.
+        std: standard deviation of the initial rows.
+        sparse: whether the gradient of its rows is, as that of ``nn.Embedding``.
+        repeats: what scores the items that were seen; None: the rows alone do.
     """
 
     def __init__(
-        self, n_items: int, hidden_size: int, std: float = 0.02, sparse: bool = False
+        self,
+        n_items: int,
+        hidden_size: int,
+        std: float = 0.02,
+        sparse: bool = False,
+        repeats: RepeatHead | None = None,
     ) -> None:
         super().__init__()
-        self.sparse = sparse
+        self.sparse, self.repeats = sparse, repeats
         self.weight = nn.Parameter(torch.empty(n_items, hidden_size).normal_(std=std))
 
-    @property
-    def table(self) -> Table:
-        """The head as rows for the catalogue pass."""
-        return Table(self.weight, sparse=self.sparse)
+    def forward(self, state: Tensor, seen: Seen | None = None) -> Factors:
+        """Return what gives the logits of states [N, D], which have seen some items."""
+        added = None if self.repeats is None or seen is None else self.repeats(state, seen)
+        return Factors(state, Table(self.weight, sparse=self.sparse), added)
 
 
 QHead = BilinearQHead | TableQHead

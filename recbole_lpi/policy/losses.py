@@ -17,14 +17,9 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.nn.candidates import Candidates, candidate_pass
-from recbole_lpi.nn.catalogue import (
-    CatalogueStatistics,
-    Factors,
-    PolicyLoss,
-    Table,
-    Weigh,
-)
+from recbole_lpi.nn.catalogue import CatalogueStatistics, Factors, PolicyLoss, Table, Weigh
 from recbole_lpi.nn.heads import PropensityHead, QHead, QValues, ValueHead
+from recbole_lpi.nn.repeats import Seen
 from recbole_lpi.nn.tiled_catalogue import catalogue_pass
 from recbole_lpi.objectives import (
     Critics,
@@ -97,6 +92,7 @@ def compute_losses(
     heads: Heads,
     logging: Factors | None = None,
     candidates: Candidates | None = None,
+    seen: Seen | None = None,
 ) -> StepLosses:
     """The policy loss by one pass over the catalogue, and the errors of the heads (Eq. 10).
 
@@ -107,6 +103,7 @@ def compute_losses(
         heads: those that ``objective.heads(settings)`` names.
         logging: what gives the logits of the logging policy.
         candidates: what stands for the catalogue; the whole catalogue if None.
+        seen: the items that the propensity head scores as repeats; None: none.
 
     Raises:
         ValueError: the objective needs a logging policy, and ``logging`` is None.
@@ -120,7 +117,7 @@ def compute_losses(
     known = _estimate(events, objective, settings, critics)
     propensity = None
     if heads.propensity is not None:
-        propensity = _propensity(events, heads.propensity, over_catalogue)
+        propensity = _propensity(events, heads.propensity, seen, over_catalogue)
         known["log_mu"] = propensity.statistics.log_pi
     weigh = _weigh(events, objective, settings, known, q_values)
     estimator, baseline = objective.value_estimator(settings), objective.baseline(settings)
@@ -214,14 +211,16 @@ def _weigh(
 
 
 def _propensity(
-    events: Events, head: PropensityHead, over_catalogue: Callable[..., PolicyLoss]
-) -> PolicyLoss:
+    events: Events, head: PropensityHead, seen: Seen | None,
+    over_catalogue: Callable[..., PolicyLoss],
+) -> PolicyLoss:  # fmt: skip
     """Maximum likelihood of the propensity head on detached states: the encoder is left alone."""
 
     def as_sampled(part: slice, catalogue: CatalogueStatistics) -> Tensor:
         return events.sample_weight[part]
 
-    return over_catalogue(events.state.detach(), events.action, head.table, as_sampled)
+    mu = head(events.state.detach(), seen)
+    return over_catalogue(mu.state, events.action, mu.table, as_sampled, added=mu.added)
 
 
 def td_errors(

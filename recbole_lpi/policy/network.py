@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recbole_lpi.data.batches import Batch, History
 from recbole_lpi.nn.candidates import Sampler
 from recbole_lpi.nn.catalogue import Factors, Table
-from recbole_lpi.nn.repeats import RepeatHead, items_seen
+from recbole_lpi.nn.repeats import RepeatHead, Seen, items_seen
 from recbole_lpi.nn.sparse_gradients import slice_rows
 from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
@@ -94,16 +94,12 @@ class PolicyNetwork(nn.Module):
             rows = torch.empty(n_items, network.hidden_size)
             self.output_embedding = nn.Parameter(rows.normal_(std=network.initializer_range))
         self.encoder = encoder or make_encoder(network, settings.max_length)
-        self.repeats: RepeatHead | None = None
-        if network.repeat_head:
-            read = "event" in network.inputs
-            self.repeats = RepeatHead(network.hidden_size, len(self.event_names) if read else 0)
-        self.heads = nn.ModuleDict(
-            {
-                head: (heads or {}).get(head) or make_head(head, self.objective, settings, n_items)
-                for head in self.objective.heads(settings.objective)
-            }
-        )
+        n_kinds = len(self.event_names) if "event" in network.inputs else 0
+        self.repeats = RepeatHead(network.hidden_size, n_kinds) if network.repeat_head else None
+        self.heads = nn.ModuleDict()
+        for head in self.objective.heads(settings.objective):
+            own = (heads or {}).get(head)
+            self.heads[head] = own or make_head(head, self.objective, settings, n_items, n_kinds)
         normalized = settings.objective.weight_normalize
         self.mean_weight_size = MeanWeightSize() if normalized else None
         self.epoch = 0
@@ -177,13 +173,20 @@ class PolicyNetwork(nn.Module):
         Raises:
             ValueError: the history lacks what the policy reads.
         """
-        state = self.forward(history)[at]
+        return self._factors(self.forward(history)[at], self._seen(history, at))
+
+    def _seen(self, history: History, at: Tensor) -> Seen | None:
+        """Return the items that the repeat head scores at some places; None without one."""
         if self.repeats is None:
-            return Factors(state, self.policy_table)
+            return None
         items, kinds, _ = history
         kinds = items if kinds is None else kinds  # which are read where there are n_kinds
-        seen = items_seen(items, kinds, at, self.n_items, self.repeats.n_kinds)
-        return Factors(state, self.policy_table, self.repeats(state, seen))
+        return items_seen(items, kinds, at, self.n_items, self.repeats.n_kinds)
+
+    def _factors(self, state: Tensor, seen: Seen | None) -> Factors:
+        """Return what gives the logits [N, A] of states [N, D], which have seen some items."""
+        added = None if self.repeats is None or seen is None else self.repeats(state, seen)
+        return Factors(state, self.policy_table, added)
 
     def last_factors(self, history: History, length: Tensor) -> Factors:
         """Return what gives the logits [B, A] after the whole of each history, of ``length`` [B].
@@ -208,15 +211,17 @@ class PolicyNetwork(nn.Module):
         """
         if not batch.counts.any():
             raise ValueError("no event of this batch counts")
-        scores = self.factors(batch.history, batch.counts)
-        events = events_of(batch, scores.state, self.max_reward)
+        state = self.forward(batch.history)[batch.counts]
+        seen = self._seen(batch.history, batch.counts)
+        events = events_of(batch, state, self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
         heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
         if self.candidates is not None:
             candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
         found = compute_losses(
-            events, scores, objective, given, heads, self._logging_factors(batch), candidates,
+            events, self._factors(state, seen), objective, given, heads,
+            self._logging_factors(batch), candidates, seen,
         )  # fmt: skip
         weight, drawn_weight = found.policy.weight, events.sample_weight
         sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),

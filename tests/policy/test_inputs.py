@@ -16,12 +16,7 @@ ALL = {"inputs": ["item", "event", "time_gap"], "repeat_head": True}
 
 
 def policy(name="LPIRL", **settings):
-    """One whose repeat head says something."""
-    found = make(name, **{**ALL, **settings}).eval()
-    if found.repeats is not None:
-        torch.nn.init.normal_(found.repeats.scores.weight)
-        torch.nn.init.normal_(found.repeats.scores.bias)
-    return found
+    return make(name, **{**ALL, **settings}).eval()
 
 
 def store(seed=0, sessions=8, items=6):

@@ -17,6 +17,8 @@ from recbole_lpi.policy import losses as policy_losses
 from tests.support.plain_loops import check_against_loops, fixed_negatives, shipped_settings
 from tests.support.tiny import learn_something
 
+REPEATS = {"inputs": ["item", "event", "time_gap"], "repeat_head": True}
+
 
 class ObjectiveSuite:
     """Checks of the objective ``name`` with the settings it is shipped with, and ``variants``."""
@@ -27,9 +29,10 @@ class ObjectiveSuite:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "settings" in metafunc.fixturenames:
-            told = ["shipped", *("-".join(map(str, one.values())) for one in self.variants)]
+            told = ("-".join(map(str, one.values())) for one in self.variants)
             more = (pytest.param(one, marks=pytest.mark.slow) for one in self.variants)
-            metafunc.parametrize("settings", [{}, *more], ids=told)
+            names = ["shipped", "repeats", *told]
+            metafunc.parametrize("settings", [{}, REPEATS, *more], ids=names)
 
     @pytest.fixture(autouse=True)
     def same_negatives(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +52,8 @@ def losses_on_logits(name, logits, **changes):
     objective, (n, a) = OBJECTIVES[name], logits.shape
     torch.manual_seed(5)
     q = (BilinearQHead(a, a).double(), BilinearQHead(a, a).double())
-    learn_something(q)
+    for head in q:
+        learn_something(head)
     value = ValueHead(a).double()
     mu = PropensityHead(a, a, 1.0).double()
     needed = objective.heads(s)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from recbole_lpi.nn.repeats import STEPS
 from recbole_lpi.objectives import ObjectiveSettings
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.yaml_values import read_file
@@ -80,6 +81,19 @@ STATE_VALUES: dict[str, Any] = {  # of a state with a Q head
 }
 
 
+def repeated(head, state, item, history):
+    """c(x, a), by looking through the history."""
+    items, kinds = history
+    if head is None or item not in items:
+        return 0.0
+    age, times = items[::-1].index(item), items.count(item)
+    rows = [math.floor(2 * math.log2(age + 1)), STEPS + math.floor(2 * math.log2(times))]
+    seen = {kind for other, kind in zip(items, kinds, strict=True) if other == item}
+    rows += [2 * STEPS + kind - 1 for kind in seen] if head.n_kinds else []
+    w, b = head.scores.weight, head.scores.bias
+    return sum(dot(state, w[row]) + b[row] for row in rows)
+
+
 class Event:
     """One event of a batch, everything it needs worked out by loops over the items."""
 
@@ -93,12 +107,20 @@ class Event:
         self.return_ = float(b.return_[row, position])
         self.selector, self.evaluator = pair
         self.negatives = negatives[self.action]
-        self.logits = [dot(self.x, model.item_embedding.weight[i]) for i in range(1, N_ITEMS)]
+        history = [seq[row, : position + 1].tolist() for seq in (b.item_seq, b.kind_seq)]
+        self.history, repeats = history, model.repeats
+        self.logits = [
+            dot(self.x, model.item_embedding.weight[i]) + repeated(repeats, self.x, i, history)
+            for i in range(1, N_ITEMS)
+        ]
         self.log_pi_graph = self.logits[self.action - 1] - torch.stack(self.logits).logsumexp(0)
         self.log_pi = self.log_pi_graph.item()
         if mu is not None:
             y = mu.forward(b.history)[row, position]
-            self.logits_mu = [dot(y, mu.item_embedding.weight[i]) for i in range(1, N_ITEMS)]
+            self.logits_mu = [
+                dot(y, mu.item_embedding.weight[i]) + repeated(mu.repeats, y, i, history)
+                for i in range(1, N_ITEMS)
+            ]
         self.next = None
         if self.discount:
             self.next = Event(model, b, state, row, position + 1, pair, negatives, mu)
@@ -132,7 +154,10 @@ class Event:
 
     def propensity(self):
         x, head = self.x.detach(), self.model.heads["propensity"]
-        scores = [dot(x, head.weight[i]) for i in range(N_ITEMS - 1)]
+        scores = [
+            dot(x, head.weight[i]) + repeated(head.repeats, x, i + 1, self.history)
+            for i in range(N_ITEMS - 1)
+        ]
         return scores[self.action - 1] - torch.stack(scores).logsumexp(0)
 
     def ratio(self):
@@ -203,10 +228,13 @@ def fixed_negatives(action, n_items, number):
     return torch.tensor([NEGATIVES[int(a) + 1] for a in action]) - 1
 
 
+READ = ("inputs", "repeat_head")  # settings that the logging policy shares
+
+
 def check_against_loops(name, settings, seed):
     policy = make(name, **settings)
     b = batch(policy.settings.objective.gamma)
-    mu = make("LoggingPolicy")
+    mu = make("LoggingPolicy", **{k: v for k, v in settings.items() if k in READ})
     with torch.no_grad():
         for parameter in mu.parameters():
             parameter.mul_(1.3)

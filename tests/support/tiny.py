@@ -9,6 +9,7 @@ import torch
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.data.sessions import Part, Sessions, flat_sessions, whole_of
 from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.nn.repeats import RepeatHead
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
@@ -50,8 +51,8 @@ def make(name, encoder=None, heads=None, **settings):
         name, given, N_ITEMS - 1, Catalogue.max_reward, Catalogue.item_counts, encoder, heads,
         Catalogue.sessions.event_names,
     )  # fmt: skip
-    if "q" in policy.heads:
-        learn_something(policy.heads["q"])
+    for part in policy.modules():
+        learn_something(part)
     return policy.double()
 
 
@@ -67,12 +68,12 @@ def recommender(name, **settings):
     return model
 
 
-def learn_something(q_heads):
-    """Give bilinear heads, which begin at 0, advantages."""
-    for head in q_heads:
-        if isinstance(head, BilinearQHead):
-            torch.nn.init.normal_(head.form.weight)
-            torch.nn.init.normal_(head.form.bias)
+def learn_something(part):
+    """Give a part that begins at 0 something to say."""
+    began = {BilinearQHead: "form", RepeatHead: "scores"}.get(type(part))
+    if began is not None:
+        torch.nn.init.normal_(getattr(part, began).weight)
+        torch.nn.init.normal_(getattr(part, began).bias)
 
 
 REWARDS = [[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.5, 0.2, 0]]
