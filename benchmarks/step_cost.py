@@ -34,6 +34,7 @@ from recbole_lpi.nn.catalogue import (
     plain_pass,
 )
 from recbole_lpi.nn.heads import BilinearQHead
+from recbole_lpi.nn.repeats import RepeatHead, items_seen
 from recbole_lpi.nn.tiled_catalogue import catalogue_pass
 from recbole_lpi.objectives import OBJECTIVES, ObjectiveSettings
 from recbole_lpi.policy import losses as policy_losses
@@ -43,7 +44,7 @@ from recbole_lpi.training.memory import keep_freed_memory
 MODELS = ("LoggingPolicy", "LPIRL")
 SIZES = ((17_834, 1_200), (17_834, 5_120), (70_852, 1_200), (70_852, 5_120))
 CHUNKS = (64, 128, 256, 512, 1_024)  # of torch's operation; which is best is measured
-HIDDEN = 64
+HIDDEN, LENGTH = 64, 20  # of states, and of sessions
 # From 2.13 on torch has an operation for the loss that LoggingPolicy is; before, only its parts.
 NATIVE = "linear_cross_entropy" if hasattr(F, "linear_cross_entropy") else "cross_entropy(linear)"
 
@@ -66,7 +67,14 @@ def form_of(name: str) -> Any:
     """A pass by its name: ``tiles``, ``plain``, or ``native`` with a chunk size."""
     if name.startswith("native"):
         return partial(native_pass, chunk=int(name.split()[1]))
-    return {"tiles": catalogue_pass, "plain": plain_pass}[name]
+    return {"tiles": catalogue_pass, "repeats": catalogue_pass, "plain": plain_pass}[name]
+
+
+def histories(items: int, events: int) -> Tensor:
+    """Sessions of LENGTH items, of which two in three are of the session already, [B, LENGTH]."""
+    begun = torch.randint(1, items + 1, (events // LENGTH, LENGTH))
+    back = (torch.rand(begun.shape) * torch.arange(LENGTH)).long()  # to where an item was first
+    return torch.where(torch.rand(begun.shape) < 2 / 3, begun.gather(1, back), begun)
 
 
 def training_step(model: str, form: str, items: int, events: int) -> Callable[[], Tensor]:
@@ -90,19 +98,28 @@ def training_step(model: str, form: str, items: int, events: int) -> Callable[[]
         parameters += [p for head in pair for p in head.parameters()]
         heads = Heads(q=pair)
     optimiser = torch.optim.Adam(parameters, fused=True)  # as training does
-    common = logged, Factors(state, Table(embedding)), OBJECTIVES[model], ObjectiveSettings(), heads
+    how = OBJECTIVES[model], ObjectiveSettings(), heads
     catalogue = form_of(form)
+    repeat_head, read = RepeatHead(HIDDEN, 2), histories(items, events)
+    kinds, everywhere = torch.randint(1, 3, read.shape), torch.ones_like(read, dtype=torch.bool)
+
+    def policy() -> Factors:
+        if form != "repeats":
+            return Factors(state, Table(embedding))
+        seen = items_seen(read, kinds, everywhere, items, 2)
+        return Factors(state, Table(embedding), repeat_head(state, seen))
 
     def step() -> Tensor:
         policy_losses.catalogue_pass = catalogue  # type: ignore[attr-defined]
         optimiser.zero_grad()
         state.grad = None
-        losses = policy_losses.compute_losses(*common)
+        losses = policy_losses.compute_losses(logged, policy(), *how)
         loss = losses.policy.loss
         for error in losses.td_errors.values():
             loss = loss + error.mean()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        repeat_head.zero_grad()
         return loss.detach()
 
     return step
@@ -144,16 +161,18 @@ def main(
     print(f"torch {torch.__version__}, {threads} threads, {platform.processor() or 'CPU'}; "
           f"torch's own operation is {NATIVE}\n")  # fmt: skip
     print("| items | events | LoggingPolicy, s | LPIRL, s | LPIRL / LoggingPolicy "
-          "| plain / LoggingPolicy | plain / LPIRL | torch's, s (its chunk) "
-          "| LoggingPolicy / torch's |")  # fmt: skip
-    print("| - | - | - | - | - | - | - | - | - |")
+          "| with repeats / LoggingPolicy | plain / LoggingPolicy | plain / LPIRL "
+          "| torch's, s (its chunk) | LoggingPolicy / torch's |")  # fmt: skip
+    print("| - | - | - | - | - | - | - | - | - | - |")
     memory = []
     spawn = multiprocessing.get_context("spawn")
-    logging, lpirl = (("LoggingPolicy", "tiles"), ("LPIRL", "tiles"))
+    logging, lpirl, repeating = (
+        ("LoggingPolicy", "tiles"), ("LPIRL", "tiles"), ("LoggingPolicy", "repeats"),
+    )  # fmt: skip
     for items, events in SIZES:
         native = "LoggingPolicy", best_native(items, events)
         keys: list[Key] = [(model, form) for model in MODELS for form in ("tiles", "plain")]
-        keys.append(native)
+        keys += [native, repeating]
         steps = {key: training_step(*key, items, events) for key in keys}
         times: dict[Key, list[float]] = {key: [] for key in keys}
         for round_ in tqdm(range(repeats + 1), desc=f"{items} items, {events} events", leave=False):
@@ -170,7 +189,8 @@ def main(
 
         print(
             f"| {items:,} | {events:,} | {median[logging]:.3f} | {median[lpirl]:.3f} "
-            f"| {ratio(lpirl, logging):.2f} | {ratio(('LoggingPolicy', 'plain'), logging):.1f} "
+            f"| {ratio(lpirl, logging):.2f} | {ratio(repeating, logging):.2f} "
+            f"| {ratio(('LoggingPolicy', 'plain'), logging):.1f} "
             f"| {ratio(('LPIRL', 'plain'), lpirl):.1f} "
             f"| {median[native]:.3f} ({native[1].split()[1]}) | {ratio(logging, native):.2f} |",
             flush=True,
@@ -180,8 +200,9 @@ def main(
             with spawn.Pool(1) as pool:
                 peaks.append(pool.apply(peak_memory, (*key, items, events, threads)))
         memory.append(f"| {items:,} | {events:,} | " + " | ".join(f"{p:.2f}" for p in peaks) + " |")
-    print("\n| items | events | LoggingPolicy, GiB | plain | LPIRL, GiB | plain | torch's |")
-    print("| - | - | - | - | - | - | - |")
+    print("\n| items | events | LoggingPolicy, GiB | plain | LPIRL, GiB | plain | torch's "
+          "| with repeats |")  # fmt: skip
+    print("| - | - | - | - | - | - | - | - |")
     print("\n".join(memory))
 
 

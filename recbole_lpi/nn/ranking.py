@@ -105,8 +105,8 @@ def ranking_pass(
         held = torch.empty(*shape, *sizes, dtype=dtype, device=device)
         found = [
             rank_tiles(
-                pi.at(part), None if mu is None else mu.at(part), action[part],
-                held[:, :, : part.stop - part.start], top,
+                pi.at(part, sizes.items), None if mu is None else mu.at(part, sizes.items),
+                action[part], held[:, :, : part.stop - part.start], top,
             )
             for part in parts(len(action), sizes.events)
         ]  # fmt: skip
@@ -146,7 +146,7 @@ def rank_tiles(
     known = one or isinstance(pi, Matrix)  # the logged logits, to the bit
     for rows in () if known else to_rank_anew(ahead, pi.n_items):
         x = other.new_empty(len(rows), pi.n_items)
-        pi.at(rows).tile(slice(0, pi.n_items), x)
+        pi.at(rows, pi.n_items).tile(slice(0, pi.n_items), x)
         logged[rows] = x.gather(1, item[rows, None])
         ahead[rows] = _ahead(x, logged[rows], x)
     found = RankingStatistics(

@@ -159,10 +159,10 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             tiles = -(-len(weight) // sizes.items)
             held = torch.empty(tiles, sizes.events, sizes.items, dtype=dtype, device=device)
             for part in parts(count, sizes.events):
-                chunk = pi.at(part)
+                chunk, of_seen = pi.at(part, sizes.items), []
                 swept = _sweep(
-                    chunk, None if values is None else values.at(part),
-                    None if mu is None else mu.at(part), held, learns_state,
+                    chunk, None if values is None else values.at(part, sizes.items),
+                    None if mu is None else mu.at(part, sizes.items), held, learns_state,
                 )  # fmt: skip
                 log_mu = None
                 if logged_mu is not None and swept.log_total_mu is not None:
@@ -179,14 +179,15 @@ class _WeightedCrossEntropy(torch.autograd.Function):
                 for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
                     scale = (peak - swept.log_total).exp2_()
                     grad_weight[items].addmm_(p.t(), weighted * scale)
-                    if chunk.spread is not None and grad_value is not None:
-                        there, here = chunk.spread.within(items)
-                        grad_value[part][here] = p[there] * scale[there[0], 0]
+                    if chunk.spread is not None:
+                        row, column, _ = chunk.spread.within(items)
+                        of_seen.append(p[row, column] * scale[row, 0])
                 # −w/N for the logged item: a row of [c, D] each, not an element of [c, A].
                 grad_weight.index_add_(0, action[part], weighted, alpha=-1)
-                if grad_value is not None and seen is not None:
-                    grad_value[part] -= (seen[part] == action[part, None]).to(dtype)
-                    grad_value[part] *= share
+                if chunk.spread is not None and grad_value is not None and seen is not None:
+                    own = grad_value[part]
+                    own[chunk.spread.row, chunk.spread.place] = torch.cat(of_seen)
+                    own.sub_((seen[part] == action[part, None]).to(dtype)).mul_(share)
                 if grad_state is not None and swept.row is not None:
                     grad_state[part] = share * (swept.row - pi.weight[action[part]].to(dtype))
             ctx.save_for_backward(grad_state, grad_weight, grad_value)

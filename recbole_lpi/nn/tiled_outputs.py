@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import NamedTuple, Protocol
 
 import torch
@@ -26,8 +25,8 @@ class Outputs(Protocol):
     def source(self) -> Tensor:
         """A tensor that has the dtype and device of the matrix."""
 
-    def at(self, events: slice | Tensor) -> Outputs:
-        """Return the rows of some events, to be read in tiles from left to right."""
+    def at(self, events: slice | Tensor, width: int) -> Outputs:
+        """Return the rows of some events, to be read in tiles of ``width`` items."""
 
     def tile(self, items: slice, out: Tensor) -> Tensor:
         """Write a tile [N, t] into ``out``, in its precision."""
@@ -37,30 +36,36 @@ class Outputs(Protocol):
 
 
 class Spread:
-    """Additions in the order of their items, so that those of a tile lie together.
+    """Additions by the tile that their item lies in.
+
+    Args:
+        added: to the outputs of N events.
+        n_items: A.
+        width: items in a tile; the last one may have fewer.
 
     Attributes:
-        added: as they were given.
+        row, place: where each stands in ``added``, in the order of the tiles, [E].
     """
 
-    def __init__(self, added: Additions) -> None:
-        self.added = added
+    def __init__(self, added: Additions, n_items: int, width: int) -> None:
         row, place = (added.item >= 0).nonzero(as_tuple=True)
         item, order = added.item[row, place].sort()
-        self._row, self._place, self._item = row[order], place[order], item
-        self._items: list[int] = item.tolist()
+        self.row, self.place, self._width = row[order], place[order], width
+        tiles = -(-n_items // width)
+        sizes = [len(item)] if tiles == 1 else (item // width).bincount(minlength=tiles).tolist()
+        value = added.value[self.row, self.place]
+        columns = (torch.split(each, sizes) for each in (self.row, item % width, value))
+        self._tiles: list[tuple[Tensor, Tensor, Tensor]] = list(zip(*columns, strict=True))
 
-    def within(self, items: slice) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Return where the additions to ``items`` stand: in a tile of these, and in ``added``."""
-        first, last = (bisect_left(self._items, item) for item in (items.start, items.stop))
-        row = self._row[first:last]
-        return (row, self._item[first:last] - items.start), (row, self._place[first:last])
+    def within(self, items: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Return row, column and value of what is added to a tile."""
+        return self._tiles[int(items.start) // self._width]
 
     def add(self, items: slice, tile: Tensor) -> None:
         """Add to a tile [N, t] of ``items``, in place."""
-        there, here = self.within(items)
-        if len(there[0]):
-            tile.index_put_(there, self.added.value[here].to(tile.dtype), accumulate=True)
+        row, column, value = self.within(items)
+        if len(row):
+            tile.index_put_((row, column), value.to(tile.dtype), accumulate=True)
 
 
 class Product(NamedTuple):
@@ -85,13 +90,13 @@ class Product(NamedTuple):
         """The states, which have the dtype and device of the outputs."""
         return self.state
 
-    def at(self, events: slice | Tensor) -> Product:
-        """Return the rows of some events, to be read in tiles."""
+    def at(self, events: slice | Tensor, width: int) -> Product:
+        """Return the rows of some events, to be read in tiles of ``width`` items."""
         state, (_, weight, bias, added, _) = self.state[events], self
         if added is None:
             return Product(state, weight, bias)
         added = added.at(events)
-        return Product(state, weight, bias, added, Spread(added))
+        return Product(state, weight, bias, added, Spread(added, len(weight), width))
 
     def tile(self, items: slice, out: Tensor) -> Tensor:
         """Compute a tile [N, t] into ``out``."""
@@ -147,7 +152,7 @@ class Matrix(NamedTuple):
         """The matrix itself."""
         return self.values
 
-    def at(self, events: slice | Tensor) -> Matrix:
+    def at(self, events: slice | Tensor, width: int) -> Matrix:
         """Return the rows of some events."""
         return Matrix(self.values[events])
 

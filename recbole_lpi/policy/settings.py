@@ -55,8 +55,8 @@ class NetworkSettings:
     initializer_range: float = 0.02
     initializer: str = read_by("sasrec", default="normal")
     tie_weights: bool = True
-    inputs: tuple[str, ...] = ("item",)
-    repeat_head: bool = False
+    inputs: tuple[str, ...] = INPUTS
+    repeat_head: bool = True
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):
