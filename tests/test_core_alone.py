@@ -72,7 +72,8 @@ def parts(sessions: int = 90) -> list[SessionData]:
 
 def network(name: str, train: SessionData) -> PolicyNetwork:
     torch.manual_seed(0)
-    return PolicyNetwork(name, SETTINGS, train.item_num - 1, train.max_reward)
+    kinds = train.sessions.event_names
+    return PolicyNetwork(name, SETTINGS, train.item_num - 1, train.max_reward, event_names=kinds)
 
 
 def test_a_policy_is_trained_kept_loaded_and_ranks(tmp_path):
@@ -99,7 +100,8 @@ def test_a_policy_is_trained_kept_loaded_and_ranks(tmp_path):
     np.testing.assert_array_equal(ours.log_pi, theirs.log_pi)
 
     ids = {token: number for number, token in enumerate(loaded.items.tolist())}
-    history = History(torch.tensor([[ids["i3"], ids["i4"], ids["i5"]]]))
+    items = torch.tensor([[ids["i3"], ids["i4"], ids["i5"]]])
+    history = History(items, kinds=torch.ones(1, 3).long(), gaps=torch.tensor([[0, 2, 2]]))
     best = int(loaded.network.last_factors(history, torch.tensor([3])).outputs().argmax()) + 1
     assert loaded.items[best] == "i6"
 
@@ -137,7 +139,8 @@ def test_a_folder_whose_run_failed_is_held_no_longer(tmp_path):
 def test_a_policy_that_needs_a_logging_policy_says_so():
     train, _, _ = parts()
     settings = replace(SETTINGS, objective=ObjectiveSettings(propensity="checkpoint"))
-    policy = PolicyNetwork("IPS", settings, train.item_num - 1)
+    kinds = train.sessions.event_names
+    policy = PolicyNetwork("IPS", settings, train.item_num - 1, event_names=kinds)
     with pytest.raises(SettingError, match="needs a logging policy"):
         train_policy(policy, train, settings=HOW)
 

@@ -51,7 +51,8 @@ def test_a_policy_is_built_again_from_its_file(name, tmp_path):
 def test_so_is_one_of_other_settings_and_it_ranks_alike(settings, tmp_path):
     policy = make("LPIRL", **settings).float().eval()
     network, _ = load_policy(written(policy, tmp_path / "model.pth"))
-    history = History(torch.tensor([[3, 1, 5, 0], [2, 0, 0, 0]])), torch.tensor([3, 1])
+    items = torch.tensor([[3, 1, 5, 0], [2, 0, 0, 0]])
+    history = History(items, (items > 0).long(), 0 * items), torch.tensor([3, 1])
     with torch.no_grad():
         ours, theirs = (p.last_factors(*history).outputs() for p in (policy, network))
     torch.testing.assert_close(ours, theirs)  # a GRU rounds otherwise where nothing is trained

@@ -359,10 +359,10 @@ def test_the_gradient_of_a_policy_reaches_the_encoder_of_its_settings(name, argu
         max_length=LENGTH,
     )
     torch.manual_seed(0)
-    policy = PolicyNetwork("LPIRL", given, 8)
-    rows = torch.ones(2, 3)
+    policy = PolicyNetwork("LPIRL", given, 8, event_names=("click",))
+    rows, ones = torch.ones(2, 3), torch.tensor([[1, 1, 1], [1, 1, 0]])
     batch = Batch(
-        item_seq=torch.tensor([[3, 1, 8], [2, 5, 0]]), kind_seq=rows, gap_seq=rows,
+        item_seq=torch.tensor([[3, 1, 8], [2, 5, 0]]), kind_seq=ones, gap_seq=ones,
         action=torch.tensor([[1, 8, 4], [5, 6, 0]]),
         reward=rows, discount=torch.tensor([[0.5, 0.5, 0], [0.5, 0, 0]]), return_=rows, event=rows,
         counts=torch.tensor([[True, True, True], [True, True, False]]), place=rows,

@@ -250,7 +250,8 @@ def test_encoder_and_heads_can_be_ones_own():
         head.value.net[2].weight.zero_()  # of a constant, no advantage knows
         head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))
     policy = make("LPIRL", torch.nn.Identity(), {"q": torch.nn.ModuleList([head])}, beta=1.0,
-                  weight_normalize=False, **ANALYTIC, advantage_baseline="max")  # fmt: skip
+                  inputs=["item"], weight_normalize=False, **ANALYTIC,
+                  advantage_baseline="max")  # fmt: skip
     a, b = (
         policy.forward(History(torch.tensor([[3, 1, 5, 2]]))),
         policy.item_embedding.weight[[3, 1, 5, 2]],
