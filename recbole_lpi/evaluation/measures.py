@@ -8,6 +8,8 @@ A ratio is two, Σ numerator / Σ denominator, such as a self-normalised estimat
 
     Measure("snips", "SNIPS", weighted_reward, weight, columns=("log_pi", "log_mu"), at_k=False)
 
+Perplexity is neither, but exp of a mean, which ``exponential`` says.
+
 A row in ``MEASURES`` is all that there is to a metric: its names, cut-offs, standard errors, paired
 tests, columns of tables and the check of settings follow from it.
 """
@@ -67,6 +69,7 @@ class Measure:
         name: as settings, RecBole and files spell it.
         label: as tables print it.
         numerator, denominator: per event; the metric is Σ numerator / Σ denominator.
+        exponential: whether it is exp of that.
         columns: of the event table, that not every table has: without them nothing is measured.
         at_k: whether it is taken at cut-offs. Where it is not, k is 0.
         by_kind: whether it is also taken over purchases alone and over clicks alone.
@@ -74,7 +77,7 @@ class Measure:
             empty: over one kind, or all events.
         heading: of its columns in tables; empty: the kind.
         of_first_choice: whether cut-off 1 is always among those it is taken at.
-        smaller_is_better: whether a policy with less of it is the better one.
+        smaller_is_better: whether less of it is better, where any amount is.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Measure:
     heading: str = ""
     of_first_choice: bool = False
     smaller_is_better: bool = False
+    exponential: bool = False
 
 
 def hit(events: Events, k: int) -> np.ndarray:
@@ -108,6 +112,11 @@ def mrr(events: Events, k: int) -> np.ndarray:
 def precision(events: Events, k: int) -> np.ndarray:
     """1[rank ≤ k] / k: one item is relevant. [N]"""
     return hit(events, k) / k
+
+
+def nll(events: Events, k: int) -> np.ndarray:
+    """−log π(a | x) of the logged item in nats, [N]."""
+    return -events.table.log_pi.astype(np.float64)
 
 
 def average_reward(events: Events, k: int) -> np.ndarray:
@@ -149,6 +158,13 @@ ROWS = (
     Measure("ndcg", "nDCG", ndcg, by_kind=True),
     Measure("mrr", "MRR", mrr, by_kind=True),
     Measure("precision", "Precision", precision, by_kind=True),
+    Measure(
+        "nll", "NLL", nll, columns=("log_pi",), at_k=False, by_kind=True, smaller_is_better=True
+    ),
+    Measure(
+        "perplexity", "Perplexity", nll, columns=("log_pi",), at_k=False, by_kind=True,
+        smaller_is_better=True, exponential=True,
+    ),
     Measure(
         "reward_weighted_ndcg", "reward_weighted_ndcg", ndcg,
         weights=(("purchase", PURCHASE_WEIGHT), ("click", CLICK_WEIGHT)),

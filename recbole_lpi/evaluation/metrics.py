@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.measures import KINDS, MEASURES, Events, Kinds, Measure
+from recbole_lpi.evaluation.measures import (
+    DIVERGENCE,
+    KINDS,
+    MEASURES,
+    Events,
+    Kinds,
+    Measure,
+)
 
 __all__ = [
     "KINDS", "Estimate", "Influence", "Kinds", "Metric", "evaluate", "known_names", "names_at",
@@ -92,8 +99,13 @@ class Metric:
 
     @property
     def smaller_is_better(self) -> bool:
-        """Whether a policy with less of the metric is the better one."""
+        """Whether less of the metric is better, where any amount of it is."""
         return self.measure.smaller_is_better
+
+    @property
+    def neutral(self) -> bool:
+        """Whether neither less nor more is better: so it is with how far a policy has moved."""
+        return self.measure.heading == DIVERGENCE
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -110,7 +122,10 @@ class Metric:
         return all(table.has(column) for column in self.columns)
 
     def influence(self, table: EventTable, kinds: Kinds) -> Influence:
-        """The metric's value on a table, and each event's pull; a sum over kinds is weighted."""
+        """The metric's value on a table, and each event's pull; a sum over kinds is weighted.
+
+        Where the value is exp of another, so are its pulls to first order: e^v · pull on v.
+        """
         events, k = Events(table, kinds), self.k or 0
         numerator = np.asarray(self.measure.numerator(events, k), np.float64)
         denominator = np.asarray(self.measure.denominator(events, k), np.float64)
@@ -121,11 +136,13 @@ class Metric:
         known = [(weight, ratio) for weight, ratio in ratios if ratio.count]
         if not known:
             return Influence(float("nan"), np.zeros(len(table)), 0)
-        return Influence(
-            float(sum(weight * ratio.mean for weight, ratio in known)),
-            sum((weight * ratio.pulls for weight, ratio in known), np.zeros(len(table))),
-            sum(ratio.count for _, ratio in known),
-        )
+        value = float(sum(weight * ratio.mean for weight, ratio in known))
+        pulls = sum((weight * ratio.pulls for weight, ratio in known), np.zeros(len(table)))
+        if self.measure.exponential:
+            with np.errstate(over="ignore", invalid="ignore"):  # infinite, where v is above 709
+                value = float(np.exp(value))
+                pulls = value * pulls
+        return Influence(value, pulls, sum(ratio.count for _, ratio in known))
 
     @property
     def _weights(self) -> tuple[tuple[str | None, float], ...]:

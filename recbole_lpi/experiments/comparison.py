@@ -203,10 +203,13 @@ def _cells(
     found: list[dict[str, Cell]] = [{} for _ in pooled]
     for metric in metrics:
         scores = {number: own[metric] for number, own in enumerate(pooled) if metric in own}
+        parsed = Metric.parse(metric)
         ranked = sorted(
-            (n for n in scores if scores[n].count), key=lambda n: scores[n].mean, reverse=True
+            (n for n in scores if scores[n].count),
+            key=lambda n: scores[n].mean,
+            reverse=not parsed.smaller_is_better,
         )
-        contest = len(ranked) > 1 and not Metric.parse(metric).smaller_is_better
+        contest = len(ranked) > 1 and not parsed.neutral
         for number, score in scores.items():
             best = contest and score.mean == scores[ranked[0]].mean
             found[number][metric] = Cell(

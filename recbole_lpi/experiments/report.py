@@ -90,8 +90,9 @@ def still_improving_line(sweep: Sweep) -> list[str]:
 
 def search_table(sweep: Sweep) -> str:
     """The table of every try of every row on validation, the best in bold."""
-    names = (sweep.criterion, *TESTED)
-    lines = [f"| policy | tried | {' | '.join(names)} | best epoch |", "| - | - | - | - | - | - |"]
+    names = (*dict.fromkeys(str(sweep.criterion(row)) for row in sweep.rows), *TESTED)
+    lines = [f"| policy | tried | {' | '.join(names)} | best epoch |"]
+    lines.append(f"| - | - |{' - |' * len(names)} - |")
     for row in sweep.rows:
         best = sweep.best(row)
         for settings in row.tries:
@@ -170,7 +171,7 @@ def trade_off(sweep: Sweep, along: str) -> Figure:
 def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) -> str:
     folder, score = sweep.folder(row, settings, 1), sweep.score(row, settings)
     if score is None or not folder.finished:
-        return f"{'not run' if score is None else 'diverged'} |  |  | "
+        return f"{'not run' if score is None else 'diverged'}{' | ' * len(names)}"
     found = folder.read_metrics()
     means = [found["valid"].get(name, {}).get("mean") for name in names]
     cells = ["–" if mean is None else f"{mean:.4f}" for mean in means]

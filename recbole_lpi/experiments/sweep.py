@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.plans import Plan, Row, Settings
+from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError
@@ -51,10 +54,11 @@ class Sweep:
         """Settings of every run: what was given, and where it says nothing, the plan's."""
         return {**self.plan.shared, **self.given}
 
-    @property
-    def criterion(self) -> str:
-        """The validation metric that picks among the tries."""
-        return str(self.shared.get("valid_metric", TrainingSettings.valid_metric)).lower()
+    def criterion(self, row: Row) -> Metric:
+        """The validation metric that picks among the tries of a row, as it picks their epochs."""
+        given = {**self.shared, **row.fixed}
+        own = given.get("valid_metric") or _default_criterion(row.model, self.dataset)
+        return Metric.parse(str(own))
 
     @property
     def rows(self) -> list[Row]:
@@ -72,27 +76,33 @@ class Sweep:
         return RunFolder(self.root / row.name / ",".join(words) / f"seed={seed}")
 
     def score(self, row: Row, settings: Settings) -> float | None:
-        """Read the validation criterion of a try; None while it has not run, −∞ if it diverged."""
-        folder = self.folder(row, settings, 1)
+        """Read the validation criterion of a try; None while it has not run.
+
+        It is the worst there is, −∞ or ∞, if the try diverged.
+        """
+        folder, criterion = self.folder(row, settings, 1), self.criterion(row)
+        worst = _worst(criterion)
         if diverged(folder).is_file():
-            return float("-inf")
+            return worst
         if not folder.finished:
             return None
-        found = folder.read_metrics().get("valid", {}).get(self.criterion)
+        found = folder.read_metrics().get("valid", {}).get(str(criterion))
         if found is None:
             raise SettingError(
-                f"{folder.metrics} has no {self.criterion} of validation, by which the plan picks: "
+                f"{folder.metrics} has no {criterion} of validation, by which the plan picks: "
                 "it is of another plan; give another --runs"
             )
-        return float("-inf") if found["mean"] is None else float(found["mean"])
+        return worst if found["mean"] is None else float(found["mean"])
 
     def best(self, row: Row) -> Settings | None:
         """Pick the try that ranked best on validation; None until all have run, or all diverged."""
         scores = [self.score(row, settings) for settings in row.tries]
         known = [score for score in scores if score is not None]
-        if len(known) < len(scores) or max(known) == float("-inf"):
+        if len(known) < len(scores):
             return None
-        return row.tries[known.index(max(known))]
+        criterion = self.criterion(row)
+        best = min(known) if criterion.smaller_is_better else max(known)
+        return None if best == _worst(criterion) else row.tries[known.index(best)]
 
     def runs(self, row: Row) -> list[RunFolder]:
         """List finished runs of the best settings, one per seed."""
@@ -112,6 +122,17 @@ class Sweep:
         tried = [self.score(row, s) is not None for row in self.rows for s in row.tries]
         more = [len(self.runs(row)) - 1 for row in self.rows if self.runs(row)]
         return sum(tried) + sum(more), len(tried) + sum(self.seeds_of(r) - 1 for r in self.rows)
+
+
+@cache
+def _default_criterion(model: str, dataset: str) -> str:
+    """The ``valid_metric`` of a model that is not given another."""
+    return str(defaults(model, dataset).get("valid_metric", TrainingSettings.valid_metric))
+
+
+def _worst(criterion: Metric) -> float:
+    """The worst that a criterion can be."""
+    return float("inf") if criterion.smaller_is_better else float("-inf")
 
 
 def diverged(folder: RunFolder) -> Path:

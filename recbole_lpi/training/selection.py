@@ -12,8 +12,9 @@ class Selector:
     """Keeps the weights of the epoch with the best score so far.
 
     Args:
-        metric: the name of the metric that decides; larger is better.
+        metric: the name of the metric that decides.
         stopping_step: how many validations without a better score training goes on after.
+        smaller_is_better: whether a score is better than another that is larger.
 
     Attributes:
         best_epoch: the epoch kept, from 0; −1: none yet.
@@ -23,17 +24,21 @@ class Selector:
         stopped: whether training is to end.
     """
 
-    def __init__(self, metric: str, stopping_step: int = 10) -> None:
+    def __init__(
+        self, metric: str, stopping_step: int = 10, smaller_is_better: bool = False
+    ) -> None:
         self.metric, self.stopping_step = metric, stopping_step
-        self.best_epoch, self.best_score = -1, -np.inf
+        self.smaller_is_better = smaller_is_better
+        self.best_epoch, self.best_score = -1, np.inf if smaller_is_better else -np.inf
         self.best_result: dict[str, float] = {}
         self.best_state: dict[str, Tensor] | None = None
         self.waited, self.stopped = 0, False
 
     def see(self, epoch: int, found: dict[str, float], module: nn.Module) -> None:
         """Compare the metrics of an epoch with the best ones so far."""
-        if found[self.metric] > self.best_score:
-            self.best_score, self.waited = found[self.metric], 0
+        score, best = found[self.metric], self.best_score
+        if score < best if self.smaller_is_better else score > best:
+            self.best_score, self.waited = score, 0
             self.best_result = found
             self.keep(epoch, module)
         else:

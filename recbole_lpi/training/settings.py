@@ -123,10 +123,10 @@ class TrainingSettings:
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk must be whole numbers >= 1, got {list(self.topk)}")
         names_at(self.metrics, self.topk)
-        if self.criterion.smaller_is_better:
+        if self.criterion.neutral:
             raise ValueError(
-                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how it ranks, "
-                "and the logging policy is compared with the best one"
+                f"valid_metric cannot be {self.valid_metric}: an epoch is picked by how well it "
+                "predicts, and the logging policy is compared with the best one"
             )
         if IMPUTED in self.criterion.columns:
             raise ValueError(

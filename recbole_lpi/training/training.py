@@ -203,7 +203,7 @@ class Training:
             module, self.learner.losses, optimizer, self.around.acceleration, self.around.device,
             self.ranks, s.clip_grad_norm, self.learner.cure,
         )  # fmt: skip
-        selector = Selector(str(s.criterion), s.stopping_step)
+        selector = Selector(str(s.criterion), s.stopping_step, s.criterion.smaller_is_better)
         selector.stopped = optimizer is None  # fitted already
         return TrainingLoop(
             module,

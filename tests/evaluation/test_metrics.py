@@ -117,6 +117,40 @@ def test_no_event_of_a_kind_gives_nan_and_a_count_of_0():
     assert math.isnan(other["reward_weighted_ndcg@5"].mean)
 
 
+def test_nll_and_perplexity_by_hand_and_by_kind():
+    log_pi = np.log([0.5, 0.125, 0.25, 0.5])
+    t = replace(table([1] * 4, event=["buy", "click", "buy", "click"]), log_pi=log_pi)
+    names = ["nll", "purchase_nll", "click_nll", "perplexity", "click_perplexity"]
+    got = evaluate(t, names, KINDS)
+    nats = math.log(2)
+    assert got["nll"].mean == pytest.approx((1 + 3 + 2 + 1) * nats / 4)
+    assert got["purchase_nll"].mean == pytest.approx(1.5 * nats) and got["purchase_nll"].count == 2
+    assert got["click_nll"].mean == pytest.approx(2 * nats)
+    assert got["perplexity"].mean == pytest.approx(2 ** (7 / 4))
+    assert got["click_perplexity"].mean == pytest.approx(4)
+    assert got["nll"].stderr == pytest.approx(np.std(log_pi, ddof=1) / 2)
+    assert got["perplexity"].stderr == pytest.approx(2 ** (7 / 4) * got["nll"].stderr)
+    assert all(Metric.parse(n).smaller_is_better and not Metric.parse(n).neutral for n in names)
+    assert Metric.parse("kl_divergence").neutral and not Metric.parse("ndcg@5").neutral
+
+
+def test_the_standard_error_of_perplexity_agrees_with_resampling_sessions():
+    rng = np.random.default_rng(1)
+    session = np.repeat(np.arange(300), rng.integers(1, 12, 300))
+    log_pi = -np.exp(1 + 0.3 * rng.normal(size=300)[session] + 0.3 * rng.normal(size=len(session)))
+    t = replace(table(np.ones(len(session)), session), log_pi=log_pi)
+    sums, counts = np.bincount(session, -log_pi), np.bincount(session)
+    draws = rng.integers(0, 300, (2000, 300))
+    means = np.exp(sums[draws].sum(1) / counts[draws].sum(1))
+    got = evaluate(t, ["perplexity"], KINDS)["perplexity"]
+    assert got.stderr == pytest.approx(np.std(means), rel=0.1)
+
+
+def test_a_perplexity_beyond_all_floats_is_infinite():
+    t = replace(table([1, 2]), log_pi=np.array([-800.0, -900.0]))
+    assert evaluate(t, ["perplexity"], KINDS)["perplexity"].mean == math.inf
+
+
 def test_divergence_is_left_out_without_a_logging_policy():
     assert evaluate(table([1, 2]), ["js_divergence"], KINDS) == {}
     got = evaluate(table([1, 2], js=[0.1, 0.3]), ["js_divergence"], KINDS)["js_divergence"]

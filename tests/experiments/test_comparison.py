@@ -39,6 +39,16 @@ def test_one_seed_by_hand(made):
     assert found.dataset == "shop_1%"
 
 
+def test_the_least_nll_and_perplexity_are_the_best_and_no_divergence_is(made):
+    made("a", [1, 2], log_pi=-2.0, mu=-1.0)
+    made("b", [1, 2], log_pi=-1.0, mu=-1.0, beta=0.5)
+    names = ["nll", "purchase_perplexity", "kl_divergence"]
+    more, less = compare(["a", "b"], names).policies
+    assert [less.cells[name].best for name in names] == [True, True, False]
+    assert not any(more.cells[name].best for name in names)
+    assert less.cells["purchase_perplexity"].mean == pytest.approx(math.e)
+
+
 def test_seeds_are_pooled(made):
     """HR@5 of purchases is 1/4, 2/4 and 3/4: mean 1/2, standard deviation 1/4.
 

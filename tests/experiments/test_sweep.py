@@ -322,3 +322,31 @@ def test_metrics_of_another_plan_are_refused_in_a_line(plan, made, tmp_path):
             report.search_table(work)
     folder.write_metrics({"valid": {"ndcg@20": {"mean": 0.5}}})
     assert report.still_improving_line(work) and report.search_table(work).endswith("| – |")
+
+
+def test_the_logging_policy_is_picked_by_its_likelihood_and_the_others_by_theirs(
+    plan, made, tmp_path
+):
+    plan.write_text(plan.read_text().replace(", valid_metric: ndcg@20", ""))
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1)
+    policies, mu, _ = work.rows
+    assert [str(work.criterion(row)) for row in work.rows] == [
+        "reward_weighted_ndcg@20", "nll", "reward_weighted_ndcg@20",
+    ]  # fmt: skip
+    for row, name, means in (
+        (policies, "reward_weighted_ndcg@20", (0.4, 0.5)), (mu, "nll", (3.0, 2.0)),
+    ):  # fmt: skip
+        for settings, mean in zip(row.tries, means, strict=True):
+            found = {"mean": mean, "stderr": 0.1, "count": 4}
+            make_run(work.folder(row, settings, 1).path, [1, 2], row.model, **settings)
+            work.folder(row, settings, 1).write_metrics({"valid": {name: found}})
+    assert work.best(policies) == {"beta": 0.5} and work.best(mu) == {"learning_rate": 0.2}
+    head, *_ = report.search_table(work).splitlines()
+    assert head.startswith("| policy | tried | reward_weighted_ndcg@20 | nll | purchase")
+    worst = work.folder(mu, mu.tries[1], 1)
+    worst.metrics.unlink()
+    diverged(worst).write_text("the loss is nan")
+    assert work.score(mu, mu.tries[1]) == float("inf")
+    assert work.best(mu) == {"learning_rate": 0.1}
+    diverged(work.folder(mu, mu.tries[0], 1)).write_text("the loss is nan")
+    assert work.best(mu) is None

@@ -49,7 +49,8 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         replace(events, imputed_reward=imputed.astype(np.float32)).write(
             folder.events, tokens, tokens
         )
-        score = {"average_reward@1": {"mean": 0.1, "stderr": 0.1, "count": 4}}
+        found = {"mean": 0.1, "stderr": 0.1, "count": 4}
+        score = dict.fromkeys(("nll", "average_reward@1"), found)
         folder.write_metrics({"best_epoch": 0, "valid": score, "test": score, "imputation": FIT})
 
     monkeypatch.setattr(runner, "run", run)
@@ -87,6 +88,7 @@ def test_the_plan_is_the_papers():
     assert [row.fixed.get("weight_clip") for row in plan.rows[3:]] == [100, *[None] * 5]
     assert betas == sorted(betas) and {0.001, 0.1, 1.0, 1000.0} <= set(betas)
     assert plan.shared["valid_metric"] == "average_reward@1" and plan.shared["loss_on_last"] == 50
+    assert plan.rows[0].fixed == {"valid_metric": "nll"}
 
 
 def test_the_curve_runs_over_beta_with_levels_for_the_others(made):

@@ -193,8 +193,9 @@ def test_the_objective_of_recboles_hyper_tuning(log, model):
     from recbole.quick_start import objective_function
 
     found = objective_function({**small(model), "model": model, "dataset": "shop"})
-    assert found["model"] == model and found["valid_score_bigger"]
-    assert found["best_valid_score"] == found["best_valid_result"]["reward_weighted_ndcg@20"]
+    criterion = "nll" if model == "LoggingPolicy" else "reward_weighted_ndcg@20"
+    assert found["model"] == model and found["valid_score_bigger"] == (criterion != "nll")
+    assert found["best_valid_score"] == found["best_valid_result"][criterion]
 
 
 def test_our_metrics_in_recboles_own_evaluation(log):
@@ -242,6 +243,20 @@ def test_our_metrics_in_recboles_own_evaluation(log):
         ("average_reward@1", collected),
     ):  # fmt: skip
         assert found[name] == pytest.approx(np.mean(values), abs=1e-6), name
+
+
+@pytest.mark.parametrize("name", ["nll", "purchase_perplexity"])
+def test_likelihood_is_refused_where_only_top_k_lists_are_kept(log, name):
+    from recbole.config import Config
+    from recbole.evaluator import Evaluator
+
+    from recbole_lpi.settings import SettingError
+
+    given = {"metrics": [name], "train_neg_sample_args": None, "valid_metric": name}
+    config = Config(model="SASRec", dataset="shop", config_dict=given)
+    assert config["valid_metric_bigger"] is False
+    with pytest.raises(SettingError, match=f"{name} needs the whole of a policy"):
+        Evaluator(config).evaluate({})
 
 
 def test_divergence_is_refused_where_only_top_k_lists_are_kept(log):

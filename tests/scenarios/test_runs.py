@@ -70,6 +70,7 @@ def test_a_run_leaves_everything_in_its_folder(log, given):
     names = {f"{kind}{m}@{k}" for kind in ("", "purchase_", "click_") for m in ("hit", "ndcg")
              for k in SMALL["topk"]}  # fmt: skip
     names |= {"js_divergence", "kl_divergence", "average_reward@1"}
+    names |= {"nll", "purchase_nll", "click_nll", "perplexity"}
     for part in ("valid", "test"):
         assert names <= set(metrics[part])
         for found in metrics[part].values():
@@ -315,6 +316,19 @@ def test_names_are_shown_as_they_are_and_do_nothing(log, capfd):
     assert len(repr(found)) < 1000 and "\x1b" not in repr(found)
 
 
+def test_the_logging_policy_keeps_the_epoch_of_the_least_nll_and_stops_after_it(log):
+    """It overfits at this rate, so that its nll falls and rises again."""
+    folder = train(epochs=12, stopping_step=1, learning_rate=0.05).folder
+    told = re.findall(r"epoch (\d+) evaluating \[.*?nll: ([0-9.]+)", folder.log.read_text())
+    by_epoch = {int(epoch): float(nll) for epoch, nll in told}
+    found = folder.read_metrics()
+    assert found["best_epoch"] == min(by_epoch, key=by_epoch.__getitem__)
+    assert found["valid"]["nll"]["mean"] == pytest.approx(min(by_epoch.values()), abs=1e-5)
+    assert len(by_epoch) == found["epochs"] == found["best_epoch"] + 3 < 12
+    resumed = torch.load(folder.resume, weights_only=True)
+    assert resumed["best_valid_score"] == pytest.approx(min(by_epoch.values()), abs=1e-5)
+
+
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):
     given = {**SMALL, "epochs": 4, "learning_rate": 0.01, "logging_policy": "none"}
     whole = run("LPIRL", "shop", (), {**given, "run_dir": "runs/whole"})
@@ -461,7 +475,7 @@ def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_n
 
 def test_a_criterion_that_would_be_over_nothing_is_refused(log):
     with pytest.raises(SettingError, match=r"no event that it is over \(buy, view\), only click"):
-        train(purchase_events=["buy"], click_events=["view"])
+        train("RewardWeighted", purchase_events=["buy"], click_events=["view"])
     with pytest.raises(SettingError, match="purchase_ndcg@3 picks the best epoch"):
         train(purchase_events=["buy"], valid_metric="purchase_ndcg@3")
     train(purchase_events=["buy"], click_events=["view"], valid_metric="ndcg@3")

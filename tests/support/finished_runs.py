@@ -28,6 +28,7 @@ def make_run(
     kinds: Sequence[str] | None = None,
     mu: float | None = None,
     data: str | None = None,
+    log_pi: float = -1.0,
     **settings: object,
 ) -> Path:
     """A run whose event i is of session i // 2: a click, then a purchase unless ``kinds`` says.
@@ -45,7 +46,7 @@ def make_run(
         reward=np.full(n, 0.2, np.float32),
         rank=np.asarray(ranks, np.float32),
         greedy_item=np.ones(n, int),
-        log_pi=np.full(n, -1.0, np.float32),
+        log_pi=np.full(n, log_pi, np.float32),
         log_mu=measured,
         js=-measured / 10,
         kl=-measured / 5,

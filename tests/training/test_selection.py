@@ -11,8 +11,8 @@ def net(value):
     return module
 
 
-def seen(scores, stopping_step=2):
-    selector = Selector("ndcg", stopping_step)
+def seen(scores, stopping_step=2, smaller_is_better=False):
+    selector = Selector("ndcg", stopping_step, smaller_is_better)
     for epoch, score in enumerate(scores):
         selector.see(epoch, {"ndcg": score, "hit": epoch}, net(float(epoch)))
     return selector
@@ -31,6 +31,19 @@ def test_it_stops_when_more_validations_than_allowed_were_no_better():
     assert [seen([0.4, *[0.1] * n]).stopped for n in (1, 2, 3)] == [False, False, True]
     assert not seen([0.4, 0.1, 0.1, 0.5, 0.1, 0.1]).stopped  # counted anew from the better one
     assert seen([0.4, 0.1], stopping_step=0).stopped
+
+
+def test_where_smaller_is_better_the_first_of_the_smallest_is_kept_and_waited_from():
+    falling = seen([5.0, 4.0, 3.0, 2.0, 1.0], stopping_step=0, smaller_is_better=True)
+    assert (falling.best_epoch, falling.best_score, falling.stopped) == (4, 1.0, False)
+    rising = seen([1.0, 1.0, 2.0, 3.0], smaller_is_better=True)
+    assert (rising.best_epoch, rising.best_score) == (0, 1.0)
+    assert rising.waited == 3 and rising.stopped
+    again = Selector("ndcg", 2, smaller_is_better=True)
+    again.load_state(seen([2.0], smaller_is_better=True).state())
+    again.see(1, {"ndcg": 3.0}, net(1.0))
+    assert (again.best_epoch, again.waited) == (0, 1)
+    assert seen([float("nan")], smaller_is_better=True).best_epoch == -1
 
 
 def test_what_is_kept_does_not_change_with_the_module():
