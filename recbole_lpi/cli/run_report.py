@@ -32,6 +32,8 @@ def show(run: Run, console: Console | None = None) -> None:
         if name in test:
             console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]")
     console.print("± is one standard error; events of one session count as one draw.", style="dim")
+    for line in () if run.quality is None else run.quality.lines():
+        console.print(Text(line, "bold" if line.startswith("Warning") else ""))
     console.print(Text(visible(f"Run folder: {run.folder.path}")), soft_wrap=True)
 
 

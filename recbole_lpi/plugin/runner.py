@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
+from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import configuration
 from recbole_lpi.plugin import stored_settings as stored
@@ -36,12 +37,14 @@ class Run:
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
         kinds: the events of this data that count as purchases and as clicks.
+        quality: how good the estimate of the logging policy is; None: there is none to judge.
     """
 
     config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
     folder: RunFolder
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
+    quality: LoggingPolicyQuality | None = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
@@ -202,4 +205,5 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    return Run(config, folder, trainer.training.results, occurring)
+    training = trainer.training
+    return Run(config, folder, training.results, occurring, training.quality)

@@ -173,6 +173,7 @@ class Recorder:
         loop: TrainingLoop | None,
         results: Mapping[str, Mapping[str, Estimate]],
         imputation: Mapping[str, Any] | None,
+        quality: Mapping[str, Any] | None = None,
     ) -> None:
         """Write metrics.json: from here on the run counts as finished."""
         if self.folder is None or not self.writes:
@@ -185,6 +186,7 @@ class Recorder:
                 "data": self.data,
                 "seed": self.about.seed,
                 "imputation": imputation,
+                "logging_policy_quality": quality,
                 "best_epoch": -1 if loop is None else loop.selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,
                 **{

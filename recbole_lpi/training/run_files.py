@@ -20,6 +20,7 @@ ESTIMATES = dict[str, dict[str, float | None]]
 METRICS: dict[str, Any] = {
     "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
     "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
+    "logging_policy_quality": dict[str, Any] | None,
 }  # fmt: skip
 
 

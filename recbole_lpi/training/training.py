@@ -10,6 +10,7 @@ from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge
 from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.settings import SettingError
@@ -41,6 +42,7 @@ class Training:
     Attributes:
         results: estimates by part, ``valid`` and ``test``, and by metric.
         events: the event table of the test part, once it is evaluated.
+        quality: how good the estimate of the logging policy is, where the test part tells.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
         recorder: what keeps the run.
     """
@@ -60,8 +62,10 @@ class Training:
         )
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
+        self.quality: LoggingPolicyQuality | None = None
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
+        self._fitted_on: tuple[SessionData, SessionData | None] | None = None
         self._held = ExitStack()  # the folder, where it is claimed here
 
     def fit(
@@ -88,6 +92,7 @@ class Training:
             FloatingPointError: the loss is not finite.
         """
         self._check(train, valid)
+        self._fitted_on = train, valid
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
@@ -118,7 +123,7 @@ class Training:
         table, estimates = self.measure(held)
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
-            self.events = table
+            self.events, self.quality = table, self._quality(table, held)
             warning = None if table is None else nearly_constant(table)
             if warning is not None and has_parameters(self.learner.module):
                 logging.getLogger().warning(warning)
@@ -132,8 +137,16 @@ class Training:
         if self.recorder is not None:
             imputation = self.measure.imputation
             report = None if imputation is None else imputation.report
-            self.recorder.finish(self.loop, self.results, report)
+            quality = None if self.quality is None else self.quality.plain()
+            self.recorder.finish(self.loop, self.results, report, quality)
         self._held.close()
+
+    def _quality(self, table: EventTable | None, held: SessionData) -> LoggingPolicyQuality | None:
+        """Judge the logging policy, or this model if it is an estimate of one, by ``held``."""
+        train, valid = self._fitted_on or (None, None)
+        if table is None or train is None or valid is None:
+            return None
+        return judge(table, train, valid, held, self.about.model == "LoggingPolicy")
 
     def _fit(
         self,

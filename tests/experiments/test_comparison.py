@@ -284,6 +284,7 @@ def empty_config(run):
         (metrics_of(schema=2), "metrics.json is not the JSON of a run's metrics, schema 1"),
         (metrics_of(imputation="x"), "metrics.json: imputation must be a mapping, got 'x'"),
         (metrics_of(imputation=[1]), "metrics.json: imputation must be a mapping"),
+        (metrics_of(logging_policy_quality=[1]), "logging_policy_quality must be a mapping"),
         (metrics_of(data=["x"]), "metrics.json: data must be text"),
         (metrics_of(best_epoch="last"), "metrics.json: best_epoch must be a whole number"),
         (metrics_of(valid=[1]), "metrics.json: valid must be a mapping"),
