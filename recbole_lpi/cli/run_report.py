@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbole_lpi.evaluation.measures import MEASURES
-from recbole_lpi.evaluation.metrics import KINDS, Estimate, Kinds, Metric
+from recbole_lpi.evaluation.metrics import KINDS, NOVELTY, Estimate, Kinds, Metric
 from recbole_lpi.plugin.runner import Run
 from recbole_lpi.text import one_line, visible
 
@@ -42,10 +42,10 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
     table = Table(title=Text(visible(title)))
     table.add_column("")
     found = {Metric.parse(name): estimate for name, estimate in estimates.items()}
-    numbers = {kind: _number(found, kind) for kind in (*KINDS, None)}
+    numbers = {kind: _number(found, kind) for kind in (*KINDS, *NOVELTY, None)}
     shown = [kind for kind, number in numbers.items() if number]
     for kind in shown:
-        word = "all" if kind is None else _named(kind, kinds.names(kind))
+        word = "all" if kind is None else _named(kind, kinds)
         table.add_column(Text(one_line(f"{word} ({numbers[kind]:,})")), justify="right")
     for measure in RANKINGS:
         for k in sorted({metric.k or 0 for metric in found if metric.measure is measure}):
@@ -56,8 +56,9 @@ def rankings(title: str, estimates: Mapping[str, Estimate], kinds: Kinds) -> Tab
     return table
 
 
-def _named(kind: str, events: tuple[str, ...]) -> str:
+def _named(kind: str, kinds: Kinds) -> str:
     """Name a kind: ``purchase``, or ``purchase: liked`` where the data call it something else."""
+    events = kinds.names(kind) if kind in KINDS else (kind,)
     return kind if events == (kind,) else f"{kind}: {', '.join(events)}"
 
 

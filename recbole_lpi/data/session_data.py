@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from recbole_lpi.data.batches import Batch, collate, returns_to_go
-from recbole_lpi.data.sessions import Part, Sessions, whole_of
+from recbole_lpi.data.sessions import Part, Sessions, ranges, whole_of
 from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.data.windows import (
     Windows,
@@ -160,6 +160,12 @@ def item_counts(train: SessionData) -> np.ndarray:
     """Count how many events that carry loss in training are of each item, int64 [A]."""
     items = train.sessions.items[train.trained_places]
     return np.bincount(items, minlength=train.item_num)[1:]
+
+
+def event_counts(data: SessionData) -> np.ndarray:
+    """Count how many events of a part are of each item, whether they carry loss or not: [A]."""
+    places = ranges(data.part.start, data.part.stop)[1]
+    return np.bincount(data.sessions.items[places], minlength=data.item_num)[1:]
 
 
 def share_of(data: SessionData, rank: int, size: int) -> SessionData:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recbole_lpi.data.batches import Batch, History
 from recbole_lpi.data.prefetch import prefetched
+from recbole_lpi.data.repeats import seen_before
 from recbole_lpi.data.windows import Windows, evaluation_batches, target_places
 from recbole_lpi.evaluation.divergence import DivergenceEstimator
 from recbole_lpi.evaluation.event_table import EventTable
@@ -78,6 +79,7 @@ class EvaluationPass:
         candidates: of an event, on which its divergences are estimated; None: exact.
         imputed: what imputes rewards; None: none are.
         progress: wraps the list of batches, to show a bar.
+        item_counts: training events of each item, [A]; None: not known.
     """
 
     batch_size: int
@@ -86,6 +88,7 @@ class EvaluationPass:
     candidates: int | None = None
     imputed: Imputed | None = None
     progress: Progress = iter
+    item_counts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def rank_events(ranker: Ranker, held: Held, how: EvaluationPass) -> EventTable:
         rows = np.searchsorted(place, batch.place[batch.counts].numpy())
         for part, found in statistics(batch):
             _write(columns, found, rows[part], len(place))
-    return _table(columns, held, place, how.imputed)
+    return _table(columns, held, place, how)
 
 
 class _Statistics:
@@ -198,7 +201,7 @@ def _write(columns: dict[str, np.ndarray], found: NamedTuple, rows: np.ndarray, 
 
 
 def _table(
-    columns: dict[str, np.ndarray], held: Held, place: np.ndarray, imputed: Imputed | None
+    columns: dict[str, np.ndarray], held: Held, place: np.ndarray, how: EvaluationPass
 ) -> EventTable:
     """The event table of the events at ``place``, from what was found of them and the log."""
     store = held.sessions
@@ -208,12 +211,13 @@ def _table(
 
     session = np.searchsorted(store.offsets, place, side="right") - 1
     rewards: np.ndarray | None = None
-    if imputed is not None:
-        rewards = imputed.rewards(session, torch.from_numpy(column("top_items")) + 1)
+    if how.imputed is not None:
+        rewards = how.imputed.rewards(session, torch.from_numpy(column("top_items")) + 1)
+    item, position = store.items[place].astype(np.int64), place - store.offsets[session]
     return EventTable(
         session=session,
-        position=place - store.offsets[session],
-        item_id=store.items[place].astype(np.int64),
+        position=position,
+        item_id=item,
         event=np.array(store.event_names, dtype=object)[store.events[place]],
         reward=store.rewards[place],
         rank=column("rank"),
@@ -226,4 +230,7 @@ def _table(
         imputed_reward=None if rewards is None else rewards.astype(np.float32),
         js_stderr=columns.get("js_stderr"),
         kl_stderr=columns.get("kl_stderr"),
+        seen=seen_before(store, place),
+        previous_item=np.where(position > 0, store.items[place - 1], 0).astype(np.int64),
+        trained=None if how.item_counts is None else how.item_counts[item - 1] > 0,
     )

@@ -15,6 +15,8 @@ import polars as pl
 
 from recbole_lpi.files import replacing
 
+NO_ITEM = pl.Series([None], dtype=pl.String)
+OF_ITEMS = ("item_id", "greedy_item", "previous_item")  # columns of ids that files hold as tokens
 OF_LOGGING_POLICY = ("log_mu", "js", "kl")  # columns that are NaN without one
 
 
@@ -40,6 +42,10 @@ class EventTable:
         js_stderr, kl_stderr: of having estimated them on candidates; None where they are exact.
             Then log_mu, which takes the whole catalogue, is NaN.
         imputed_reward: r̂ of the first K choices [N, K]; None where no reward was imputed.
+        seen: whether the session has had the item before, bool; previous_item: id of the event
+            before, 0 where there is none. None in files of earlier versions.
+        trained: whether any event of the training part is of the item, bool; None where it is not
+            known which part that was.
     """
 
     session: np.ndarray
@@ -57,6 +63,9 @@ class EventTable:
     js_stderr: np.ndarray | None = None
     kl_stderr: np.ndarray | None = None
     greedy_log_pi: np.ndarray | None = None
+    seen: np.ndarray | None = None
+    previous_item: np.ndarray | None = None
+    trained: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rank)
@@ -78,10 +87,15 @@ class EventTable:
         columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, tokens in (
             ("session", session_tokens), ("item_id", item_tokens), ("greedy_item", item_tokens),
+            ("previous_item", item_tokens),
         ):  # fmt: skip
-            columns[name] = pl.Series(tokens.tolist(), dtype=pl.String).gather(columns[name])
+            if columns[name] is not None:
+                columns[name] = pl.Series(tokens.tolist(), dtype=pl.String).gather(columns[name])
         columns["event"] = pl.Series(self.event.tolist(), dtype=pl.String)
         columns = {name: column for name, column in columns.items() if column is not None}
+        if self.previous_item is not None:  # there is none before the first, and that is no item
+            before = pl.Series(self.previous_item > 0)
+            columns["previous_item"] = columns["previous_item"].zip_with(before, NO_ITEM)
         frame = pl.DataFrame({"session_id": columns.pop("session"), **columns})
         frame = frame.with_columns(pl.col("log_mu", "js", "kl").fill_nan(None))
         with replacing(path) as scratch:
@@ -91,11 +105,12 @@ class EventTable:
 def read_events(path: Path) -> EventTable:
     """Read an event table from its file; sessions and items get dense ids by their tokens."""
     frame = pl.read_parquet(path)
-    items = pl.concat([frame["item_id"], frame["greedy_item"]]).rank("dense").to_numpy()
+    of_items = [name for name in OF_ITEMS if name in frame.columns]
+    tokens = pl.concat([frame[name] for name in of_items])
+    items = tokens.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     columns: dict[str, Any] = {
         "session": frame["session_id"].rank("dense").to_numpy().astype(np.int64) - 1,
-        "item_id": items[: len(frame)].astype(np.int64),
-        "greedy_item": items[len(frame) :].astype(np.int64),
+        **dict(zip(of_items, np.split(items, len(of_items)), strict=True)),
         "event": frame["event"].to_numpy(),
     }
     for name in (field.name for field in fields(EventTable)):

@@ -25,6 +25,7 @@ from recbole_lpi.evaluation.event_table import EventTable
 
 PURCHASE_WEIGHT, CLICK_WEIGHT = 1.0, 0.2  # the paper's rewards, and its validation criterion
 KINDS = ("purchase", "click")
+NOVELTY = ("repeat", "new")  # of an item that the session has had before, or has not
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,15 @@ class Events:
     kinds: Kinds
 
     def of(self, kind: str | None) -> np.ndarray:
-        """Whether each event is of ``kind``, bool [N]; every event is of the kind None."""
+        """Whether each event is of ``kind``, bool [N]; every event is of the kind None.
+
+        ``repeat`` and ``new`` need the column ``seen``.
+        """
         if kind is None:
             return np.ones(len(self.table), bool)
+        if kind in NOVELTY:
+            seen = np.asarray(self.table.seen, bool)
+            return seen if kind == "repeat" else ~seen
         return np.isin(self.table.event, self.kinds.names(kind))
 
 
@@ -72,7 +79,8 @@ class Measure:
         exponential: whether it is exp of that.
         columns: of the event table, that not every table has: without them nothing is measured.
         at_k: whether it is taken at cut-offs. Where it is not, k is 0.
-        by_kind: whether it is also taken over purchases alone and over clicks alone.
+        by_kind: whether it is also taken over purchases alone, over clicks alone, and over events
+            whose item their session has had before (``repeat_``) or has not (``new_``).
         weights: the metric is the sum over these kinds of weight · (Σ numerator / Σ denominator);
             empty: over one kind, or all events.
         heading: of its columns in tables; empty: the kind.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,14 +19,15 @@ from recbole_lpi.evaluation.measures import (
     DIVERGENCE,
     KINDS,
     MEASURES,
+    NOVELTY,
     Events,
     Kinds,
     Measure,
 )
 
 __all__ = [
-    "KINDS", "Estimate", "Influence", "Kinds", "Metric", "evaluate", "known_names", "names_at",
-    "stderr_of_sum",
+    "KINDS", "NOVELTY", "Estimate", "Influence", "Kinds", "Metric", "by_novelty", "evaluate",
+    "known_names", "names_at", "stderr_of_sum",
 ]  # fmt: skip
 
 CUT_OFF = re.compile(r"[1-9]\d*", re.ASCII)
@@ -62,7 +63,7 @@ class Metric:
 
     Attributes:
         measure: the row of MEASURES.
-        kind: of the events, one of KINDS; None: of all.
+        kind: of the events, one of KINDS or of NOVELTY; None: of all.
         k: the cut-off; None for a measure that has none.
     """
 
@@ -110,11 +111,12 @@ class Metric:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the metric needs and not every event table has."""
-        return self.measure.columns
+        novel = ("seen",) if self.kind in NOVELTY else ()
+        return (*self.measure.columns, *novel)
 
     def event_names(self, kinds: Kinds) -> tuple[str, ...] | None:
         """What a log calls the events that the metric is over; None: whatever they are called."""
-        over = [kind for kind, _ in self._weights if kind is not None]
+        over = [kind for kind, _ in self._weights if kind in KINDS]
         return tuple(name for kind in over for name in kinds.names(kind)) if over else None
 
     def measured(self, table: EventTable) -> bool:
@@ -173,7 +175,7 @@ def known_names() -> dict[str, tuple[Measure, str | None]]:
     """The measure and the kind of every name of a metric, which has no cut-off yet."""
     return {
         _spelled(measure, kind): (measure, kind)
-        for kind in (None, *KINDS)
+        for kind in (None, *KINDS, *NOVELTY)
         for measure in MEASURES.values()
         if kind is None or measure.by_kind
     }
@@ -204,11 +206,23 @@ def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
     return list(dict.fromkeys(map(str, full)))
 
 
+def by_novelty(names: Iterable[str]) -> list[str]:
+    """Those full names, and beside each metric by kind the same over repeated and new items."""
+    metrics = [Metric.parse(name) for name in names]
+    more = [
+        replace(metric, kind=kind)
+        for metric in metrics
+        if metric.measure.by_kind
+        for kind in NOVELTY
+    ]
+    return list(dict.fromkeys(map(str, [*metrics, *more])))
+
+
 def evaluate(table: EventTable, names: Iterable[str], kinds: Kinds) -> dict[str, Estimate]:
     """Each metric of ``names`` (``purchase_ndcg@20``) with standard error and count.
 
     A metric is left out where the table has not what it needs: divergences where there is no
-    logging policy, imputed rewards where there are none.
+    logging policy, imputed rewards where there are none, ``repeat_`` and ``new_`` in older files.
     """
     results = {}
     for metric in map(Metric.parse, names):

@@ -190,7 +190,7 @@ def _pooled(
         {
             metric: PolicyScore.of([one.scores[metric] for one in group])
             for metric in metrics
-            if metric in group[0].scores
+            if all(metric in one.scores for one in group)
         }
         for group in groups
     ]

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recbole_lpi.evaluation.metrics import KINDS, Metric
+from recbole_lpi.evaluation.metrics import KINDS, NOVELTY, Metric
 from recbole_lpi.experiments.comparison import Cell, Comparison
 from recbole_lpi.experiments.tables import caption, heading, plain
 from recbole_lpi.text import visible
 
+OF_EVENTS = (*KINDS, *NOVELTY, "all")  # headings
 GAP = 2  # characters between columns
 
 
@@ -86,7 +87,7 @@ def stacked(metrics: Sequence[str], widths: dict[str, int], left: int) -> Iterat
         columns = list(family)
         fits = sum(widths[m] for m in columns) <= left
         for piece in [columns] if fits else [[column] for column in columns]:
-            other_kind = bool(table) and kind in (*KINDS, "all") and heading(table[0])[0] != kind
+            other_kind = bool(table) and kind in OF_EVENTS and heading(table[0])[0] != kind
             if table and (other_kind or sum(widths[m] for m in [*table, *piece]) > left):
                 yield table
                 table = []

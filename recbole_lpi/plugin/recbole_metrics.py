@@ -13,8 +13,7 @@ from recbole.utils import EvaluatorType
 from recbole_lpi import settings
 from recbole_lpi.data.settings import DataSettings
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.measures import Measure
-from recbole_lpi.evaluation.metrics import Kinds, evaluate, known_names, names_at
+from recbole_lpi.evaluation.metrics import Kinds, Metric, evaluate, known_names, names_at
 from recbole_lpi.settings import SettingError
 
 KIND_OF_EVENT = "data.kind"  # 0 other, 1 purchase, 2 click
@@ -24,7 +23,7 @@ NAMES_OF_KINDS = ("other", "purchase", "click")  # in the order of their numbers
 NEEDS_MORE = {
     "log_pi": "the whole of a policy", "log_mu": "the whole of two policies",
     "js": "the whole of two policies", "kl": "the whole of two policies",
-    "imputed_reward": "rewards imputed from ratings",
+    "imputed_reward": "rewards imputed from ratings", "seen": "the whole of each session",
 }  # fmt: skip
 
 
@@ -32,7 +31,7 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
     """A metric over purchases, clicks or rewards, from the top-k list that RecBole collects."""
 
     name: str
-    measure: Measure
+    columns: tuple[str, ...]  # of the event table, that a top-k list does not hold
     metric_type = EvaluatorType.RANKING
     metric_need = ("rec.topk", KIND_OF_EVENT, REWARD)
 
@@ -42,8 +41,8 @@ class EventMetric(AbstractMetric):  # type: ignore[misc]
 
     def calculate_metric(self, dataobject: Any) -> dict[str, float]:
         """Compute the metric at every cut-off, rounded as RecBole rounds."""
-        if self.measure.columns:
-            more = NEEDS_MORE[self.measure.columns[0]]
+        if self.columns:
+            more = NEEDS_MORE[self.columns[0]]
             raise SettingError(
                 f"{self.name} needs {more}, and RecBole's evaluation keeps top-k "
                 "lists only: it is measured by run_recbole_lpi.py"
@@ -80,15 +79,15 @@ def _events(top: np.ndarray, kind: np.ndarray, reward: np.ndarray) -> EventTable
 
 def add_to(register: ModuleType) -> None:
     """Add our metrics to RecBole's register of them, under the names it does not have yet."""
-    names = {name: measure for name, (measure, _) in known_names().items()}
-    first = {f"{name}@1": measure for name, measure in names.items() if measure.of_first_choice}
-    for name, measure in {**names, **first}.items():
+    names = {name: Metric(measure, kind) for name, (measure, kind) in known_names().items()}
+    first = {f"{name}@1": m for name, m in names.items() if m.measure.of_first_choice}
+    for name, metric in {**names, **first}.items():
         if name not in register.metrics_dict:
-            own = {"name": name, "measure": measure}
+            own = {"name": name, "columns": metric.columns}
             register.metrics_dict[name] = type(name, (EventMetric,), own)
             register.metric_information[name] = EventMetric.metric_need
             register.metric_types[name] = EventMetric.metric_type
-            if measure.smaller_is_better:
+            if metric.smaller_is_better:
                 register.smaller_metrics.append(name)
 
 

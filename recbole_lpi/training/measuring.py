@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from recbole_lpi.data.repeats import seen_before
 from recbole_lpi.data.session_data import SessionData, share_of
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, rank_events
 from recbole_lpi.evaluation.event_table import EventTable, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
-from recbole_lpi.evaluation.metrics import Estimate, evaluate
+from recbole_lpi.evaluation.metrics import NOVELTY, Estimate, by_novelty, evaluate
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import Ranks
@@ -34,6 +35,7 @@ class Measure:
         ranks: the processes that share the events.
         imputation: imputes the rewards of first choices; None: they are not measured.
         show_progress: whether a bar is shown.
+        item_counts: training events of each item, [A]; None: not known.
     """
 
     learner: Learner
@@ -43,6 +45,7 @@ class Measure:
     ranks: Ranks
     imputation: Imputation | None = None
     show_progress: bool = False
+    item_counts: np.ndarray | None = None
 
     @torch.no_grad()
     def __call__(
@@ -54,7 +57,8 @@ class Measure:
 
         Args:
             held: the part.
-            whole: with divergences and imputed rewards, not rankings alone.
+            whole: with divergences, imputed rewards, and metrics over repeated and new items, not
+                rankings alone.
         """
         self.learner.module.eval()
         own = share_of(held, self.ranks.rank, self.ranks.size) if self.ranks.several else held
@@ -66,7 +70,8 @@ class Measure:
         def estimates() -> dict[str, Estimate]:
             assert table is not None
             self._tell_drawing(held, table)
-            return evaluate(table, self.settings.metric_names, self.settings.kinds)
+            names = self.settings.metric_names
+            return evaluate(table, by_novelty(names) if whole else names, self.settings.kinds)
 
         return table, self.ranks.from_first(estimates)
 
@@ -86,6 +91,7 @@ class Measure:
             self.settings.divergence_candidates,
             imputed,
             partial(progress_bar, name="Evaluate   ", shown=self.show_progress),
+            self.item_counts,
         )
         return rank_events(self.learner.ranker(own, self.device), own, how)
 
@@ -115,6 +121,13 @@ def check_criterion(settings: TrainingSettings, valid: SessionData) -> None:
     """Raise SettingError if the metric that picks the epoch would be over nothing."""
     wanted = settings.criterion_events
     store = valid.sessions
+    kind = settings.criterion.kind
+    if kind in NOVELTY and (kind == "repeat") not in seen_before(store, valid.places):
+        raise SettingError(
+            f"{settings.valid_metric} picks the best epoch, and in validation "
+            f"{'no' if kind == 'repeat' else 'every'} event is of an item that its session has had "
+            "before: set another valid_metric"
+        )
     codes = np.unique(store.events[valid.places])
     present = {store.event_names[code] for code in codes}
     if wanted is not None and present.isdisjoint(wanted):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from recbole_lpi.data.identity import data_hash, part_hash
-from recbole_lpi.data.session_data import SessionData
+from recbole_lpi.data.session_data import SessionData, event_counts
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge
@@ -96,6 +96,7 @@ class Training:
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
+        self.measure.item_counts = event_counts(train)
         epochs = self.learner.epochs(train, self.settings, self.around.device, self.ranks)
         self.recorder = self._recorder(train, valid, saved)
         try:

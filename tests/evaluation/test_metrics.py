@@ -10,9 +10,16 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from recbole_lpi.evaluation.event_table import EventTable, read_events
+from recbole_lpi.evaluation.event_table import EventTable, joined, read_events
 from recbole_lpi.evaluation.measures import MEASURES, Measure
-from recbole_lpi.evaluation.metrics import Kinds, Metric, evaluate, known_names, names_at
+from recbole_lpi.evaluation.metrics import (
+    Kinds,
+    Metric,
+    by_novelty,
+    evaluate,
+    known_names,
+    names_at,
+)
 from recbole_lpi.evaluation.significance import paired_difference
 
 KINDS = Kinds(("buy",), ("click",))
@@ -151,6 +158,28 @@ def test_a_perplexity_beyond_all_floats_is_infinite():
     assert evaluate(t, ["perplexity"], KINDS)["perplexity"].mean == math.inf
 
 
+def test_metrics_over_repeated_and_new_items_by_hand():
+    t = replace(
+        table([1, 3, 1, 9], event=["buy", "click", "buy", "click"]),
+        seen=np.array([True, False, False, False]), log_pi=np.log([0.5, 0.25, 0.25, 0.0625]),
+    )  # fmt: skip
+    got = evaluate(t, ["repeat_ndcg@5", "new_ndcg@5", "new_nll", "repeat_perplexity"], KINDS)
+    assert (got["repeat_ndcg@5"].mean, got["repeat_ndcg@5"].count) == (1, 1)
+    assert got["new_ndcg@5"].mean == pytest.approx((0.5 + 1) / 3) and got["new_ndcg@5"].count == 3
+    assert got["new_nll"].mean == pytest.approx(math.log(2) * 8 / 3)
+    assert got["repeat_perplexity"].mean == pytest.approx(2)
+    assert evaluate(table([1, 2]), ["repeat_ndcg@5", "new_nll"], KINDS) == {}  # an older file
+    assert Metric.parse("new_hit@5").heading == "new"
+    assert Metric.parse("new_hit@5").event_names(KINDS) is None
+
+
+def test_by_novelty_is_beside_every_metric_by_kind_once():
+    assert by_novelty(["ndcg@5", "purchase_ndcg@5", "click_nll", "js_divergence"]) == [
+        "ndcg@5", "purchase_ndcg@5", "click_nll", "js_divergence", "repeat_ndcg@5", "new_ndcg@5",
+        "repeat_nll", "new_nll",
+    ]  # fmt: skip
+
+
 def test_divergence_is_left_out_without_a_logging_policy():
     assert evaluate(table([1, 2]), ["js_divergence"], KINDS) == {}
     got = evaluate(table([1, 2], js=[0.1, 0.3]), ["js_divergence"], KINDS)["js_divergence"]
@@ -217,6 +246,25 @@ def test_the_table_survives_its_file(tmp_path):
     assert evaluate(read_events(tmp_path / "events.parquet"), names, KINDS) == evaluate(
         t, names, KINDS
     )
+
+
+def test_what_is_known_of_the_items_survives_the_file(tmp_path):
+    of_items = dict(
+        seen=np.array([False, True, False]), previous_item=np.array([0, 1, 0]),
+        trained=np.array([True, True, False]),
+    )  # fmt: skip
+    t = replace(table([1, 2, 3], session=[0, 0, 1], greedy=[3, 1, 3]), **of_items)
+    t.write(tmp_path / "e", np.array(["s0", "s1"]), np.array(["[PAD]", "x", "y", "z"]))
+    frame = pl.read_parquet(tmp_path / "e")
+    assert frame["previous_item"].to_list() == [None, "x", None]
+    again = read_events(tmp_path / "e")
+    for name in of_items:
+        np.testing.assert_array_equal(getattr(again, name), getattr(t, name))
+    np.testing.assert_array_equal(again.item_id, t.item_id)
+    np.testing.assert_array_equal(again.greedy_item, t.greedy_item)
+    in_parts = [EventTable(**{name: column[rows] for name, column in vars(t).items()
+                              if column is not None}) for rows in ([2], [0, 1])]  # fmt: skip
+    np.testing.assert_array_equal(joined(in_parts).previous_item, [0, 1, 0])
 
 
 def test_without_a_logging_policy_its_columns_are_null(tmp_path):

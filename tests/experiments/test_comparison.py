@@ -49,6 +49,19 @@ def test_the_least_nll_and_perplexity_are_the_best_and_no_divergence_is(made):
     assert less.cells["purchase_perplexity"].mean == pytest.approx(math.e)
 
 
+def test_metrics_over_new_items_of_runs_that_know_which_are(made):
+    """A run of before there was that column has no cell, nor has a policy one of whose seeds is."""
+    made("a", [1, 9, 9, 9], seed=1, seen=[False, True, False, False])
+    made("b", [1, 1, 9, 1], seed=1, beta=0.5, seen=[False, True, False, False])
+    new, other = compare(["a", "b"], ["new_hit@5", "repeat_hit@5"]).policies
+    assert new.cells["new_hit@5"].mean == pytest.approx(1 / 3)
+    assert other.cells["new_hit@5"].mean == pytest.approx(2 / 3)
+    assert other.cells["repeat_hit@5"].mean == 1 and other.cells["repeat_hit@5"].count == 1
+    made("c", [1, 9, 9, 9], seed=2)
+    first, second = compare(["a", "c", "b"], ["new_hit@5"]).policies
+    assert "new_hit@5" not in first.cells and "new_hit@5" in second.cells
+
+
 def test_seeds_are_pooled(made):
     """HR@5 of purchases is 1/4, 2/4 and 3/4: mean 1/2, standard deviation 1/4.
 

@@ -245,8 +245,10 @@ def test_our_metrics_in_recboles_own_evaluation(log):
         assert found[name] == pytest.approx(np.mean(values), abs=1e-6), name
 
 
-@pytest.mark.parametrize("name", ["nll", "purchase_perplexity"])
-def test_likelihood_is_refused_where_only_top_k_lists_are_kept(log, name):
+@pytest.mark.parametrize(("name", "needs"), [
+    ("nll", "a policy"), ("purchase_perplexity", "a policy"), ("new_hit", "each session"),
+])  # fmt: skip
+def test_likelihood_and_novelty_are_refused_where_only_top_k_lists_are_kept(log, name, needs):
     from recbole.config import Config
     from recbole.evaluator import Evaluator
 
@@ -254,8 +256,8 @@ def test_likelihood_is_refused_where_only_top_k_lists_are_kept(log, name):
 
     given = {"metrics": [name], "train_neg_sample_args": None, "valid_metric": name}
     config = Config(model="SASRec", dataset="shop", config_dict=given)
-    assert config["valid_metric_bigger"] is False
-    with pytest.raises(SettingError, match=f"{name} needs the whole of a policy"):
+    assert config["valid_metric_bigger"] == (name == "new_hit")
+    with pytest.raises(SettingError, match=f"{name} needs the whole of {needs}"):
         Evaluator(config).evaluate({})
 
 

@@ -37,7 +37,7 @@ from tests.support.processes import command_line
 
 COLUMNS = [
     "session_id", "position", "item_id", "event", "reward", "rank", "greedy_item", "log_pi",
-    "log_mu", "js", "kl", "greedy_log_pi",
+    "log_mu", "js", "kl", "greedy_log_pi", "seen", "previous_item", "trained",
 ]  # fmt: skip
 
 
@@ -70,12 +70,16 @@ def test_a_run_leaves_everything_in_its_folder(log, given):
     names = {f"{kind}{m}@{k}" for kind in ("", "purchase_", "click_") for m in ("hit", "ndcg")
              for k in SMALL["topk"]}  # fmt: skip
     names |= {"js_divergence", "kl_divergence", "average_reward@1"}
-    names |= {"nll", "purchase_nll", "click_nll", "perplexity"}
+    names |= {"nll", "purchase_nll", "click_nll", "perplexity", "new_nll", "new_perplexity"}
+    names |= {f"new_{m}@{k}" for m in ("hit", "ndcg") for k in SMALL["topk"]}
     for part in ("valid", "test"):
         assert names <= set(metrics[part])
-        for found in metrics[part].values():
+        for name, found in metrics[part].items():
             assert set(found) == {"mean", "stderr", "count"}
-            assert found["count"] > 0 and found["stderr"] >= 0
+            if name.startswith("repeat_"):  # sessions walk on
+                assert found == {"mean": None, "stderr": None, "count": 0}
+            else:
+                assert found["count"] > 0 and found["stderr"] >= 0
     frame = pl.read_parquet(folder.events)
     assert frame.columns == COLUMNS
     assert frame["session_id"].str.starts_with("s").all()
@@ -471,6 +475,39 @@ def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_n
         assert "another split" not in caplog.text
         train("LPIRL", "runs/b", split_seed=2, logging_policy="runs/mu")
     assert "another split of shop: it may have seen what this run is tested on" in caplog.text
+
+
+def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
+    """Of sessions longer than the encoder reads, and with items that training has not."""
+    lines = log.read_text().splitlines()
+    walk = [0, 1, 2, 3, 4, 5, 0, 0, 6, 1]
+    lines += [f"long\ti{item}\t{1_600_000_000 + n}\tclick\t0.2" for n, item in enumerate(walk)]
+    lines += [f"odd\t{name}\t{1_600_000_100 + n}\tclick\t0.2" for n, name in enumerate("xyx")]
+    log.write_text("\n".join(lines) + "\n")
+    train(MAX_ITEM_LIST_LENGTH=3, split="session_end")
+    frame = pl.read_parquet("runs/a/events.parquet")
+    of = {name: frame.filter(pl.col("session_id") == name) for name in ("long", "odd")}
+    seen = [item in walk[:n] for n, item in enumerate(walk)]
+    assert of["long"]["seen"].to_list() == seen[1:] and of["long"]["trained"].all()
+    assert of["long"]["previous_item"].to_list() == [f"i{item}" for item in walk[:-1]]
+    assert of["odd"]["seen"].to_list() == [False, True]
+    assert not of["odd"]["trained"].any()
+    found = RunFolder("runs/a").read_metrics()["test"]
+    table = read_events(Path("runs/a/events.parquet"))
+    assert found["repeat_ndcg@10"]["count"] == table.seen.sum() > 0
+    assert found["repeat_nll"]["mean"] == pytest.approx(-table.log_pi[table.seen].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "said"), [("repeat_nll", "no"), ("new_hit@3", "every")])
+def test_a_criterion_over_items_that_no_session_repeats_is_refused(log, name, said):
+    lines = [HEADER]
+    for session in range(40):
+        for n in range(4):
+            item = session % 20 if said == "every" else (session + n) % 20
+            lines.append(f"s{session}\ti{item}\t{1_500_000_000 + n}\tclick\t0.2")
+    log.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SettingError, match=f"{name} picks the best epoch.* {said} event is of an"):
+        train(valid_metric=name)
 
 
 def test_a_criterion_that_would_be_over_nothing_is_refused(log):

@@ -29,6 +29,7 @@ def make_run(
     mu: float | None = None,
     data: str | None = None,
     log_pi: float = -1.0,
+    seen: Sequence[bool] | None = None,
     **settings: object,
 ) -> Path:
     """A run whose event i is of session i // 2: a click, then a purchase unless ``kinds`` says.
@@ -50,6 +51,7 @@ def make_run(
         log_mu=measured,
         js=-measured / 10,
         kl=-measured / 5,
+        seen=None if seen is None else np.array(seen),
     )
     run = RunFolder(folder)
     run.write_config({**CONFIG, "model": model, **settings})
