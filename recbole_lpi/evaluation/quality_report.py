@@ -83,8 +83,8 @@ class LoggingPolicyQuality:
         if not self.beats_floor:
             yield (
                 "Warning: counting items predicts this log as well as μ̂, or better. Do not trust "
-                "divergences or importance weights measured from μ̂: train it for more epochs, or "
-                "with another learning_rate, hidden_size or dropout."
+                "divergences or importance weights measured from μ̂: train it for more epochs, on "
+                "all events (training_windows: all), or with another learning_rate or dropout."
             )
 
     def _of_weights(self) -> Iterator[str]:
