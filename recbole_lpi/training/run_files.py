@@ -19,7 +19,8 @@ SCHEMA = 1
 ESTIMATES = dict[str, dict[str, float | None]]
 METRICS: dict[str, Any] = {
     "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
-    "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
+    "best_epoch": int, "epochs": int, "identity": str, "weights": str,
+    "valid": ESTIMATES, "test": ESTIMATES,
 }  # fmt: skip
 
 

@@ -191,6 +191,7 @@ class Training:
             train,
             data_hash(train),
             None if valid is None else part_hash(valid),
+            None if (identify := self.about.identify) is None else identify(train, valid),
         )
 
     def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:
