@@ -35,6 +35,8 @@ class Run:
         config: RecBole's, as it was used.
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
+        noise_floor: divergences of two seeds of the logging policy on the test part, by name; {}
+            where they are not known.
         kinds: the events of this data that count as purchases and as clicks.
     """
 
@@ -42,6 +44,7 @@ class Run:
     folder: RunFolder
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
+    noise_floor: dict[str, Estimate] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> str:
@@ -202,4 +205,5 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    return Run(config, folder, trainer.training.results, occurring)
+    done = trainer.training
+    return Run(config, folder, done.results, occurring, done.noise_floor or {})

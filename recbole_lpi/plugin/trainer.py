@@ -59,6 +59,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 partial(claimed, *where) if folder is None else lambda held: folder,
                 resume,
                 partial(logging_policy.resolve, given.logging_policy, config, beside=own.parent),
+                partial(logging_policy.noise_floor, config, own.parent),
                 partial(imputation_model.resolve, given, device),
             ),
         )

@@ -182,6 +182,7 @@ class Recorder:
         loop: TrainingLoop | None,
         results: Mapping[str, Mapping[str, Estimate]],
         imputation: Mapping[str, Any] | None,
+        noise_floor: Mapping[str, Estimate] | None = None,
     ) -> None:
         """Write metrics.json: from here on the run counts as finished."""
         if self.folder is None or not self.writes:
@@ -194,6 +195,7 @@ class Recorder:
                 "data": self.data,
                 "seed": self.about.seed,
                 "imputation": imputation,
+                "noise_floor": noise_floor and {n: asdict(e) for n, e in noise_floor.items()},
                 **self._identified(loop),
                 "best_epoch": -1 if loop is None else loop.selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,

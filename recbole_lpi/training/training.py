@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.measures import DIVERGENCE
+from recbole_lpi.evaluation.metrics import Estimate, Metric
 from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.settings import SettingError
@@ -40,6 +41,8 @@ class Training:
 
     Attributes:
         results: estimates by part, ``valid`` and ``test``, and by metric.
+        noise_floor: how far two seeds of the logging policy are apart on the test part, by metric;
+            None: it is not known.
         events: the event table of the test part, once it is evaluated.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
         recorder: what keeps the run.
@@ -59,9 +62,11 @@ class Training:
             learner, settings, self.around.acceleration, self.around.device, self.ranks
         )
         self.results: dict[str, dict[str, Estimate]] = {}
+        self.noise_floor: dict[str, Estimate] | None = None
         self.events: EventTable | None = None
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
+        self._parts: tuple[SessionData, SessionData | None] | None = None  # it is fitted to
         self._held = ExitStack()  # the folder, where it is claimed here
 
     def fit(
@@ -88,6 +93,7 @@ class Training:
             FloatingPointError: the loss is not finite.
         """
         self._check(train, valid)
+        self._parts = train, valid
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
@@ -124,6 +130,8 @@ class Training:
                 logging.getLogger().warning(warning)
             if table is not None and self.recorder is not None:
                 self.recorder.write_events(table, held)
+            if any(Metric.parse(name).heading == DIVERGENCE for name in estimates):
+                self.noise_floor = self._noise_floor(held)
             self.finish()
         return estimates
 
@@ -132,8 +140,15 @@ class Training:
         if self.recorder is not None:
             imputation = self.measure.imputation
             report = None if imputation is None else imputation.report
-            self.recorder.finish(self.loop, self.results, report)
+            self.recorder.finish(self.loop, self.results, report, self.noise_floor)
         self._held.close()
+
+    def _noise_floor(self, held: SessionData) -> dict[str, Estimate] | None:
+        """Find how far two seeds of the policy compared with are apart, if anything finds it."""
+        find, mu = self.around.noise_floor, self.learner.logging_policy
+        if find is None or mu is None or self._parts is None:
+            return None
+        return find(mu, *self._parts, held)
 
     def _fit(
         self,

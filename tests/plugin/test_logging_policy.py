@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
@@ -48,9 +47,7 @@ def test_it_is_what_auto_trains_to_the_bit(log):
     mine("elsewhere/mu")
     train(split_seed=1)
     (made,) = trained_by_auto()
-    ours, theirs = (
-        json.loads(RunFolder(f).metrics.read_text()) for f in (made.parent, "elsewhere/mu")
-    )
+    ours, theirs = (RunFolder(f).read_metrics() for f in (made.parent, "elsewhere/mu"))
     assert ours["identity"] == theirs["identity"] == made.parent.name
     assert ours["weights"] == theirs["weights"]
 
@@ -123,3 +120,47 @@ def test_one_that_is_not_as_its_run_left_it_is_passed_over(log, caplog, spoil):
     assert len(trained_by_auto()) == 1
     told = "logging policy: runs/mu is passed over: " in caplog.text
     assert told == (spoil not in (unfinished, at_work))
+
+
+@pytest.mark.parametrize(("best", "epochs", "words"), [
+    (0, 7, "is the first of 7: "), (6, 7, "is the last of 7, still improving: "),
+    (0, 1, "is the last of 1, still improving: "), (1, 7, None), (5, 7, None),
+])  # fmt: skip
+@pytest.mark.parametrize("file", ["runs/mu", "runs/mu/model.pth"])
+def test_an_epoch_at_an_end_of_training_is_warned_of(log, caplog, best, epochs, words, file):
+    folder = mine(epochs=1).folder
+    folder.write_metrics({**folder.read_metrics(), "best_epoch": best, "epochs": epochs})
+    state = torch.load(folder.model, weights_only=True)
+    torch.save({**state, "epoch": best}, folder.model)
+    caplog.clear()
+    train(split_seed=1, epochs=1, logging_policy=file)
+    said = f"logging policy: {file} kept an epoch that "
+    assert (said in caplog.text) == (words is not None)
+    assert words is None or said + words in caplog.text
+
+
+def test_an_epoch_that_no_validation_chose_is_not_warned_of(log, caplog):
+    folder = mine(epochs=1).folder
+    state = torch.load(folder.model, weights_only=True)
+    torch.save({**state, "validation": None}, folder.model)
+    caplog.clear()
+    train(split_seed=1, epochs=1, logging_policy="runs/mu")
+    assert "kept an epoch" not in caplog.text
+
+
+def test_what_is_trained_inside_a_run_is_labelled_everywhere(log):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(split_seed=1)
+    (made,) = trained_by_auto()
+    groups = []
+    for folder in (made.parent, Path("runs/a")):
+        events = EventAccumulator(str(folder / "tensorboard"))
+        events.Reload()
+        groups.append({tag.partition("/")[0] for tag in events.Tags()["scalars"]})
+    assert groups == [{"logging_policy"}, {"train", "valid"}]
+    lines = (made.parent / "log.txt").read_text().splitlines()
+    told = [
+        line for line in lines if re.search(r"epoch \d+ (training|evaluating|validation) ", line)
+    ]
+    assert told and all(" logging policy: epoch " in line for line in told)

@@ -14,8 +14,12 @@ from recbole_lpi.exports import lazily
 
 if TYPE_CHECKING:
     from recbole_lpi.plugin.logging_policy.identities import identity
+    from recbole_lpi.plugin.logging_policy.noise_floors import noise_floor
     from recbole_lpi.plugin.logging_policy.resolving import resolve
 
-__all__ = ["identity", "resolve"]
+__all__ = ["identity", "noise_floor", "resolve"]
 
-__getattr__ = lazily(__name__, {"identity": "identities", "resolve": "resolving"})
+__getattr__ = lazily(
+    __name__,
+    {"identity": "identities", "noise_floor": "noise_floors", "resolve": "resolving"},
+)

@@ -19,13 +19,14 @@ from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import refusing
 from recbole_lpi.training import distributed
+from recbole_lpi.training.run_folder import RunFolder
 
 
 def load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) -> PolicyNetwork:
     """Load the logging policy of a checkpoint or run folder, frozen, on the CPU.
 
-    Warns where it is of other data. SettingError if it is another model, of another catalogue or
-    of shorter inputs.
+    Warns where it is of other data, or its epoch is at an end of its training. SettingError if it
+    is another model, of another catalogue or of shorter inputs.
     """
     state = distributed.ranks().from_first(lambda: read_checkpoint(path))
     if state["model"] != "LoggingPolicy":
@@ -34,7 +35,10 @@ def load(path: str | Path, train: PolicyDataset, valid: PolicyDataset | None) ->
             "--model=LoggingPolicy or use --logging_policy=auto"
         )
     with refusing(path):
-        return _made(state, path, train, valid)
+        policy = _made(state, path, train, valid)
+        if distributed.ranks().first and (doubt := _end_of_training(state, Path(path))):
+            logging.getLogger().warning(f"logging policy: {path} {doubt}")
+    return policy
 
 
 def _made(
@@ -81,3 +85,27 @@ def doubts(
             "was trained with reward_sampling, uncorrected: it is drawn towards rewards, and no "
             "estimate of the policy that made the logs"
         )
+
+
+def _end_of_training(state: dict[str, Any], path: Path) -> str | None:
+    """Say that the epoch kept is the first or the last that was trained; None where it is neither.
+
+    Where no validation chose it, or no finished run is beside the checkpoint, nothing is known.
+    """
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if state.get("validation") is None or not folder.finished:
+        return None
+    trained = folder.read_metrics().get("epochs", 0)
+    if folder.read_metrics().get("best_epoch") != state["epoch"] or trained < 1:
+        return None
+    named = "train it by --model=LoggingPolicy with {}, and name its folder by --logging_policy"
+    if state["epoch"] == trained - 1:
+        was, cure = f"the last of {trained}, still improving", "more --epochs"
+    elif state["epoch"] == 0:
+        was, cure = f"the first of {trained}", "a lower --learning_rate or another --valid_metric"
+    else:
+        return None
+    return (
+        f"kept an epoch that is {was}: it may be fitted too little, and divergences from it come "
+        f"out inverted, larger for policies that are nearer to the log; {named.format(cure)}"
+    )
