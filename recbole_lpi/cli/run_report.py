@@ -30,7 +30,8 @@ def show(run: Run, console: Console | None = None) -> None:
         ("kl_divergence", "KL divergence from the logging policy"),
     ):
         if name in test:
-            console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]")
+            floor = beside_floor(run.noise_floor.get(name))
+            console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]{floor}")
     console.print("± is one standard error; events of one session count as one draw.", style="dim")
     for line in () if run.quality is None else run.quality.lines():
         console.print(Text(line, "bold" if line.startswith("Warning") else ""))
@@ -69,6 +70,16 @@ def _number(estimates: Mapping[Metric, Estimate], kind: str | None) -> int:
             if metric.measure is measure and metric.kind == kind:
                 return estimate.count
     return 0
+
+
+def beside_floor(floor: Estimate | None) -> str:
+    """Say what a divergence has to exceed to be one; nothing where that is not known."""
+    if floor is None:
+        return ""
+    return (
+        f" (two seeds of the logging policy differ by {plus_minus(floor)}: nothing below that is a "
+        "difference)"
+    )
 
 
 def plus_minus(estimate: Estimate) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recbole_lpi.evaluation.metrics import KINDS, Metric
+from recbole_lpi.evaluation.metrics import KINDS, Estimate, Metric
 from recbole_lpi.evaluation.scores import PolicyScore
 from recbole_lpi.evaluation.significance import PairedDifference, against_all, holm, paired
 from recbole_lpi.experiments.grouping import (
@@ -21,7 +21,7 @@ from recbole_lpi.experiments.grouping import (
     label,
     set_apart,
 )
-from recbole_lpi.experiments.measured_runs import measured, shared_events
+from recbole_lpi.experiments.measured_runs import measured, noise_floor, shared_events
 from recbole_lpi.experiments.runs import load_comparable
 from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.settings import SettingError
@@ -95,6 +95,8 @@ class Comparison:
         events: how many of the test part there are, by kind (``purchase``, ``click``) and name.
         logging_policies: by name, the labels of the policies whose divergence is from it.
         notes: what else is to be said of the numbers.
+        noise_floor: by full name of a divergence, how far two seeds of the logging policy are
+            apart; {}: no run knows.
     """
 
     dataset: str
@@ -102,6 +104,7 @@ class Comparison:
     policies: tuple[ComparedPolicy, ...]
     logging_policies: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    noise_floor: dict[str, Estimate] = field(default_factory=dict)
 
     @property
     def over(self) -> str:
@@ -149,7 +152,8 @@ def compare(
         for kind in KINDS
     }
     dataset = one_line(runs[0].config["dataset"])
-    return Comparison(dataset, events, tuple(policies), measured_against)
+    floor = noise_floor(runs)
+    return Comparison(dataset, events, tuple(policies), measured_against, noise_floor=floor)
 
 
 def differences(comparison: Comparison, against: str) -> Comparison:
@@ -179,7 +183,9 @@ def differences(comparison: Comparison, against: str) -> Comparison:
         f"over {comparison.over}, p adjusted for the number of rows by Holm's method)."
     )
     policies = tuple(replace(p, cells=found) for p, found in zip(others, cells, strict=True))
-    return replace(comparison, policies=policies, logging_policies={}, notes=(told,))
+    return replace(
+        comparison, policies=policies, logging_policies={}, notes=(told,), noise_floor={}
+    )
 
 
 def _pooled(

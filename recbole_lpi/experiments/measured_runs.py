@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.evaluation.metrics import Kinds, Metric
+from recbole_lpi.evaluation.metrics import Estimate, Kinds, Metric
 from recbole_lpi.evaluation.scores import session_score
 from recbole_lpi.experiments.grouping import LoggingPolicies, Measured
 from recbole_lpi.experiments.runs import FinishedRun
@@ -38,6 +38,25 @@ def measured(
     scores = {name: session_score(table, name, kinds) for name in names}
     mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
     return Measured(run, {**run.settings, "logging_policy": mu}, scores)
+
+
+def noise_floor(runs: Sequence[FinishedRun]) -> dict[str, Estimate]:
+    """How far two seeds of the logging policy are apart, by divergence: the most that a run tells.
+
+    Runs that share a logging policy tell the same. {} where none knows.
+    """
+    found: dict[str, Estimate] = {}
+    for run in runs:
+        if not run.folder.finished:
+            continue
+        for name, kept in (run.folder.read_metrics().get("noise_floor") or {}).items():
+            mean, stderr, count = (kept.get(key) for key in ("mean", "stderr", "count"))
+            if mean is None or (name in found and found[name].mean >= mean):
+                continue
+            found[name] = Estimate(
+                mean, float("nan") if stderr is None else stderr, int(count or 0)
+            )
+    return found
 
 
 def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:

@@ -103,6 +103,8 @@ def curve(comparison: Comparison) -> Figure:
                 axes.axhspan(
                     cell.mean - cell.stderr, cell.mean + cell.stderr, color=colour, alpha=0.12
                 )
+            if metric in comparison.noise_floor:
+                _level(axes, comparison.noise_floor[metric].mean)
             axes.set_xscale("log")
             axes.set_ylabel(" ".join(tables.heading(metric)).removeprefix("reward "))
             axes.grid(alpha=0.3)
@@ -147,6 +149,15 @@ def _points(axes: Axes, policies: list[ComparedPolicy], metric: str, **look: Any
         yerr=[cell.stderr for cell in cells],
         **{"color": figures.COLOURS[0], "marker": "o", "capsize": 2, "elinewidth": 0.8, **look},
     )
+
+
+def _level(axes: Axes, floor: float) -> None:
+    """Draw how far two seeds of the logging policy are apart, and write that beside the line."""
+    axes.axhline(floor, color="0.4", lw=0.6, linestyle=":")
+    axes.annotate(
+        "two seeds of the logging policy", (1, floor), (-2, 2), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", fontsize=7, color="0.4",
+    )  # fmt: skip
 
 
 def _beta(policy: ComparedPolicy) -> float:

@@ -43,7 +43,22 @@ def caption(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
                 for name, labels in comparison.logging_policies.items()
             )
             lines.append(f"Divergences are from different logging policies: {each}.")
+        lines += floor_line(comparison)
     return lines
+
+
+def floor_line(comparison: Comparison) -> list[str]:
+    """What a table says of how far two seeds of the logging policy are apart, if that is known."""
+    apart = [
+        f"{Metric.parse(name).label} {found.mean:.4f} ± {found.stderr:.4f}"
+        for name, found in comparison.noise_floor.items()
+    ]
+    if not apart:
+        return []
+    return [
+        f"Two seeds of the logging policy differ by {' and '.join(apart)}: nothing below that is a "
+        "difference."
+    ]
 
 
 def one_seed_line(labels: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.roles import Role
-from recbole_lpi.training.recorder import RunDescription
+from recbole_lpi.training.recorder import Identify, RunDescription
 
 # Settings that say where and how a run goes, not what it is. Those of the call are kept nowhere,
 # those of the machine are kept for the run's own resuming, but not in a checkpoint.
@@ -51,8 +51,13 @@ def _is_plain(value: Any) -> bool:
     return type(value) in (type(None), bool, int, float, str)
 
 
-def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescription:
-    """Describe a run for its own files; ``policy`` builds its network again, or is None."""
+def describe_run(
+    config: Any, policy: Mapping[str, Any] | None, identify: Identify | None = None
+) -> RunDescription:
+    """Describe a run for its own files; ``policy`` builds its network again, or is None.
+
+    ``identify`` gives the identity that a logging policy is found by, and is None of other models.
+    """
     return RunDescription(
         config["model"],
         config["dataset"],
@@ -60,4 +65,5 @@ def describe_run(config: Any, policy: Mapping[str, Any] | None) -> RunDescriptio
         plain_config(config),
         plain_config(config, OF_THE_MACHINE),
         policy,
+        identify,
     )

@@ -36,6 +36,8 @@ class Run:
         config: RecBole's, as it was used.
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
+        noise_floor: divergences of two seeds of the logging policy on the test part, by name; {}
+            where they are not known.
         kinds: the events of this data that count as purchases and as clicks.
         quality: how good the estimate of the logging policy is; None: there is none to judge.
     """
@@ -45,6 +47,7 @@ class Run:
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
     quality: LoggingPolicyQuality | None = field(default=None, repr=False)
+    noise_floor: dict[str, Estimate] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> str:
@@ -205,5 +208,5 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    training = trainer.training
-    return Run(config, folder, training.results, occurring, training.quality)
+    done = trainer.training
+    return Run(config, folder, done.results, occurring, done.quality, done.noise_floor or {})

@@ -19,7 +19,7 @@ from recbole_lpi.plugin.run_description import describe_run
 from recbole_lpi.policy.checkpoint import policy_values
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner
-from recbole_lpi.training.run_folder import RunFolder, claimed
+from recbole_lpi.training.run_folder import RunFolder, claimed, run_path
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.surroundings import Surroundings
 from recbole_lpi.training.training import Training
@@ -45,16 +45,21 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
             learner, built_from = PolicyLearner(model.network), policy_values(model.network)
         given, device = TrainingSettings.of(config), torch.device(config["device"])
         where = [config[name] for name in ("model", "dataset", "run_dir", "overwrite")]
+        own = run_path(*where[:3]) if folder is None else folder.path
+        mu = config["model"] == "LoggingPolicy"
         self.training = Training(
             learner,
             given,
-            describe_run(config, built_from),
+            describe_run(
+                config, built_from, partial(logging_policy.identity, config) if mu else None
+            ),
             Surroundings(
                 device,
                 settings.read(AccelerationSettings, config),
                 partial(claimed, *where) if folder is None else lambda held: folder,
                 resume,
-                partial(logging_policy.resolve, given.logging_policy, config),
+                partial(logging_policy.resolve, given.logging_policy, config, beside=own.parent),
+                partial(logging_policy.noise_floor, config, own.parent),
                 partial(imputation_model.resolve, given, device),
             ),
         )

@@ -7,6 +7,7 @@ carries neither vocabulary nor network; its policies are built from the settings
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -119,6 +120,15 @@ def policy_values(network: PolicyNetwork) -> dict[str, Any]:
         "max_reward": network.max_reward,
         "event_names": list(network.event_names),
     }
+
+
+def weights_hash(weights: Mapping[str, Tensor]) -> str:
+    """Hash weights by name, of whatever device: two of one hash are the same to the bit."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
 
 
 def vocabulary_tensors(tokens: Tokens) -> dict[str, Tensor]:

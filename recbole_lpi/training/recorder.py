@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from recbole_lpi.policy.checkpoint import (
     SCHEMA,
     read_checkpoint,
     vocabulary_tensors,
+    weights_hash,
 )
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights, refusing
@@ -31,6 +31,9 @@ from recbole_lpi.training.random_states import random_states, set_random_states
 from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import log_to
+from recbole_lpi.training.tensorboard import write_epoch
+
+Identify = Callable[[Any, Any], str]  # training part, and validation part or None, to an identity
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class RunDescription:
         kept: those of them that a checkpoint keeps.
         policy: what builds the policy again (``policy.checkpoint.policy_values``); None of a model
             of RecBole's.
+        identify: gives, for the parts it is trained and validated on, what the model is found by
+            again; None of models that nothing looks for.
     """
 
     model: str
@@ -52,6 +57,7 @@ class RunDescription:
     config: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] | None = None
+    identify: Identify | None = None
 
 
 @dataclass
@@ -67,6 +73,7 @@ class Recorder:
         device: where the module is.
         train: the training part.
         data: the hash of the training data; validation: of the validation part, or None.
+        identity: what the model is found by again; None: nothing looks for it.
         draws: what several processes draw from alike, once ``restore`` has set it.
     """
 
@@ -77,6 +84,7 @@ class Recorder:
     train: SessionData
     data: str
     validation: str | None = None
+    identity: str | None = None
     draws: torch.Generator | None = None
 
     @property
@@ -112,7 +120,7 @@ class Recorder:
         if not self.writes:
             return
         epoch = loop.next_epoch - 1
-        self._write_tensorboard(epoch, losses, found)
+        write_epoch(self.folder.tensorboard, epoch, losses, found)
         write_tensors(
             self.folder.resume,
             {
@@ -142,6 +150,7 @@ class Recorder:
                 **self._catalogue,
                 "data": self.data,
                 "validation": self.validation,
+                "identity": self.identity,
                 "n_items": int(self.train.item_num),
                 "epoch": loop.selector.best_epoch,
                 "valid_score": float(loop.selector.best_score),
@@ -172,10 +181,9 @@ class Recorder:
         self,
         loop: TrainingLoop | None,
         results: Mapping[str, Mapping[str, Estimate]],
-        imputation: Mapping[str, Any] | None,
-        quality: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any],
     ) -> None:
-        """Write metrics.json: from here on the run counts as finished."""
+        """Write metrics.json, with ``more`` in it: from here on the run counts as finished."""
         if self.folder is None or not self.writes:
             return
         self.folder.settle()
@@ -185,8 +193,8 @@ class Recorder:
                 "dataset": self.about.dataset,
                 "data": self.data,
                 "seed": self.about.seed,
-                "imputation": imputation,
-                "logging_policy_quality": quality,
+                **more,
+                **self._identified(loop),
                 "best_epoch": -1 if loop is None else loop.selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,
                 **{
@@ -195,6 +203,12 @@ class Recorder:
                 },
             }
         )
+
+    def _identified(self, loop: TrainingLoop | None) -> dict[str, str]:
+        """What tells that model.pth is still the model of this identity; {} where there is none."""
+        if self.identity is None or loop is None or loop.selector.best_state is None:
+            return {}
+        return {"identity": self.identity, "weights": weights_hash(loop.selector.best_state)}
 
     def _begin(self, loop: TrainingLoop, state: dict[str, Any] | None) -> None:
         """Let all processes begin with the same weights, and draw what they share alike."""
@@ -231,15 +245,3 @@ class Recorder:
             if self.writes:
                 self.write_best(loop)
         logging.getLogger().info(f"resumed after epoch {loop.next_epoch - 1} of {self.folder.path}")
-
-    def _write_tensorboard(
-        self, epoch: int, losses: dict[str, float], found: dict[str, float]
-    ) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
-
-        assert self.folder is not None
-        with SummaryWriter(str(Path(self.folder.path, "tensorboard"))) as writer:
-            for name, value in losses.items():
-                writer.add_scalar(f"train/{name}", value, epoch)
-            for name, value in found.items():
-                writer.add_scalar(f"valid/{name}", value, epoch)

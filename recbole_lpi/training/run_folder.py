@@ -113,11 +113,18 @@ def claimed(
     return folder
 
 
+def run_path(model: str, dataset: str, run_dir: str | None, root: str = "runs") -> Path:
+    """Name the folder of a new run: ``run_dir``, or ``runs/<dataset>/<model>-<time>``."""
+    if run_dir is not None:
+        return Path(run_dir)
+    return Path(root) / dataset / f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
 def new_run_folder(model: str, dataset: str, root: str = "runs") -> RunFolder:
     """Make a folder nobody else has, ``runs/<dataset>/<model>-<time>``; at once, so it is ours."""
-    name = f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    wanted = run_path(model, dataset, None, root)
     for attempt in range(1000):
-        path = Path(root) / dataset / (name if not attempt else f"{name}-{attempt}")
+        path = wanted if not attempt else wanted.with_name(f"{wanted.name}-{attempt}")
         try:
             path.mkdir(parents=True)
             return RunFolder(path)

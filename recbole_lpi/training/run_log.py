@@ -58,7 +58,8 @@ class _RunLog(logging.FileHandler):
 def log_to_file(text: str) -> None:
     """Log what is too much for a screen to the file of the run at work alone, if there is one."""
     root = logging.getLogger()
-    record = root.makeRecord(root.name, logging.INFO, __file__, 0, text, (), None)
+    line = label.get() + text  # which the filter of ``labelled`` does not see
+    record = root.makeRecord(root.name, logging.INFO, __file__, 0, line, (), None)
     for handler in root.handlers:
         if isinstance(handler, _RunLog):
             handler.handle(record)

@@ -65,6 +65,8 @@ class TrainingSettings:
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
+        logging_policy_seeds: 2: with ``auto``, one of another seed is trained as well, and how far
+            the two are apart is the noise floor of divergences; 1: it is not known.
         divergence_candidates: items an event on which its divergence from the logging policy is
             estimated, ≥ 2; None: exact, over the catalogue.
         collective_timeout: of several processes, seconds that one is waited for in a step.
@@ -90,6 +92,7 @@ class TrainingSettings:
     click_events: tuple[str, ...] = setting(Role.KINDS, ("click", "rated"))
     logging_policy: str = setting(Role.MADE, "auto")
     logging_policy_dir: str = setting(Role.CACHE, "runs/logging_policy")
+    logging_policy_seeds: int = setting(Role.MEASURING, 2)
     divergence_candidates: int | None = setting(Role.MEASURING, None)
     imputation: ImputationSettings = setting(Role.MEASURING, factory=ImputationSettings)
     imputation_model: str = setting(Role.MADE, "auto")
@@ -101,6 +104,11 @@ class TrainingSettings:
         for name in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.logging_policy_seeds not in (1, 2):
+            raise ValueError(
+                f"logging_policy_seeds must be 2, or 1 for no noise floor, got "
+                f"{self.logging_policy_seeds}"
+            )
         number = self.divergence_candidates
         if number is not None and number < 2:
             raise ValueError(f"divergence_candidates must be >= 2, or null for all, got {number}")

@@ -10,11 +10,15 @@ import torch
 
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.imputation import Imputation
+from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.run_folder import RunFolder
 
 FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
+FindNoiseFloor = Callable[
+    [PolicyNetwork, SessionData, SessionData | None, SessionData], dict[str, Estimate] | None
+]
 FindImputation = Callable[[SessionData, SessionData, bool], Imputation]
 
 
@@ -29,6 +33,8 @@ class Surroundings:
             is kept.
         resume: go on from the last epoch in that folder.
         logging_policy: finds the policy to compare with, given training and validation part.
+        noise_floor: finds how far two seeds of that policy are apart, given it, both parts, and
+            the part that is measured; it may know of none.
         imputation: finds what imputes rewards, given both and whether to show a bar.
     """
 
@@ -37,4 +43,5 @@ class Surroundings:
     folder: Callable[[ExitStack], RunFolder] | None = None
     resume: bool = False
     logging_policy: FindPolicy | None = None
+    noise_floor: FindNoiseFloor | None = None
     imputation: FindImputation | None = None

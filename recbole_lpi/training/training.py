@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 
 from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData, event_counts
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.measures import DIVERGENCE
+from recbole_lpi.evaluation.metrics import Estimate, Metric
 from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge
 from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
@@ -41,6 +43,8 @@ class Training:
 
     Attributes:
         results: estimates by part, ``valid`` and ``test``, and by metric.
+        noise_floor: how far two seeds of the logging policy are apart on the test part, by metric;
+            None: it is not known.
         events: the event table of the test part, once it is evaluated.
         quality: how good the estimate of the logging policy is, where the test part tells.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
@@ -61,11 +65,12 @@ class Training:
             learner, settings, self.around.acceleration, self.around.device, self.ranks
         )
         self.results: dict[str, dict[str, Estimate]] = {}
+        self.noise_floor: dict[str, Estimate] | None = None
         self.events: EventTable | None = None
         self.quality: LoggingPolicyQuality | None = None
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
-        self._fitted_on: tuple[SessionData, SessionData | None] | None = None
+        self._parts: tuple[SessionData, SessionData | None] | None = None  # it is fitted to
         self._held = ExitStack()  # the folder, where it is claimed here
 
     def fit(
@@ -92,7 +97,7 @@ class Training:
             FloatingPointError: the loss is not finite.
         """
         self._check(train, valid)
-        self._fitted_on = train, valid
+        self._parts = train, valid
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
         self.measure.show_progress = show_progress
@@ -130,24 +135,36 @@ class Training:
                 logging.getLogger().warning(warning)
             if table is not None and self.recorder is not None:
                 self.recorder.write_events(table, held)
+            if any(Metric.parse(name).heading == DIVERGENCE for name in estimates):
+                self.noise_floor = self._noise_floor(held)
             self.finish()
         return estimates
 
     def finish(self) -> None:
         """Write metrics.json: from here on the run counts as finished."""
         if self.recorder is not None:
-            imputation = self.measure.imputation
-            report = None if imputation is None else imputation.report
-            quality = None if self.quality is None else self.quality.plain()
-            self.recorder.finish(self.loop, self.results, report, quality)
+            imputation, floor = self.measure.imputation, self.noise_floor
+            more = {
+                "imputation": None if imputation is None else imputation.report,
+                "logging_policy_quality": None if self.quality is None else self.quality.plain(),
+                "noise_floor": floor and {name: asdict(each) for name, each in floor.items()},
+            }
+            self.recorder.finish(self.loop, self.results, more)
         self._held.close()
 
     def _quality(self, table: EventTable | None, held: SessionData) -> LoggingPolicyQuality | None:
         """Judge the logging policy, or this model if it is an estimate of one, by ``held``."""
-        train, valid = self._fitted_on or (None, None)
+        train, valid = self._parts or (None, None)
         if table is None or train is None or valid is None:
             return None
         return judge(table, train, valid, held, self.about.model == "LoggingPolicy")
+
+    def _noise_floor(self, held: SessionData) -> dict[str, Estimate] | None:
+        """Find how far two seeds of the policy compared with are apart, if anything finds it."""
+        find, mu = self.around.noise_floor, self.learner.logging_policy
+        if find is None or mu is None or self._parts is None:
+            return None
+        return find(mu, *self._parts, held)
 
     def _fit(
         self,
@@ -205,6 +222,7 @@ class Training:
             train,
             data_hash(train),
             None if valid is None else part_hash(valid),
+            None if (identify := self.about.identify) is None else identify(train, valid),
         )
 
     def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:

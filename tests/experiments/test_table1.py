@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.event_table import read_events
+from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.experiments import sweep_work, table1
 from recbole_lpi.experiments.plans import read_plan
 from recbole_lpi.experiments.sweep import Sweep
@@ -105,6 +106,19 @@ def test_the_curve_runs_over_beta_with_levels_for_the_others(made):
     levels = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [line.get_ydata()[0] for line in levels] == pytest.approx([0.7, 0.7, 0.7])
     assert len([line for line in figure.axes[2].lines if line.get_linestyle() == "--"]) == 2
+
+
+def test_the_curve_of_js_shows_how_far_two_seeds_of_the_logging_policy_are_apart(made):
+    work = Sweep(read_plan(table1.PLAN), "shop", made / "runs", {}, 1)
+    run_missing(work)
+    comparison = table1.table(work)
+    floor = {"js_divergence": Estimate(0.04, 0.01, 9), "kl_divergence": Estimate(0.1, 0.01, 9)}
+    for found, expected in ((comparison, []), (replace(comparison, noise_floor=floor), [0.04])):
+        panels: Any = table1.curve(found).axes
+        drawn = [[ln.get_ydata()[0] for ln in p.lines if ln.get_linestyle() == ":"] for p in panels]
+        assert drawn == [[], [], expected]
+        words = [text.get_text() for text in panels[2].texts]
+        assert words == ["two seeds of the logging policy"] * len(expected)
 
 
 def test_one_beta_is_no_curve(made):

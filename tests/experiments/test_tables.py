@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from recbole_lpi.cli.app import app
 from recbole_lpi.experiments import figures, tables, terminal
 from recbole_lpi.experiments.comparison import compare
+from recbole_lpi.training.run_folder import RunFolder
 
 METRICS = [f"{kind}_{m}@{k}" for kind in ("purchase", "click") for m in ("hit", "ndcg")
            for k in (5, 10)] + ["js_divergence"]  # fmt: skip
@@ -63,6 +64,18 @@ def test_the_caption_says_what_plus_minus_is_and_over_what(comparison):
     assert f"{one} say nothing of what another seed would do." in said
     assert "Divergences are from different logging policies: LPIRL (logging_policy=mu_1" in said
     assert "Divergence" not in " ".join(tables.caption(comparison, METRICS[:2]))
+
+
+def test_the_caption_says_how_far_two_seeds_of_the_logging_policy_are_apart(made):
+    for name, js in (("a", 0.04), ("b", 0.05), ("c", None)):
+        folder = RunFolder(made(name, [1, 99], mu=-2.0, seed=ord(name)))
+        floor = {"js_divergence": {"mean": js, "stderr": 0.01, "count": 2}}
+        folder.write_metrics({**folder.read_metrics(), "noise_floor": floor if js else None})
+    told = "Two seeds of the logging policy differ by JS {} ± 0.0100: nothing below that is a diff"
+    for runs, js in ((["a"], "0.0400"), (["b", "a", "c"], "0.0500")):
+        assert told.format(js) in " ".join(tables.caption(compare(runs, METRICS), METRICS))
+    for runs, metrics in ((["c"], METRICS), (["a"], METRICS[:2])):
+        assert "Two seeds" not in " ".join(tables.caption(compare(runs, metrics), metrics))
 
 
 def test_the_caption_of_one_seed_and_of_several(made):

@@ -28,7 +28,7 @@ from tests.support.processes import exit_codes
 
 ALIKE = {**SMALL, "hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "logging_policy": "none"}
 RUNS = {
-    "lpirl": ("LPIRL", {"logging_policy": "auto", "loss_on_last": 3}),
+    "lpirl": ("LPIRL", {"logging_policy": "auto", "loss_on_last": 3, "logging_policy_seeds": 2}),
     "analytic": ("LPIRL", {
         "advantage_estimator": "analytic", "value_estimator": "double_q", "weight_normalize": True,
         "weight_clip": 5, "clip_grad_norm": {"max_norm": 1},
@@ -69,6 +69,8 @@ def train_all(rank, folder):
 def same_run(one, other, tolerance):
     ours, theirs = (json.loads(folder.metrics.read_text()) for folder in (one, other))
     assert ours["best_epoch"] == theirs["best_epoch"] and ours["data"] == theirs["data"]
+    for metric, found in (theirs["noise_floor"] or {}).items():
+        assert ours["noise_floor"][metric] == pytest.approx(found, abs=tolerance), metric
     for part in ("valid", "test"):
         assert ours[part].keys() == theirs[part].keys()
         for metric, found in theirs[part].items():
@@ -104,7 +106,8 @@ def test_several_processes_are_one_to_float_tolerance(log):
             assert found == pytest.approx(expected, abs=2e-4), (name, number)
             assert found or name == "baseline"
     mus = [path for path in Path("several/logging_policy").iterdir() if path.is_dir()]
-    assert len(mus) == 2 and all(RunFolder(mu).finished for mu in mus)  # full softmax, sampled
+    assert len(mus) == 3 and all(RunFolder(mu).finished for mu in mus)  # full, twice, and sampled
+    assert RunFolder("several/lpirl").read_metrics()["noise_floor"]["js_divergence"]["mean"] > 0
     assert not list(Path("several").rglob("*.part"))
 
 

@@ -16,6 +16,7 @@ HEADER = "session_id:token\titem_id:token\ttimestamp:float\tevent:token\treward:
 SMALL: dict[str, Any] = {
     "hidden_size": 8, "inner_size": 16, "epochs": 2, "train_batch_size": 32,
     "MAX_ITEM_LIST_LENGTH": 6, "show_progress": False, "topk": [3, 10],
+    "logging_policy_seeds": 1,
 }  # fmt: skip
 
 
