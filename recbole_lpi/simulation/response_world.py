@@ -173,7 +173,9 @@ class ResponseWorld:
         What was bought before is ignored.
         """
         like = (users.intent * self.vectors[item - 1]).sum(-1)
-        odds = [base + slope * like for base, slope in (self.settings.click, self.settings.purchase)]
+        odds = [
+            base + slope * like for base, slope in (self.settings.click, self.settings.purchase)
+        ]
         chances = torch.stack([torch.zeros_like(like), *odds], -1).softmax(-1)
         again = users.bought.gather(1, item[:, None] - 1)
         return torch.where(again, torch.tensor([1.0, 0.0, 0.0]), chances)
@@ -199,7 +201,9 @@ class ResponseWorld:
         drift = s.drift * liked[:, None] * self.vectors[item - 1]
         ignored = (users.ignored + 1) * ~liked
         bought = users.bought.scatter(
-            1, item[:, None] - 1, (kind == PURCHASE)[:, None] | users.bought.gather(1, item[:, None] - 1)
+            1,
+            item[:, None] - 1,
+            (kind == PURCHASE)[:, None] | users.bought.gather(1, item[:, None] - 1),
         )
         after = Users(F.normalize(users.intent + drift, dim=-1), bought, ignored)
         return kind, after, luck.leaving < s.leave + s.bored * ignored
