@@ -6,6 +6,7 @@ from recbole_lpi.exports import lazily
 
 if TYPE_CHECKING:
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
+    from recbole_lpi.simulation.networks import policy_of
     from recbole_lpi.simulation.response_world import ResponseWorld, WorldSettings
     from recbole_lpi.simulation.rollout import session_rewards, simulate, value
 
@@ -15,6 +16,7 @@ __all__ = [
     "ResponseWorld",
     "WorldSettings",
     "log_probabilities",
+    "policy_of",
     "session_rewards",
     "simulate",
     "value",
@@ -28,6 +30,7 @@ __getattr__ = lazily(
         "ResponseWorld": "response_world",
         "WorldSettings": "response_world",
         "log_probabilities": "histories",
+        "policy_of": "networks",
         "session_rewards": "rollout",
         "simulate": "rollout",
         "value": "rollout",

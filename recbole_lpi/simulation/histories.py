@@ -35,8 +35,10 @@ class Histories(NamedTuple):
 
     def first(self, number: int) -> Histories:
         """Return the first ``number`` events of each session, or all that it has."""
-        columns = (column[:, :number] for column in self[:3])
-        return Histories(*columns, self.lengths.clamp_max(number))
+        items, kinds, times, lengths = self
+        return Histories(
+            items[:, :number], kinds[:, :number], times[:, :number], lengths.clamp_max(number)
+        )
 
     def take(self, index: Tensor) -> Histories:
         """Return the sessions at ``index``, numbers or a mask."""

@@ -200,11 +200,8 @@ class ResponseWorld:
         liked = kind != IGNORED
         drift = s.drift * liked[:, None] * self.vectors[item - 1]
         ignored = (users.ignored + 1) * ~liked
-        bought = users.bought.scatter(
-            1,
-            item[:, None] - 1,
-            (kind == PURCHASE)[:, None] | users.bought.gather(1, item[:, None] - 1),
-        )
+        bought = users.bought.clone()
+        bought[kind == PURCHASE, item[kind == PURCHASE] - 1] = True
         after = Users(F.normalize(users.intent + drift, dim=-1), bought, ignored)
         return kind, after, luck.leaving < s.leave + s.bored * ignored
 

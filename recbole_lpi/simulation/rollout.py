@@ -32,9 +32,8 @@ def simulate(world: ResponseWorld, policy: Policy, n_sessions: int, seed: int) -
     users, there = world.newcomers(n_sessions, draws), torch.arange(n_sessions)
     for place in range(length):
         luck = world.luck(n_sessions, draws).take(there)  # of all, so that it is theirs
-        lengths = torch.full_like(there, place)
-        so_far = Histories(*(column[there, :place] for column in (items, kinds, times)), lengths)
-        item = (policy(so_far) + luck.gumbel).argmax(-1) + 1
+        so_far = Histories(items, kinds, times, torch.full((n_sessions,), length)).first(place)
+        item = (policy(so_far.take(there)) + luck.gumbel).argmax(-1) + 1
         kind, users, leaves = world.respond(users, item, luck)
         items[there, place], kinds[there, place] = item, kind + 1
         times[there, place:] += luck.gap[:, None]
