@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 import typer
 
-from benchmarks.response_inputs import as_policy, make_copy
 from recbole_lpi.data import Reading, SessionData, Sessions
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.simulation import (
@@ -31,6 +31,7 @@ from recbole_lpi.simulation import (
     ResponseWorld,
     WorldSettings,
     log_probabilities,
+    policy_of,
     session_rewards,
     simulate,
 )
@@ -40,8 +41,9 @@ WORLD = WorldSettings(
     dimension=4, memory=60.0, temperature=0.15, click=(-3.0, 5.0), purchase=(-6.0, 8.0)
 )
 NETWORK = NetworkSettings(
-    encoder="gru4rec", encoder_args={"hidden_size": 128}, hidden_size=32, hidden_dropout_prob=0.0
-)
+    encoder="gru4rec", encoder_args={"hidden_size": 128}, hidden_size=32, hidden_dropout_prob=0.0,
+    repeat_head=True,
+)  # fmt: skip
 RATES = ((9, 0.004), (2, 0.001), (1, 0.0003))  # epochs, and the learning rate of each
 INPUTS = {
     "a copy that reads items": ("item",),
@@ -120,8 +122,10 @@ def trained(
     """A copy of the policy that made ``log``, which reads ``inputs``."""
     length, n_items = world.settings.max_events, world.settings.n_items
     torch.manual_seed(seed)
-    settings = PolicySettings(NETWORK, max_length=length, evaluate_first_event=True)
-    network = make_copy(inputs, settings, log, n_items)
+    settings = PolicySettings(
+        replace(NETWORK, inputs=inputs), max_length=length, evaluate_first_event=True
+    )
+    network = PolicyNetwork("LoggingPolicy", settings, n_items, event_names=log.event_names)
     reading = Reading(max_length=length, evaluate_first_event=True)
     data = SessionData(log, item_num=n_items + 1, reading=reading)
     for epochs, rate in rates:
@@ -139,7 +143,7 @@ def rows(sessions: int, rollouts: int, seed: int) -> Iterator[Row]:
     for name, inputs in INPUTS.items():
         began = time.perf_counter()
         network = trained(inputs, log, world, seed=seed)
-        yield yardstick.row(name, as_policy(network), time.perf_counter() - began)
+        yield yardstick.row(name, policy_of(network), time.perf_counter() - began)
     yield yardstick.row("items at random", lambda h: torch.zeros(len(h.items), WORLD.n_items))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbole_lpi.data.batches import History, gap_bins
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.simulation.histories import Histories, Policy
 
@@ -29,6 +30,10 @@ def policy_of(network: PolicyNetwork) -> Policy:
 
 
 def _outputs(network: PolicyNetwork, histories: Histories) -> Tensor:
-    room = torch.zeros_like(histories.lengths)[:, None]  # for the start token
-    state = network.last_state(torch.cat([histories.items, room], 1), histories.lengths)
-    return network.policy_table.outputs(state)
+    items, kinds, times, lengths = histories
+    none = torch.zeros_like(lengths)[:, None]
+    gaps = torch.from_numpy(gap_bins(times.diff(dim=1).numpy())) * histories.real[:, 1:]
+    gaps = torch.cat([none[:, : times.shape[1]], gaps], 1)
+    # With room for the start token.
+    read = History(*(torch.cat([column, none], 1) for column in (items, kinds, gaps)))
+    return network.last_factors(read, lengths).outputs()
