@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Every release is pinned by lock.txt, so that nothing is searched for; `make lock` renews it.
 INSTALL := $(BIN)/python .ci/install.py -c lock.txt
 RECBOLE := recbole==1.2.1
-QUICK := tests/objectives tests/nn tests/data tests/policy tests/training tests/evaluation
+QUICK := tests/objectives tests/nn tests/data tests/policy tests/training tests/evaluation tests/simulation
 
 .PHONY: install tools run quick test check lock bench docs matrix
 install: $(VENV)/.installed

@@ -30,13 +30,14 @@ HOW = TrainingSettings(epochs=8, train_batch_size=32, learning_rate=0.01, topk=(
 def test_it_imports_neither_recbole_nor_pandas_and_no_torch_before_it_is_used():
     code = (
         "import sys, recbole_lpi.policy, recbole_lpi.training, recbole_lpi.evaluation\n"
-        "import recbole_lpi.data, recbole_lpi.objectives\n"
+        "import recbole_lpi.data, recbole_lpi.objectives, recbole_lpi.simulation\n"
         "rooms = [recbole_lpi.policy, recbole_lpi.training, recbole_lpi.evaluation]\n"
-        "for room in [*rooms, recbole_lpi.data]:\n"
+        "for room in [*rooms, recbole_lpi.data, recbole_lpi.simulation]:\n"
         "    assert all(getattr(room, name) is not None for name in room.__all__)\n"
         "assert not {'recbole', 'pandas'} & sys.modules.keys(), sys.modules.keys()\n"
     )
     early = "import sys, recbole_lpi.policy, recbole_lpi.training, recbole_lpi.evaluation\n"
+    early += "import recbole_lpi.simulation\n"
     early += "assert not {'torch', 'recbole', 'pandas'} & sys.modules.keys()\n"
     for text in (code, early):
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)

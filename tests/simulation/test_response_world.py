@@ -1,0 +1,195 @@
+"""The world that answers to responses: its logging policy by hand, its users, what it draws."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_lpi.simulation import (
+    Histories,
+    ResponseWorld,
+    WorldSettings,
+    log_probabilities,
+    session_rewards,
+    simulate,
+    value,
+)
+from recbole_lpi.simulation.response_world import CLICK, IGNORED, PURCHASE, Users
+
+SMALL = WorldSettings(n_items=12, dimension=3, max_events=5)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return ResponseWorld(SMALL, seed=4)
+
+
+@pytest.fixture(scope="module")
+def log(world):
+    return simulate(world, world.logging_policy, 400, seed=1)
+
+
+def by_hand(world, items, kinds, times):
+    """μ after one session, by the formula: items 1 … A, kinds as codes."""
+    s, v = world.settings, world.vectors.double().tolist()
+    scores = []
+    for a in range(s.n_items):
+        score = 0.0
+        for item, kind, time in zip(items, kinds, times, strict=True):
+            like = sum(x * y for x, y in zip(v[item - 1], v[a], strict=True))
+            score += s.signal[kind] * math.exp(-(times[-1] - time) / s.memory) * like
+        bought = (a + 1, PURCHASE) in zip(items, kinds, strict=True)
+        scores.append(0.0 if bought else math.exp(score / s.temperature))
+    return [score / sum(scores) for score in scores]
+
+
+def test_the_logging_policy_is_its_formula(world):
+    items, kinds, times = (
+        [3, 7, 3, 9],
+        [IGNORED, PURCHASE, CLICK, IGNORED],
+        [0.0, 30.0, 31.0, 400.0],
+    )
+    padded = torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, 6, dtype=torch.int64)
+    padded[0][0, :4], padded[1][0, :4] = torch.tensor(items), torch.tensor(kinds) + 1
+    padded[0][1, :1], padded[1][1, :1] = 5, CLICK + 1
+    seconds = torch.zeros(2, 6, dtype=torch.float64)
+    seconds[0, :4] = torch.tensor(times)
+    mu = world.log_mu(Histories(*padded, seconds, torch.tensor([4, 1]))).exp()
+    for row, session in enumerate([(items, kinds, times), ([5], [CLICK], [0.0])]):
+        assert mu[row].tolist() == pytest.approx(by_hand(world, *session), abs=1e-6)
+    assert mu[0, 6] == 0  # bought
+    nothing = Histories(*padded, seconds, torch.tensor([4, 1])).first(0)
+    torch.testing.assert_close(world.log_mu(nothing).exp(), torch.full((2, 12), 1 / 12))
+
+
+def test_another_kind_makes_another_policy(world):
+    item, when = torch.tensor([[2]] * 3), torch.zeros(3, 1, dtype=torch.float64)
+    kinds = torch.tensor([[IGNORED], [CLICK], [PURCHASE]]) + 1
+    mu = world.log_mu(Histories(item, kinds, when, torch.ones(3, dtype=torch.int64))).exp()
+    assert mu[0, 1] < 1 / 12 < mu[1, 1] and mu[2, 1] == 0
+
+
+def test_probabilities_of_the_log_are_those_of_each_session_alone(world, log):
+    found = log_probabilities(world.logging_policy, log)
+    assert len(found) == len(log.items) and np.isfinite(found).all()
+    for session in range(20):
+        begin, stop = log.offsets[session : session + 2]
+        items, kinds = log.items[begin:stop].tolist(), log.events[begin:stop].tolist()
+        times = log.timestamps[begin:stop].tolist()
+        for place in range(1, len(items)):
+            mu = by_hand(world, items[:place], kinds[:place], times[:place])
+            assert math.exp(found[begin + place]) == pytest.approx(mu[items[place] - 1], rel=1e-4)
+
+
+def test_what_is_shown_is_drawn_from_the_policy(world, log):
+    """The chance of what was drawn averages Σ μ², and no item is drawn twice once bought."""
+    p = np.exp(log_probabilities(world.logging_policy, log))
+    first = log.offsets[:-1]
+    counts = np.bincount(log.items[first], minlength=13)[1:]
+    assert ((counts - 400 / 12) ** 2 / (400 / 12)).sum() < 40  # χ² of 11, beyond 0.9999
+    assert p[first] == pytest.approx(1 / 12)
+    later = np.setdiff1d(np.arange(len(p)), first)
+    assert p[later].mean() > 1.2 / 12
+    for session in range(len(log)):
+        events = slice(*log.offsets[session : session + 2])
+        bought = log.items[events][log.events[events] == PURCHASE]
+        assert len(set(bought)) == len(bought)
+
+
+def test_an_importance_weight_is_one_on_average_and_carries_the_value_over(world):
+    other = ResponseWorld(WorldSettings(**{**vars(SMALL), "temperature": 0.4}), seed=4)
+    log = simulate(world, world.logging_policy, 20_000, seed=2)
+    ratio = log_probabilities(other.logging_policy, log) - log_probabilities(
+        world.logging_policy, log
+    )
+    weight = np.exp(np.add.reduceat(ratio, log.offsets[:-1]))
+
+    def within(found, truth, stderr=0.0):
+        error = found.std() / len(found) ** 0.5
+        return abs(found.mean() - truth) < 4 * math.hypot(error, stderr)
+
+    assert 0.1 < weight.std() < 5 and within(weight, 1.0)
+    truth = value(world, other.logging_policy, 20_000, seed=3)
+    assert within(weight * session_rewards(log), truth.mean, truth.stderr)
+    assert not within(session_rewards(log), truth.mean, truth.stderr)
+
+
+def test_users_answer_by_their_likeness_and_ignore_what_they_bought(world):
+    users = world.newcomers(3, torch.Generator().manual_seed(0))
+    item = torch.tensor([4, 4, 8])
+    users.bought[2, 7] = True
+    found = world.responses(users, item)
+    for row in (0, 1):
+        like = float(users.intent[row] @ world.vectors[3])
+        odds = [1.0, *(math.exp(a + b * like) for a, b in (SMALL.click, SMALL.purchase))]
+        assert found[row].tolist() == pytest.approx([x / sum(odds) for x in odds], rel=1e-5)
+    assert found[2].tolist() == [1, 0, 0]
+
+
+def test_what_a_response_leaves_behind(world):
+    draws = torch.Generator().manual_seed(0)
+    users = Users(
+        world.newcomers(4, draws).intent, torch.zeros(4, 12, dtype=torch.bool),
+        torch.tensor([2, 2, 2, 2]),
+    )  # fmt: skip
+    luck = world.luck(4, draws)._replace(
+        paused=torch.tensor([False, False, False, True]),
+        response=torch.tensor([0.0, 0.0, 1 - 1e-7, 0.0]),
+        leaving=torch.tensor([SMALL.leave + 3 * SMALL.bored - 1e-4,
+                              SMALL.leave + 3 * SMALL.bored + 1e-4, SMALL.leave + 1e-4,
+                              SMALL.leave + SMALL.bored - 1e-4]),
+    )  # fmt: skip
+    item = torch.tensor([1, 2, 3, 4])
+    kind, after, leaves = world.respond(users, item, luck)
+    assert kind.tolist() == [IGNORED, IGNORED, PURCHASE, IGNORED]
+    assert after.ignored.tolist() == [3, 3, 0, 1]
+    assert leaves.tolist() == [True, False, False, True]
+    assert after.bought.nonzero().tolist() == [[2, 2]]
+    torch.testing.assert_close(after.intent[:2], users.intent[:2])
+    torch.testing.assert_close(after.intent[3], luck.intent[3])
+    moved = users.intent[2] + SMALL.drift * world.vectors[2]
+    torch.testing.assert_close(after.intent[2], moved / moved.norm())
+
+
+def test_a_seed_decides_all_and_the_store_is_sound(world, log):
+    again = simulate(world, world.logging_policy, 400, seed=1)
+    other = simulate(world, world.logging_policy, 400, seed=2)
+    for name in ("items", "events", "rewards", "timestamps", "offsets"):
+        np.testing.assert_array_equal(getattr(log, name), getattr(again, name))
+    assert len(other.items) != len(log.items) or (other.items != log.items).any()
+    assert len(log) == 400 and log.lengths.min() >= 1 and log.lengths.max() == 5
+    assert log.event_names == ("ignored", "click", "purchase") and log.events.dtype == np.uint8
+    np.testing.assert_array_equal(log.rewards, np.array([0, 0.2, 1], np.float32)[log.events])
+    step = np.delete(np.diff(log.timestamps), log.offsets[1:-1] - 1)
+    assert (step > 0).all() and 12 < np.median(step) < 35 and step.max() > 600
+
+
+def test_the_same_seed_draws_the_same_luck_for_another_policy(world):
+    def best(histories):
+        return 100 * world.logging_policy(histories)
+
+    one, two = (simulate(world, policy, 300, 5) for policy in (world.logging_policy, best))
+    first = one.offsets[:-1], two.offsets[:-1]
+    np.testing.assert_array_equal(one.items[first[0]], two.items[first[1]])
+    np.testing.assert_array_equal(one.timestamps[first[0]], two.timestamps[first[1]])
+
+
+def test_a_value_is_the_mean_of_the_rewards_of_sessions(world, log):
+    found = value(world, world.logging_policy, 400, seed=1)
+    edges = log.offsets.tolist()
+    sums = [float(log.rewards[begin:stop].sum()) for begin, stop in pairwise(edges)]
+    assert found.mean == pytest.approx(sum(sums) / 400) and found.count == 400
+    assert found.stderr == pytest.approx(np.std(sums, ddof=1) / 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("n_items", 20), ("temperature", 0.0), ("memory", -1.0), ("leave", 1.5), ("max_events", 0)],
+)
+def test_settings_that_make_no_sense_are_named(name, wrong):
+    with pytest.raises(ValueError, match=rf"^{name} must be .* got {wrong}"):
+        WorldSettings(**{name: wrong})
