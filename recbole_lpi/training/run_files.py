@@ -19,7 +19,6 @@ SCHEMA = 1
 ESTIMATES = dict[str, dict[str, float | None]]
 METRICS: dict[str, Any] = {
     "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
-    "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
     "logging_policy_quality": dict[str, Any] | None,
     "best_epoch": int, "epochs": int, "identity": str, "weights": str,
     "noise_floor": dict[str, dict[str, float | None]] | None,

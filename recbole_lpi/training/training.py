@@ -147,7 +147,7 @@ class Training:
             more = {
                 "imputation": None if imputation is None else imputation.report,
                 "logging_policy_quality": None if self.quality is None else self.quality.plain(),
-                "noise_floor": floor and {name: asdict(each) for name, each in floor.items()},
+                "noise_floor": None if floor is None else {n: asdict(e) for n, e in floor.items()},
             }
             self.recorder.finish(self.loop, self.results, more)
         self._held.close()
