@@ -39,7 +39,8 @@ class DataSettings:
         max_length: K, most recent events the encoder reads (``MAX_ITEM_LIST_LENGTH``).
         loss_on_last: m, the last events of a session that carry loss (Figure 1a); None: all K.
         training_windows: ``last``: one window per session, its most recent events; ``all``: as many
-            as it takes to learn from every event of a long session once.
+            as it takes to learn from every event of a long session once; None: all, or last where
+            ``loss_on_last`` is set.
         evaluate_first_event: also predict a session's first event, from no history.
         gamma: discount γ, in [0, 1].
         seed: of the order of batches, and of the random split unless ``split_seed`` is set.
@@ -61,7 +62,7 @@ class DataSettings:
     split_at: tuple[Any, ...] | None = setting(Role.SPLIT, None)
     max_length: int = setting(Role.WINDOWS, 20, name="MAX_ITEM_LIST_LENGTH")
     loss_on_last: int | None = setting(Role.WINDOWS, None, policies_alone=True)
-    training_windows: str = setting(Role.WINDOWS, "last")
+    training_windows: str | None = setting(Role.WINDOWS, None)
     evaluate_first_event: bool = setting(Role.TARGETS, False)
     gamma: float = setting(Role.MODEL, 0.5)
     seed: int = setting(Role.SEED, 2020)
@@ -83,8 +84,8 @@ class DataSettings:
         m = self.loss_on_last
         _require(m is None or m > 0, "loss_on_last", m, "> 0, or null for all")
         every = self.training_windows == "all"
-        known = every or self.training_windows == "last"
-        _require(known, "training_windows", self.training_windows, "last or all")
+        known = every or self.training_windows in (None, "last")
+        _require(known, "training_windows", self.training_windows, "last, all or empty")
         _require(not (m and every), "loss_on_last", m, "empty with training_windows: all")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
         seed = self.split_seed
@@ -103,6 +104,11 @@ class DataSettings:
         elif cutoff:
             rule = "shares, or split_at be set: cutoff takes no numbers of sessions"
             _require(self.split_ratio[0] is not None, "split_ratio", list(self.split_ratio), rule)
+
+    @property
+    def windows_trained_on(self) -> str:
+        """``training_windows``; where it is empty ``all``, or ``last`` with ``loss_on_last``."""
+        return self.training_windows or ("all" if self.loss_on_last is None else "last")
 
     @property
     def reward_column(self) -> str:

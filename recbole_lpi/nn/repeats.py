@@ -62,10 +62,12 @@ def items_seen(items: Tensor, kinds: Tensor, at: Tensor, n_items: int, n_kinds: 
 
 
 class RepeatHead(nn.Module):
-    """c(x, a) = u · f(a) + b(a), of the state u and of how the session has seen item a.
+    """c(x, a) = u · f(a) + D b(a), of the state u and of how the session has seen item a.
 
     f and b are sums of a row and a bias each for how recently, how often and in which kinds of
-    event it was seen. All begin at 0, and so does c.
+    event it was seen. All begin at 0, and so does c. To say that an item of 20,000 comes next once
+    in ten times takes a logit of 8. A step of Adam moves a bias by its learning rate, so that it
+    would take thousands of steps; times D it moves as fast as the D products of u · f together.
 
     Args:
         hidden_size: D, the width of states.
@@ -74,14 +76,14 @@ class RepeatHead(nn.Module):
 
     def __init__(self, hidden_size: int, n_kinds: int = 0) -> None:
         super().__init__()
-        self.n_kinds = n_kinds
-        self.scores = nn.Linear(hidden_size, 2 * STEPS + n_kinds)
-        nn.init.zeros_(self.scores.weight)
-        nn.init.zeros_(self.scores.bias)
+        self.n_kinds, self.scale = n_kinds, hidden_size
+        self.weight = nn.Parameter(torch.zeros(2 * STEPS + n_kinds, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(2 * STEPS + n_kinds))
 
     def forward(self, state: Tensor, seen: Seen) -> Additions:
         """Score the items seen [N, L] from states [N, D]."""
-        of_age, of_count, of_kind = self.scores(state).split([STEPS, STEPS, self.n_kinds], 1)
+        scores = nn.functional.linear(state, self.weight, self.bias * self.scale)
+        of_age, of_count, of_kind = torch.split(scores, [STEPS, STEPS, self.n_kinds], 1)
         value = of_age.gather(1, steps(seen.age + 1)) + of_count.gather(1, steps(seen.times))
         if self.n_kinds:
             value = value + (seen.kinds * of_kind[:, None]).sum(-1)

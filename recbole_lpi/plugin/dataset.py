@@ -67,7 +67,11 @@ class PolicyDataset(SessionData, LoadedLog):
         """How sessions are read, as the settings say."""
         s = self.settings
         return Reading(
-            s.max_length, s.gamma, s.loss_on_last, s.evaluate_first_event, s.training_windows
+            s.max_length,
+            s.gamma,
+            s.loss_on_last,
+            s.evaluate_first_event,
+            s.windows_trained_on,
         )
 
     # ------------------------------------------------------------------ parts

@@ -100,6 +100,9 @@ class PolicyNetwork(nn.Module):
         for head in self.objective.heads(settings.objective):
             own = (heads or {}).get(head)
             self.heads[head] = own or make_head(head, self.objective, settings, n_items, n_kinds)
+        # By which logits are divided; 1 until the policy is trained.
+        self.temperature: Tensor | None
+        self.register_buffer("temperature", torch.ones(()) if network.fit_temperature else None)
         normalized = settings.objective.weight_normalize
         self.mean_weight_size = MeanWeightSize() if normalized else None
         self.epoch = 0
@@ -186,6 +189,9 @@ class PolicyNetwork(nn.Module):
     def _factors(self, state: Tensor, seen: Seen | None) -> Factors:
         """Return what gives the logits [N, A] of states [N, D], which have seen some items."""
         added = None if self.repeats is None or seen is None else self.repeats(state, seen)
+        if self.temperature is not None:
+            state = state / self.temperature
+            added = added and added._replace(value=added.value / self.temperature)
         return Factors(state, self.policy_table, added)
 
     def last_factors(self, history: History, length: Tensor) -> Factors:

@@ -38,6 +38,8 @@ class NetworkSettings:
         inputs: what is read of each earlier event: ``item``, its kind (``event``), and the time
             since the one before (``time_gap``).
         repeat_head: whether items of the history get a score of their own on top.
+        fit_temperature: whether logits are divided by a number that is fitted to validation events
+            once the policy is trained.
     """
 
     ROLE: ClassVar[Role] = Role.MODEL
@@ -57,6 +59,7 @@ class NetworkSettings:
     tie_weights: bool = True
     inputs: tuple[str, ...] = INPUTS
     repeat_head: bool = True
+    fit_temperature: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "n_heads", "hidden_size", "inner_size"):

@@ -136,6 +136,11 @@ class Recorder:
             self.write_best(loop)
         self.folder.settle()
 
+    def keep_best(self, loop: TrainingLoop) -> None:
+        """Write model.pth anew, if anything is kept: the best weights have changed since."""
+        if self.folder is not None and self.writes:
+            self.write_best(loop)
+
     def write_best(self, loop: TrainingLoop) -> None:
         """Write the weights of the best epoch to model.pth, with what builds the policy again."""
         assert self.folder is not None

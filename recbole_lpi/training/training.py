@@ -18,6 +18,7 @@ from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights
 from recbole_lpi.training import distributed
+from recbole_lpi.training.calibration import fit_temperature, mean_nll
 from recbole_lpi.training.epochs import Epochs
 from recbole_lpi.training.learner import Learner, has_parameters
 from recbole_lpi.training.loop import TrainingLoop
@@ -196,8 +197,20 @@ class Training:
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
             if valid is not None:
+                self._fit_temperature(loop, valid)
                 self.evaluate(valid)
         return loop.selector
+
+    def _fit_temperature(self, loop: TrainingLoop, valid: SessionData) -> None:
+        """Fit the temperature of the best weights, where they have one, and keep it."""
+
+        def nll() -> float:
+            table, _ = self.measure(valid, whole=False)
+            return self.ranks.from_first(lambda: mean_nll(table))
+
+        if fit_temperature(self.learner.module, loop.selector.best_state, nll):
+            assert self.recorder is not None
+            self.recorder.keep_best(loop)
 
     def _check(self, train: SessionData, valid: SessionData | None) -> None:
         """Refuse, before any work, what would be trained on nothing or chosen by nothing."""

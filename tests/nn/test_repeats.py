@@ -58,10 +58,10 @@ def test_a_head_begins_at_nothing_and_learns_from_age_times_kind_and_state():
     seen = items_seen(items, kinds, items > 0, A, K)
     head, state = RepeatHead(4, K), torch.randn(len(seen.item), 4)
     assert not head(state, seen).value.any()
-    torch.nn.init.normal_(head.scores.weight)
-    torch.nn.init.normal_(head.scores.bias)
+    torch.nn.init.normal_(head.weight)
+    torch.nn.init.normal_(head.bias)
     value = head(state, seen).value
-    rows = head.scores(state)
+    rows = state @ head.weight.T + 4 * head.bias
     for n, j in (seen.item >= 0).nonzero().tolist():
         wanted = rows[n, steps(seen.age[n, j] + 1)] + rows[n, STEPS + steps(seen.times[n, j])]
         for kind in range(K):

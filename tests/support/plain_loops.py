@@ -90,8 +90,8 @@ def repeated(head, state, item, history):
     rows = [math.floor(2 * math.log2(age + 1)), STEPS + math.floor(2 * math.log2(times))]
     seen = {kind for other, kind in zip(items, kinds, strict=True) if other == item}
     rows += [2 * STEPS + kind - 1 for kind in seen] if head.n_kinds else []
-    w, b = head.scores.weight, head.scores.bias
-    return sum(dot(state, w[row]) + b[row] for row in rows)
+    w, b = head.weight, head.bias
+    return sum(dot(state, w[row]) + len(state) * b[row] for row in rows)
 
 
 class Event:

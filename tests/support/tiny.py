@@ -70,10 +70,10 @@ def recommender(name, **settings):
 
 def learn_something(part):
     """Give a part that begins at 0 something to say."""
-    began = {BilinearQHead: "form", RepeatHead: "scores"}.get(type(part))
-    if began is not None:
-        torch.nn.init.normal_(getattr(part, began).weight)
-        torch.nn.init.normal_(getattr(part, began).bias)
+    began = part.form if isinstance(part, BilinearQHead) else part
+    if isinstance(part, (BilinearQHead, RepeatHead)):
+        torch.nn.init.normal_(began.weight)
+        torch.nn.init.normal_(began.bias)
 
 
 REWARDS = [[0.2, 1.0, 0.2, 0.2], [0.2, 1.0, 0, 0], [0.2, 0.5, 0.2, 0]]

@@ -33,7 +33,7 @@ def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> 
         "network": network,
         "softmax": asdict(settings.read(SoftmaxSettings, config)),
         "training": {name: value for name, value in how.items() if name not in OF_MEASURING},
-        "inputs": [s.max_length, s.loss_on_last, s.evaluate_first_event, s.training_windows],
+        "inputs": [s.max_length, s.loss_on_last, s.evaluate_first_event, s.windows_trained_on],
         "data": [
             data_hash(train),
             list(train.sessions.event_names),
