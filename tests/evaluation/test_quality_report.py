@@ -64,7 +64,9 @@ def softened(p, share):
 
 
 def judged(parts, *policies, first=False):
-    found = judge(table_of(parts[2], *policies, first=first), *parts, len(policies) == 1)
+    mu, pi = policies if len(policies) == 2 else (policies[0], None)
+    table = table_of(parts[2], mu, pi, first)
+    found = judge(table, parts[0], parts[1], parts[2], is_estimate=pi is None)
     assert found is not None
     return found
 
@@ -144,7 +146,7 @@ def test_first_choices_of_the_estimate_are_calibrated_or_not(parts):
 
 def test_nothing_is_said_of_what_the_table_does_not_tell(parts):
     table = table_of(parts[2], TRUTH)
-    assert judge(table, *parts, is_estimate=False) is None
+    assert judge(table, parts[0], parts[1], parts[2], is_estimate=False) is None
     empty = SessionData(
         parts[1].sessions, Part(*(np.zeros(0, np.int64) for _ in range(3))), ITEMS + 1
     )

@@ -21,7 +21,7 @@ def train(model: str, run_dir: str, **given) -> Run:
     return run(model, "shop", (), {**SMALL, "run_dir": run_dir, **given})
 
 
-def kept(run_dir: str):
+def kept(run_dir: str | Path):
     return json.loads(Path(run_dir, "metrics.json").read_text())["logging_policy_quality"]
 
 
