@@ -100,7 +100,8 @@ def test_another_test_part_is_measured_anew_but_not_trained_for(log):
     first = train(split_ratio=[None, 12, 12])
     (file,) = Path("runs/logging_policy").glob("*/noise_floor.json")
     kept = json.loads(file.read_text())
-    file.write_text(json.dumps({**kept, "events": "0" * 16, "js_divergence": {"mean": 9.0}}))
+    other = {**kept["js_divergence"], "mean": 9.0}
+    file.write_text(json.dumps({**kept, "events": "0" * 16, "js_divergence": other}))
     again = train("runs/b", split_ratio=[None, 12, 12])
     assert again.noise_floor == first.noise_floor and json.loads(file.read_text()) == kept
     for broken in ("{", json.dumps({**kept, "js_divergence": {"mean": "much"}}), "[" * 9999):
