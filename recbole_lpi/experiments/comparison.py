@@ -118,12 +118,14 @@ def compare(
     metrics: Sequence[str],
     called: Mapping[Path, str] | None = None,
     drawless: Collection[Path] = (),
+    references: Collection[Path] = (),
 ) -> Comparison:
     """Compare the runs of ``paths`` by the metrics of these full names (``purchase_ndcg@20``).
 
     ``called`` names policies, by the folder of a run of theirs, something of the caller's own;
     ``drawless`` are runs of policies that draw nothing when they are trained; baselines that only
-    count are known.
+    count are known. ``references`` are runs of the logging policy that others are compared with:
+    how far its seeds are apart is no divergence of a policy, but the noise floor of all.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
@@ -131,7 +133,9 @@ def compare(
     """
     runs = load_comparable(paths)
     frame, kinds, log_mus = shared_events(runs), runs[0].kinds, LoggingPolicies()
-    groups = grouped([measured(run, metrics, kinds, log_mus) for run in runs])
+    groups = grouped(
+        [measured(run, metrics, kinds, log_mus, run.folder.path in references) for run in runs]
+    )
     policies, measured_against = [], dict[str, tuple[str, ...]]()
     pooled = _pooled(groups, metrics)
     for group, cells, own in zip(groups, _cells(pooled, metrics), pooled, strict=True):
@@ -152,7 +156,7 @@ def compare(
         for kind in KINDS
     }
     dataset = one_line(runs[0].config["dataset"])
-    floor = noise_floor(runs)
+    floor = noise_floor(runs, references)
     return Comparison(dataset, events, tuple(policies), measured_against, noise_floor=floor)
 
 

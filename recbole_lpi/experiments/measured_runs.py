@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from recbole_lpi.evaluation.event_table import read_events
@@ -13,6 +16,7 @@ from recbole_lpi.experiments.grouping import LoggingPolicies, Measured
 from recbole_lpi.experiments.runs import FinishedRun
 from recbole_lpi.settings import SettingError
 
+DIVERGENCES = ("js_divergence", "kl_divergence")
 EVENT = ["session_id", "position", "item_id", "event", "reward"]  # what an event of the test is
 
 
@@ -30,26 +34,44 @@ def shared_events(runs: Sequence[FinishedRun]) -> pl.DataFrame:
 
 
 def measured(
-    run: FinishedRun, metrics: Sequence[str], kinds: Kinds, log_mus: LoggingPolicies
+    run: FinishedRun,
+    metrics: Sequence[str],
+    kinds: Kinds,
+    log_mus: LoggingPolicies,
+    reference: bool = False,
 ) -> Measured:
-    """A run with those of the metrics that its event table has the columns for."""
+    """A run with those of the metrics that its event table has the columns for.
+
+    ``reference``: whether it is of the logging policy of others, which diverges from nothing.
+    """
     table = read_events(run.folder.events)
+    if reference:
+        nothing = np.full(len(table), np.nan)
+        table = replace(table, log_mu=nothing, js=nothing, kl=nothing)
     names = [name for name in metrics if Metric.parse(name).measured(table)]
     scores = {name: session_score(table, name, kinds) for name in names}
     mu = log_mus.number(run, table.log_mu if table.has_logging_policy else None)
     return Measured(run, {**run.settings, "logging_policy": mu}, scores)
 
 
-def noise_floor(runs: Sequence[FinishedRun]) -> dict[str, Estimate]:
+def noise_floor(
+    runs: Sequence[FinishedRun], references: Collection[Path] = ()
+) -> dict[str, Estimate]:
     """How far two seeds of the logging policy are apart, by divergence: the most that a run tells.
 
-    Runs that share a logging policy tell the same. {} where none knows.
+    Runs that share a logging policy tell the same, and those of ``references``, its other seeds,
+    were measured against it. {} where none knows.
     """
     found: dict[str, Estimate] = {}
     for run in runs:
         if not run.folder.finished:
             continue
-        for name, kept in (run.folder.read_metrics().get("noise_floor") or {}).items():
+        told = run.folder.read_metrics()
+        floor = told.get("noise_floor") or {}
+        if run.folder.path in references:
+            measures = {name: told["test"].get(name) for name in DIVERGENCES}
+            floor = {name: estimate for name, estimate in measures.items() if estimate}
+        for name, kept in floor.items():
             mean, stderr, count = (kept.get(key) for key in ("mean", "stderr", "count"))
             if mean is None or (name in found and found[name].mean >= mean):
                 continue

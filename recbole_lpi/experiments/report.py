@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 K = 20
 TESTED = (f"purchase_ndcg@{K}", f"click_ndcg@{K}")
 SHOWN = (
-    f"purchase_hit@{K}", f"purchase_ndcg@{K}", f"click_hit@{K}", f"click_ndcg@{K}", "js_divergence",
+    f"purchase_hit@{K}", f"purchase_ndcg@{K}", f"click_hit@{K}", f"click_ndcg@{K}", "nll",
+    "js_divergence",
 )  # fmt: skip
 
 ADJUSTED = (
@@ -114,7 +115,7 @@ def table(sweep: Sweep, metrics: Sequence[str], named: bool = True) -> Compariso
         raise SettingError(f"{sweep.root} has no row all of whose tries have finished")
     names = {path: row.name for path, row in rows.items()} if named else None
     drawless = [path for path, row in rows.items() if not row.seeded]
-    return compare(list(rows), metrics, names, drawless)
+    return compare(list(rows), metrics, names, drawless, _references(sweep))
 
 
 def tests_against(
@@ -164,8 +165,14 @@ def trade_off(sweep: Sweep, along: str) -> Figure:
         for folder in folders:
             paths.append(folder.path)
             names[folder.path] = name
-    comparison = compare(paths, figures.trade_off_metrics(K), names)
+    metrics = figures.trade_off_metrics(K)
+    comparison = compare(paths, metrics, names, references=_references(sweep))
     return figures.trade_off(comparison, K)
+
+
+def _references(sweep: Sweep) -> list[Path]:
+    """The runs of the logging policy that all others are compared with."""
+    return [folder.path for folder in sweep.runs(sweep.reference)]
 
 
 def _measured(sweep: Sweep, row: Row, settings: Settings, names: Sequence[str]) -> str:

@@ -109,15 +109,17 @@ def _run(sweep: Sweep, row: Row, settings: Settings, seed: int, folder: RunFolde
             here = {name: given[name] for name in stored.OF_THE_PLACE & given.keys()}
             run(config_dict={"resume": str(folder.path), **here})
             return
-        given |= {"logging_policy": _logging_policy(sweep, row), "run_dir": str(folder.path)}
+        mu = _logging_policy(sweep, row, seed)
+        given |= {"logging_policy": mu, "run_dir": str(folder.path)}
         run(row.model, sweep.dataset, (), given)
     except FloatingPointError as error:
         write_text(diverged(folder), f"{error}\n")
 
 
-def _logging_policy(sweep: Sweep, row: Row) -> str:
+def _logging_policy(sweep: Sweep, row: Row, seed: int) -> str:
+    """Name what a run is compared with; other seeds of that with itself, for the noise floor."""
     reference = sweep.reference
-    if row == reference:
+    if row == reference and seed == 1:
         return "none"
     best = sweep.best(reference)
     if best is None:

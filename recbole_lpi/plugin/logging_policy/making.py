@@ -73,6 +73,7 @@ def own_config(config: Any, train: PolicyDataset, seeds_on: int = 0) -> Any:
     taken = _shared()
     if config["model"] in MODELS:
         taken |= {field.name for field in (*fields(NetworkSettings), *fields(SoftmaxSettings))}
+        taken -= {"fit_temperature"}  # of a policy it is another question
         if not settings.read(SoftmaxSettings, config).sparse:
             taken -= {"learner"}
     data = {key: given[key] for key in taken if key in given}
