@@ -36,12 +36,14 @@ class Run:
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
         kinds: the events of this data that count as purchases and as clicks.
+        floors: estimates of rules that learn nothing on the test part, by rule and name.
     """
 
     config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
     folder: RunFolder
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
+    floors: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> str:
@@ -202,4 +204,5 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    return Run(config, folder, trainer.training.results, occurring)
+    training = trainer.training
+    return Run(config, folder, training.results, occurring, training.floors)

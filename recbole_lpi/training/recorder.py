@@ -173,6 +173,7 @@ class Recorder:
         loop: TrainingLoop | None,
         results: Mapping[str, Mapping[str, Estimate]],
         imputation: Mapping[str, Any] | None,
+        floors: Mapping[str, Mapping[str, Estimate]],
     ) -> None:
         """Write metrics.json: from here on the run counts as finished."""
         if self.folder is None or not self.writes:
@@ -187,10 +188,8 @@ class Recorder:
                 "imputation": imputation,
                 "best_epoch": -1 if loop is None else loop.selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,
-                **{
-                    part: {name: asdict(estimate) for name, estimate in estimates.items()}
-                    for part, estimates in results.items()
-                },
+                **_plain(results),
+                "floors": _plain(floors),
             }
         )
 
@@ -241,3 +240,8 @@ class Recorder:
                 writer.add_scalar(f"train/{name}", value, epoch)
             for name, value in found.items():
                 writer.add_scalar(f"valid/{name}", value, epoch)
+
+
+def _plain(found: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
+    """Estimates as plain values, by what they are of and name."""
+    return {of: {name: asdict(e) for name, e in each.items()} for of, each in found.items()}

@@ -20,6 +20,7 @@ ESTIMATES = dict[str, dict[str, float | None]]
 METRICS: dict[str, Any] = {
     "model": str, "dataset": str, "data": str, "seed": int, "imputation": dict[str, Any] | None,
     "best_epoch": int, "epochs": int, "valid": ESTIMATES, "test": ESTIMATES,
+    "floors": dict[str, ESTIMATES],
 }  # fmt: skip
 
 
@@ -81,7 +82,8 @@ class RunFiles:
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics by schema 1; NaN is null, and so is what is infinite, which is warned of.
 
-        ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``
+        ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …,
+        "floors": {"last_item": {name: …}, "session_popularity": …}}``, the floors of the test part.
         """
         infinite = [
             f"{name} ({part})"

@@ -41,6 +41,7 @@ class Training:
     Attributes:
         results: estimates by part, ``valid`` and ``test``, and by metric.
         events: the event table of the test part, once it is evaluated.
+        floors: estimates of two rules that learn nothing on those events, by rule and metric.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
         recorder: what keeps the run.
     """
@@ -60,6 +61,7 @@ class Training:
         )
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
+        self.floors: dict[str, dict[str, Estimate]] = {}
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
         self._held = ExitStack()  # the folder, where it is claimed here
@@ -125,6 +127,7 @@ class Training:
                 logging.getLogger().warning(warning)
             if table is not None and self.recorder is not None:
                 self.recorder.write_events(table, held)
+            self.floors = self.ranks.from_first(lambda: self.measure.floors(table, held))
             self.finish()
         return estimates
 
@@ -133,7 +136,7 @@ class Training:
         if self.recorder is not None:
             imputation = self.measure.imputation
             report = None if imputation is None else imputation.report
-            self.recorder.finish(self.loop, self.results, report)
+            self.recorder.finish(self.loop, self.results, report, self.floors)
         self._held.close()
 
     def _fit(

@@ -477,6 +477,21 @@ def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_n
     assert "another split of shop: it may have seen what this run is tested on" in caplog.text
 
 
+def test_the_floors_are_those_of_the_baseline_that_is_one(log):
+    """S-POP as a model, which reads whole sessions here, has the ranks of the floor."""
+    metrics = ["hit", "ndcg", "mrr", "purchase_ndcg", "nll"]
+    given = {"metrics": metrics, "logging_policy": "none", "MAX_ITEM_LIST_LENGTH": 50}
+    done = train("SessionPopularity", topk=[3, 10], **given)
+    found = done.folder.read_metrics()
+    floors = found["floors"]
+    assert set(floors) == {"last_item", "session_popularity"}
+    assert set(floors["last_item"]) == {name for name in found["test"] if "nll" not in name}
+    for name, estimate in floors["session_popularity"].items():
+        assert estimate == found["test"][name], name
+    assert floors["last_item"]["ndcg@10"] != floors["session_popularity"]["ndcg@10"]
+    assert done.floors["last_item"]["new_mrr@3"].mean == floors["last_item"]["new_mrr@3"]["mean"]
+
+
 def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     """Of sessions longer than the encoder reads, and with items that training has not."""
     lines = log.read_text().splitlines()
