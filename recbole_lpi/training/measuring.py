@@ -72,7 +72,9 @@ class Measure:
             assert table is not None
             self._tell_drawing(held, table)
             names = self.settings.metric_names
-            return evaluate(table, by_novelty(names) if whole else names, self.settings.kinds)
+            return evaluate(
+                table, by_novelty(names, table) if whole else names, self.settings.kinds
+            )
 
         return table, self.ranks.from_first(estimates)
 
@@ -87,8 +89,8 @@ class Measure:
         """
         if table is None or self.item_counts is None:
             return {}
-        names, kinds = by_novelty(self.settings.metric_names), self.settings.kinds
-        return floors(table, held.sessions, self.item_counts, names, kinds)
+        names = by_novelty(self.settings.metric_names, table)
+        return floors(table, held.sessions, self.item_counts, names, self.settings.kinds)
 
     def _table(self, own: SessionData, held: SessionData, whole: bool) -> EventTable:
         imputed = None
