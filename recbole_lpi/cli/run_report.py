@@ -19,7 +19,7 @@ RANKINGS = (MEASURES["hit"], MEASURES["ndcg"])
 
 
 def show(run: Run, console: Console | None = None) -> None:
-    """Print test metrics by kind of event with ± standard errors, divergence, and the folder."""
+    """Print test metrics by kind of event with ± standard errors, warnings, and the folder."""
     console = console or Console()
     test = run.results["test"]
     title = f"{run.model} on {run.dataset}: test part"
@@ -38,6 +38,8 @@ def show(run: Run, console: Console | None = None) -> None:
         if name in test:
             console.print(f"{words}: [bold]{plus_minus(test[name])}[/bold]")
     console.print("± is one standard error; events of one session count as one draw.", style="dim")
+    for warning in run.warnings:
+        console.print(Text(visible(f"Warning: {warning}."), style="yellow"), soft_wrap=True)
     console.print(Text(visible(f"Run folder: {run.folder.path}")), soft_wrap=True)
 
 

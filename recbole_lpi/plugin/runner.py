@@ -37,6 +37,7 @@ class Run:
         results: estimates by part, ``valid`` and ``test``, and name.
         kinds: the events of this data that count as purchases and as clicks.
         floors: estimates of rules that learn nothing on the test part, by rule and name.
+        warnings: what is to be said of the run, a sentence each.
     """
 
     config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
@@ -44,6 +45,7 @@ class Run:
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
     floors: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def model(self) -> str:
@@ -204,5 +206,5 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
-    training = trainer.training
-    return Run(config, folder, training.results, occurring, training.floors)
+    done = trainer.training
+    return Run(config, folder, done.results, occurring, done.floors, tuple(done.warnings))

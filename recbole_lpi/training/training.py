@@ -10,11 +10,10 @@ from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData, event_counts
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.metrics import Estimate
-from recbole_lpi.evaluation.variety import nearly_constant
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights
-from recbole_lpi.training import distributed
+from recbole_lpi.training import distributed, run_warnings
 from recbole_lpi.training.epochs import Epochs
 from recbole_lpi.training.learner import Learner, has_parameters
 from recbole_lpi.training.loop import TrainingLoop
@@ -42,6 +41,7 @@ class Training:
         results: estimates by part, ``valid`` and ``test``, and by metric.
         events: the event table of the test part, once it is evaluated.
         floors: estimates of two rules that learn nothing on those events, by rule and metric.
+        warnings: what is to be said of the run, a sentence each; they were logged.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
         recorder: what keeps the run.
     """
@@ -62,6 +62,7 @@ class Training:
         self.results: dict[str, dict[str, Estimate]] = {}
         self.events: EventTable | None = None
         self.floors: dict[str, dict[str, Estimate]] = {}
+        self.warnings: list[str] = []
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
         self._held = ExitStack()  # the folder, where it is claimed here
@@ -122,12 +123,11 @@ class Training:
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
             self.events = table
-            warning = None if table is None else nearly_constant(table)
-            if warning is not None and has_parameters(self.learner.module):
-                logging.getLogger().warning(warning)
             if table is not None and self.recorder is not None:
                 self.recorder.write_events(table, held)
             self.floors = self.ranks.from_first(lambda: self.measure.floors(table, held))
+            if table is not None:
+                self._warn_of(table, estimates)
             self.finish()
         return estimates
 
@@ -138,6 +138,22 @@ class Training:
             report = None if imputation is None else imputation.report
             self.recorder.finish(self.loop, self.results, report, self.floors)
         self._held.close()
+
+    def _warn_of(self, table: EventTable, estimates: dict[str, Estimate]) -> None:
+        """Say what is doubtful of a model that was measured on the test part."""
+        learns = has_parameters(self.learner.module)
+        self._warn(
+            *(run_warnings.of_choices(table) if learns else ()),
+            run_warnings.of_floors(self.settings, estimates, self.floors) if learns else None,
+            run_warnings.of_untrained(table),
+        )
+
+    def _warn(self, *warnings: str | None) -> None:
+        """Log what there is, and keep it."""
+        for warning in warnings:
+            if warning is not None:
+                self.warnings.append(warning)
+                logging.getLogger().warning(warning)
 
     def _fit(
         self,
@@ -169,6 +185,7 @@ class Training:
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
             if valid is not None:
+                self._warn(run_warnings.of_epochs(loop))
                 self.evaluate(valid)
         return loop.selector
 

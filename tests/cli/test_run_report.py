@@ -27,7 +27,8 @@ def estimates(mean: float) -> dict[str, Estimate]:
 def finished(tmp_path) -> Run:
     config: Any = {"model": "LPIRL", "dataset": "shop"}
     floors = {"last_item": estimates(0.1), "session_popularity": estimates(0.2)}
-    return Run(config, RunFolder(tmp_path), {"test": estimates(0.5)}, KINDS, floors)
+    told = ("it [bold]may[/bold] still be improving",)
+    return Run(config, RunFolder(tmp_path), {"test": estimates(0.5)}, KINDS, floors, told)
 
 
 def shown(run: Run, width: int) -> list[str]:
@@ -53,6 +54,11 @@ def test_columns_by_kind_and_novelty_and_the_floors_below(tmp_path):
     assert rows["last item"] == [
         f"{0.1 + count / 100 + 0.02:.4f} ± 0.0100" for count in (4, 6, 3, 7, 10)
     ]
+
+
+def test_warnings_stand_at_the_end_as_they_are(tmp_path):
+    lines = shown(finished(tmp_path), 160)
+    assert lines[-2] == "Warning: it [bold]may[/bold] still be improving."
 
 
 def test_in_eighty_columns_errors_stand_below_their_means(tmp_path):

@@ -497,7 +497,7 @@ def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     lines += [f"long\ti{item}\t{1_600_000_000 + n}\tclick\t0.2" for n, item in enumerate(walk)]
     lines += [f"odd\t{name}\t{1_600_000_100 + n}\tclick\t0.2" for n, name in enumerate("xyx")]
     log.write_text("\n".join(lines) + "\n")
-    train(MAX_ITEM_LIST_LENGTH=3, split="session_end")
+    told = train(MAX_ITEM_LIST_LENGTH=3, split="session_end").warnings
     frame = pl.read_parquet("runs/a/events.parquet")
     of = {name: frame.filter(pl.col("session_id") == name) for name in ("long", "odd")}
     seen = [item in walk[:n] for n, item in enumerate(walk)]
@@ -505,6 +505,10 @@ def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     assert of["long"]["previous_item"].to_list() == [f"i{item}" for item in walk[:-1]]
     assert of["odd"]["seen"].to_list() == [False, True]
     assert not of["odd"]["trained"].any()
+    assert told[-1].startswith("2 of ") and "items that training never saw" in told[-1]
+    assert "the best epoch is the last of the 2 trained, by nll" in told[0]
+    kept = RunFolder("runs/a").log.read_text()
+    assert all(f"WARNING {warning}" in kept for warning in told)
     found = RunFolder("runs/a").read_metrics()["test"]
     table = read_events(Path("runs/a/events.parquet"))
     assert found["repeat_ndcg@10"]["count"] == table.seen.sum() > 0
