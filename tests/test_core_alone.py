@@ -88,7 +88,9 @@ def test_a_policy_is_trained_kept_loaded_and_ranks(tmp_path):
     assert folder.finished and folder.read_metrics()["test"]["ndcg@3"]["mean"] == pytest.approx(
         found["ndcg@3"].mean
     )
-    assert training.quality is not None and training.quality.beats_floor  # of the first policy
+    assert (
+        training.verdicts.quality is not None and training.verdicts.quality.beats_floor
+    )  # of the first policy
 
     loaded = load_policy(tmp_path / "run")
     assert loaded.items is not None and loaded.items.tolist() == ["[PAD]", *ITEMS]
@@ -112,7 +114,7 @@ def test_without_a_folder_nothing_is_kept_and_the_last_epoch_is_the_best(tmp_pat
     monkeypatch.chdir(tmp_path)
     train, _, _ = parts()
     trained = train_policy(network("LPI", train), train, settings=HOW)
-    assert trained.quality is None  # without a validation part
+    assert trained.verdicts.quality is None  # without a validation part
     assert trained.loop is not None and trained.loop.selector.best_epoch == HOW.epochs - 1
     assert not list(Path().iterdir())
 

@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     with patch.context() as patched:
         patched.setattr(
             "recbole_lpi.training.measuring.evaluate",
-            lambda *_: {"reward_weighted_ndcg@20": Estimate(1 / next(calls), 0.1, 9)},
+            lambda *_: {"nll": Estimate(next(calls), 0.1, 9)},
         )
         with broken_off_after(1, patch):
             run("LoggingPolicy", "shop", (), {**GIVEN, "run_dir": "broken"})

@@ -206,15 +206,15 @@ def names_at(metrics: Iterable[str], topk: Iterable[int]) -> list[str]:
     return list(dict.fromkeys(map(str, full)))
 
 
-def by_novelty(names: Iterable[str]) -> list[str]:
-    """Those full names, and beside each metric by kind the same over repeated and new items."""
+def by_novelty(names: Iterable[str], table: EventTable) -> list[str]:
+    """Those full names, and beside each metric by kind the same over repeated and new items.
+
+    Kinds that no event of the table is of are left out.
+    """
     metrics = [Metric.parse(name) for name in names]
-    more = [
-        replace(metric, kind=kind)
-        for metric in metrics
-        if metric.measure.by_kind
-        for kind in NOVELTY
-    ]
+    there = [kind for kind, seen in zip(NOVELTY, (True, False), strict=True)
+             if table.seen is not None and seen in table.seen]  # fmt: skip
+    more = [replace(m, kind=kind) for m in metrics if m.measure.by_kind for kind in there]
     return list(dict.fromkeys(map(str, [*metrics, *more])))
 
 

@@ -1,4 +1,4 @@
-"""How many items a model's first choices are spread over."""
+"""How many items a model's first choices are spread over, and whether they are the last one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from recbole_lpi.evaluation.event_table import EventTable
 
+MOST = 0.5  # of the first choices
 FEW = 0.05  # of as many as the log has
 
 
@@ -29,4 +30,19 @@ def nearly_constant(table: EventTable) -> str | None:
         f"varied as {chosen:.1f} equally frequent ones, the log's as {logged:.1f}; a model that "
         "learnt nothing of its contexts, or diverged, looks like this: see the losses, lower "
         "learning_rate or train for longer"
+    )
+
+
+def mostly_the_item_before(table: EventTable) -> str | None:
+    """A warning if most first choices, of events that have one before, are the item of that."""
+    if table.previous_item is None:
+        return None
+    before = table.previous_item > 0
+    again = table.greedy_item[before] == table.previous_item[before]
+    share = float(again.mean()) if len(again) else 0.0
+    if share <= MOST:
+        return None
+    return (
+        f"{share:.0%} of first choices are the item of the event before: compare with the floor "
+        "that does nothing else"
     )

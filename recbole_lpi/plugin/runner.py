@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
-from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import configuration
 from recbole_lpi.plugin import stored_settings as stored
@@ -25,6 +24,7 @@ from recbole_lpi.training import distributed
 from recbole_lpi.training.run_folder import RunFolder, claimed
 from recbole_lpi.training.run_log import log_to, log_to_screen
 from recbole_lpi.training.settings import TrainingSettings
+from recbole_lpi.training.verdicts import Verdicts
 from recbole_lpi.yaml_values import read_file
 
 
@@ -36,18 +36,15 @@ class Run:
         config: RecBole's, as it was used.
         folder: where everything is kept.
         results: estimates by part, ``valid`` and ``test``, and name.
-        noise_floor: divergences of two seeds of the logging policy on the test part, by name; {}
-            where they are not known.
         kinds: the events of this data that count as purchases and as clicks.
-        quality: how good the estimate of the logging policy is; None: there is none to judge.
+        verdicts: what the test part tells besides: floors, quality of the logging policy, warnings.
     """
 
     config: Any = field(repr=False)  # RecBole's prints itself in colours, page after page
     folder: RunFolder
     results: dict[str, dict[str, Estimate]] = field(repr=False)
     kinds: Kinds
-    quality: LoggingPolicyQuality | None = field(default=None, repr=False)
-    noise_floor: dict[str, Estimate] = field(default_factory=dict, repr=False)
+    verdicts: Verdicts = field(default_factory=Verdicts, repr=False)
 
     @property
     def model(self) -> str:
@@ -209,4 +206,4 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))
     )
     done = trainer.training
-    return Run(config, folder, done.results, occurring, done.quality, done.noise_floor or {})
+    return Run(config, folder, done.results, occurring, done.verdicts)

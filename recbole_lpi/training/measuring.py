@@ -18,6 +18,7 @@ from recbole_lpi.evaluation.metrics import NOVELTY, Estimate, by_novelty, evalua
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import Ranks
+from recbole_lpi.training.floors import floors
 from recbole_lpi.training.learner import Learner
 from recbole_lpi.training.loop import progress_bar
 from recbole_lpi.training.settings import TrainingSettings
@@ -71,13 +72,25 @@ class Measure:
             assert table is not None
             self._tell_drawing(held, table)
             names = self.settings.metric_names
-            return evaluate(table, by_novelty(names) if whole else names, self.settings.kinds)
+            return evaluate(
+                table, by_novelty(names, table) if whole else names, self.settings.kinds
+            )
 
         return table, self.ranks.from_first(estimates)
 
     def scores(self, held: SessionData) -> dict[str, float]:
         """Return the metrics of rankings alone, by name."""
         return {name: found.mean for name, found in self(held, whole=False)[1].items()}
+
+    def floors(self, table: EventTable | None, held: SessionData) -> dict[str, dict[str, Estimate]]:
+        """Return what rules that learn nothing reach on the table's events, as ``floors`` does.
+
+        There is nothing without a table, or where the training events are not known.
+        """
+        if table is None or self.item_counts is None:
+            return {}
+        names = by_novelty(self.settings.metric_names, table)
+        return floors(table, held.sessions, self.item_counts, names, self.settings.kinds)
 
     def _table(self, own: SessionData, held: SessionData, whole: bool) -> EventTable:
         imputed = None

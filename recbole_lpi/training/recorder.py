@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,7 @@ from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import log_to
 from recbole_lpi.training.tensorboard import write_epoch
+from recbole_lpi.training.verdicts import plain
 
 Identify = Callable[[Any, Any], str]  # training part, and validation part or None, to an identity
 
@@ -202,10 +203,7 @@ class Recorder:
                 **self._identified(loop),
                 "best_epoch": -1 if loop is None else loop.selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,
-                **{
-                    part: {name: asdict(estimate) for name, estimate in estimates.items()}
-                    for part, estimates in results.items()
-                },
+                **{part: plain(dict(found)) for part, found in results.items()},
             }
         )
 

@@ -23,6 +23,7 @@ METRICS: dict[str, Any] = {
     "best_epoch": int, "epochs": int, "identity": str, "weights": str,
     "noise_floor": dict[str, dict[str, float | None]] | None,
     "valid": ESTIMATES, "test": ESTIMATES,
+    "floors": dict[str, ESTIMATES],
 }  # fmt: skip
 
 
@@ -84,7 +85,8 @@ class RunFiles:
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics by schema 1; NaN is null, and so is what is infinite, which is warned of.
 
-        ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …}``
+        ``{"data": hash, "seed": …, "valid": {name: {"mean", "stderr", "count"}}, "test": …,
+        "floors": {"last_item": {name: …}, "session_popularity": …}}``, the floors of the test part.
         """
         infinite = [
             f"{name} ({part})"

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 
 from recbole_lpi.data.identity import data_hash, part_hash
 from recbole_lpi.data.session_data import SessionData, event_counts
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.measures import DIVERGENCE
 from recbole_lpi.evaluation.metrics import Estimate, Metric
-from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge
-from recbole_lpi.evaluation.variety import nearly_constant
+from recbole_lpi.evaluation.quality_report import judge
 from recbole_lpi.policy.checkpoint import check_catalogue, read_checkpoint
 from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights
-from recbole_lpi.training import distributed
+from recbole_lpi.training import distributed, run_warnings
 from recbole_lpi.training.calibration import fit_temperature, mean_nll
 from recbole_lpi.training.epochs import Epochs
 from recbole_lpi.training.learner import Learner, has_parameters
@@ -29,6 +26,7 @@ from recbole_lpi.training.selection import Selector
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
 from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.verdicts import Verdicts
 
 
 class Training:
@@ -44,10 +42,8 @@ class Training:
 
     Attributes:
         results: estimates by part, ``valid`` and ``test``, and by metric.
-        noise_floor: how far two seeds of the logging policy are apart on the test part, by metric;
-            None: it is not known.
+        verdicts: what the test part tells besides.
         events: the event table of the test part, once it is evaluated.
-        quality: how good the estimate of the logging policy is, where the test part tells.
         loop: the loop, once ``fit`` has begun; None: nothing was trained.
         recorder: what keeps the run.
     """
@@ -66,9 +62,8 @@ class Training:
             learner, settings, self.around.acceleration, self.around.device, self.ranks
         )
         self.results: dict[str, dict[str, Estimate]] = {}
-        self.noise_floor: dict[str, Estimate] | None = None
+        self.verdicts = Verdicts()
         self.events: EventTable | None = None
-        self.quality: LoggingPolicyQuality | None = None
         self.loop: TrainingLoop | None = None
         self.recorder: Recorder | None = None
         self._parts: tuple[SessionData, SessionData | None] | None = None  # it is fitted to
@@ -130,42 +125,38 @@ class Training:
         table, estimates = self.measure(held)
         self.results["valid" if held.part_name == "validation" else held.part_name] = estimates
         if held.part_name == "test":
-            self.events, self.quality = table, self._quality(table, held)
-            warning = None if table is None else nearly_constant(table)
-            if warning is not None and has_parameters(self.learner.module):
-                logging.getLogger().warning(warning)
+            self.events = table
+            self._judge(table, estimates, held)
             if table is not None and self.recorder is not None:
                 self.recorder.write_events(table, held)
-            if any(Metric.parse(name).heading == DIVERGENCE for name in estimates):
-                self.noise_floor = self._noise_floor(held)
             self.finish()
         return estimates
 
     def finish(self) -> None:
         """Write metrics.json: from here on the run counts as finished."""
         if self.recorder is not None:
-            imputation, floor = self.measure.imputation, self.noise_floor
-            more = {
-                "imputation": None if imputation is None else imputation.report,
-                "logging_policy_quality": None if self.quality is None else self.quality.plain(),
-                "noise_floor": None if floor is None else {n: asdict(e) for n, e in floor.items()},
-            }
+            imputation = self.measure.imputation
+            report = None if imputation is None else imputation.report
+            more = {"imputation": report, **self.verdicts.plain()}
             self.recorder.finish(self.loop, self.results, more)
         self._held.close()
 
-    def _quality(self, table: EventTable | None, held: SessionData) -> LoggingPolicyQuality | None:
-        """Judge the logging policy, or this model if it is an estimate of one, by ``held``."""
-        train, valid = self._parts or (None, None)
-        if table is None or train is None or valid is None:
-            return None
-        return judge(table, train, valid, held, self.about.model == "LoggingPolicy")
-
-    def _noise_floor(self, held: SessionData) -> dict[str, Estimate] | None:
-        """Find how far two seeds of the policy compared with are apart, if anything finds it."""
+    def _judge(
+        self, table: EventTable | None, estimates: dict[str, Estimate], held: SessionData
+    ) -> None:
+        """Tell what the test part says of the run besides its metrics."""
+        told, (train, valid) = self.verdicts, self._parts or (None, None)
+        told.floors = self.ranks.from_first(lambda: self.measure.floors(table, held))
+        if table is not None:
+            learns = has_parameters(self.learner.module)
+            told.warn_of(table, estimates, self.settings, learns)
+            if train is not None and valid is not None:
+                own = self.about.model == "LoggingPolicy"
+                told.quality = judge(table, train, valid, held, own)
         find, mu = self.around.noise_floor, self.learner.logging_policy
-        if find is None or mu is None or self._parts is None:
-            return None
-        return find(mu, *self._parts, held)
+        wanted = any(Metric.parse(name).heading == DIVERGENCE for name in estimates)
+        if wanted and find is not None and mu is not None and train is not None:
+            told.noise_floor = find(mu, train, valid, held)
 
     def _fit(
         self,
@@ -198,6 +189,7 @@ class Training:
             loop.run(verbose, show_progress, callback)
             if valid is not None:
                 self._fit_temperature(loop, valid)
+                self.verdicts.warn(run_warnings.of_epochs(loop))
                 self.evaluate(valid)
         return loop.selector
 

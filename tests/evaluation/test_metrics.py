@@ -174,10 +174,15 @@ def test_metrics_over_repeated_and_new_items_by_hand():
 
 
 def test_by_novelty_is_beside_every_metric_by_kind_once():
-    assert by_novelty(["ndcg@5", "purchase_ndcg@5", "click_nll", "js_divergence"]) == [
-        "ndcg@5", "purchase_ndcg@5", "click_nll", "js_divergence", "repeat_ndcg@5", "new_ndcg@5",
-        "repeat_nll", "new_nll",
+    names = ["ndcg@5", "purchase_ndcg@5", "click_nll", "js_divergence"]
+    t = table([1, 2])
+    assert by_novelty(names, replace(t, seen=np.array([True, False]))) == [
+        *names, "repeat_ndcg@5", "new_ndcg@5", "repeat_nll", "new_nll",
     ]  # fmt: skip
+    assert by_novelty(names, replace(t, seen=np.array([False, False]))) == [
+        *names, "new_ndcg@5", "new_nll",
+    ]  # fmt: skip
+    assert by_novelty(names, t) == names
 
 
 def test_divergence_is_left_out_without_a_logging_policy():

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recbole_lpi.evaluation.event_table import EventTable
-from recbole_lpi.evaluation.variety import effective_number, nearly_constant
+from recbole_lpi.evaluation.variety import (
+    effective_number,
+    mostly_the_item_before,
+    nearly_constant,
+)
 
 
 def table(greedy, logged):
@@ -31,3 +37,14 @@ def test_a_model_with_few_first_choices_is_told():
     line = nearly_constant(table(logged % 13, logged))
     assert line is not None and "13 distinct items at 5000 events" in line
     assert nearly_constant(table(0 * logged + 7, logged)) is not None
+
+
+def test_a_model_that_mostly_says_the_last_item_again_is_told():
+    t = table(np.array([1, 2, 3, 4, 5]), np.arange(1, 6))
+    assert mostly_the_item_before(t) is None  # a file of before
+    half = replace(t, previous_item=np.array([0, 2, 3, 9, 9]))
+    assert mostly_the_item_before(half) is None
+    more = mostly_the_item_before(replace(t, previous_item=np.array([0, 2, 3, 4, 9])))
+    assert more is not None and more.startswith("75% of first choices are the item of the event be")
+    none = replace(t, greedy_item=np.zeros(5, int), previous_item=np.zeros(5, int))
+    assert mostly_the_item_before(none) is None  # no event has one before

@@ -40,13 +40,13 @@ def by_seed() -> dict[int, RunFolder]:
 def test_two_seeds_are_trained_and_measured_once(log, caplog):
     first = train()
     made = by_seed()
-    assert made.keys() == {2020, 2021} and set(first.noise_floor) == BOTH
+    assert made.keys() == {2020, 2021} and set(first.verdicts.noise_floor) == BOTH
     written = made[2020].model.stat().st_mtime_ns
     made[2021].model.unlink()  # what is kept is read, and not even this is needed
     caplog.clear()
     with caplog.at_level(logging.INFO):
         second = train("runs/b", beta=0.5)
-    assert second.noise_floor == first.noise_floor
+    assert second.verdicts.noise_floor == first.verdicts.noise_floor
     assert second.results["test"]["js_divergence"] != first.results["test"]["js_divergence"]
     assert "noise floor: two seeds of the logging policy differ by JS 0." in caplog.text
     assert "second logging policy" not in caplog.text
@@ -59,7 +59,7 @@ def test_it_is_the_mean_over_the_test_events_with_an_error_over_sessions(log):
     test = PolicyDataset(make_config("LPIRL", "shop", (), GIVEN)).build()[2]
     table = rank_policy(mu[2021], test, EvaluationPass(64, torch.device("cpu"), mu[2020]))
     for name, each in (("js_divergence", table.js), ("kl_divergence", table.kl)):
-        estimate = found.noise_floor[name]
+        estimate = found.verdicts.noise_floor[name]
         each = each.astype(np.float64)
         assert estimate.mean == pytest.approx(each.mean(), abs=1e-6) and estimate.mean > 0
         sums = np.bincount(table.session, each - each.mean())[np.unique(table.session)]
@@ -72,10 +72,13 @@ def test_it_is_the_mean_over_the_test_events_with_an_error_over_sessions(log):
 def test_it_is_in_the_metrics_and_in_the_table(log):
     finished = train()
     kept = finished.folder.read_metrics()["noise_floor"]
-    assert kept == {name: asdict(found) for name, found in finished.noise_floor.items()}
+    assert kept == {name: asdict(found) for name, found in finished.verdicts.noise_floor.items()}
     said = io.StringIO()
     show(finished, Console(file=said, width=300))
-    js, floor = finished.results["test"]["js_divergence"], finished.noise_floor["js_divergence"]
+    js, floor = (
+        finished.results["test"]["js_divergence"],
+        finished.verdicts.noise_floor["js_divergence"],
+    )
     line = (
         f"{js.mean:.4f} ± {js.stderr:.4f} (two seeds of the logging policy differ by "
         f"{floor.mean:.4f} ± {floor.stderr:.4f}: nothing below that is a difference)"
@@ -88,7 +91,10 @@ def test_it_is_in_the_metrics_and_in_the_table(log):
 ])  # fmt: skip
 def test_where_nobody_asks_nothing_is_trained(log, given):
     finished = train(**given)
-    assert finished.noise_floor == {} and finished.folder.read_metrics()["noise_floor"] is None
+    assert (
+        finished.verdicts.noise_floor is None
+        and finished.folder.read_metrics()["noise_floor"] is None
+    )
     assert not Path("runs/logging_policy").exists() or list(by_seed()) == [2020]
 
 
@@ -103,11 +109,14 @@ def test_another_test_part_is_measured_anew_but_not_trained_for(log):
     other = {**kept["js_divergence"], "mean": 9.0}
     file.write_text(json.dumps({**kept, "events": "0" * 16, "js_divergence": other}))
     again = train("runs/b", split_ratio=[None, 12, 12])
-    assert again.noise_floor == first.noise_floor and json.loads(file.read_text()) == kept
+    assert (
+        again.verdicts.noise_floor == first.verdicts.noise_floor
+        and json.loads(file.read_text()) == kept
+    )
     for broken in ("{", json.dumps({**kept, "js_divergence": {"mean": "much"}}), "[" * 9999):
         file.write_text(broken)
-        assert train(f"runs/c{len(broken)}", split_ratio=[None, 12, 12]).noise_floor == (
-            first.noise_floor
+        assert train(f"runs/c{len(broken)}", split_ratio=[None, 12, 12]).verdicts.noise_floor == (
+            first.verdicts.noise_floor
         )
 
 
@@ -124,7 +133,10 @@ def test_broken_off_in_the_second_training_it_is_gone_on_with(log, monkeypatch):
     assert second.resume.is_file() and not second.finished
     began = second.config.stat().st_mtime_ns
     resumed = run(config_dict={"resume": "runs/killed"})
-    assert resumed.noise_floor == whole.noise_floor and resumed.results == whole.results
+    assert (
+        resumed.verdicts.noise_floor == whole.verdicts.noise_floor
+        and resumed.results == whole.results
+    )
     assert second.config.stat().st_mtime_ns == began and second.finished
 
 

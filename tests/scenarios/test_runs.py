@@ -74,12 +74,10 @@ def test_a_run_leaves_everything_in_its_folder(log, given):
     names |= {f"new_{m}@{k}" for m in ("hit", "ndcg") for k in SMALL["topk"]}
     for part in ("valid", "test"):
         assert names <= set(metrics[part])
-        for name, found in metrics[part].items():
+        assert not any(name.startswith("repeat_") for name in metrics[part])  # they walk on
+        for found in metrics[part].values():
             assert set(found) == {"mean", "stderr", "count"}
-            if name.startswith("repeat_"):  # sessions walk on
-                assert found == {"mean": None, "stderr": None, "count": 0}
-            else:
-                assert found["count"] > 0 and found["stderr"] >= 0
+            assert found["count"] > 0 and found["stderr"] >= 0
     frame = pl.read_parquet(folder.events)
     assert frame.columns == COLUMNS
     assert frame["session_id"].str.starts_with("s").all()
@@ -477,6 +475,24 @@ def test_a_logging_policy_of_shorter_inputs_is_refused_and_of_another_split_is_n
     assert "another split of shop: it may have seen what this run is tested on" in caplog.text
 
 
+def test_the_floors_are_those_of_the_baseline_that_is_one(log):
+    """S-POP as a model, which reads whole sessions here, has the ranks of the floor."""
+    metrics = ["hit", "ndcg", "mrr", "purchase_ndcg", "nll"]
+    given = {"metrics": metrics, "logging_policy": "none", "MAX_ITEM_LIST_LENGTH": 50}
+    done = train("SessionPopularity", topk=[3, 10], **given)
+    found = done.folder.read_metrics()
+    floors = found["floors"]
+    assert set(floors) == {"last_item", "session_popularity"}
+    assert set(floors["last_item"]) == {name for name in found["test"] if "nll" not in name}
+    for name, estimate in floors["session_popularity"].items():
+        assert estimate == found["test"][name], name
+    assert floors["last_item"]["ndcg@10"] != floors["session_popularity"]["ndcg@10"]
+    assert (
+        done.verdicts.floors["last_item"]["new_mrr@3"].mean
+        == floors["last_item"]["new_mrr@3"]["mean"]
+    )
+
+
 def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     """Of sessions longer than the encoder reads, and with items that training has not."""
     lines = log.read_text().splitlines()
@@ -484,7 +500,7 @@ def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     lines += [f"long\ti{item}\t{1_600_000_000 + n}\tclick\t0.2" for n, item in enumerate(walk)]
     lines += [f"odd\t{name}\t{1_600_000_100 + n}\tclick\t0.2" for n, name in enumerate("xyx")]
     log.write_text("\n".join(lines) + "\n")
-    train(MAX_ITEM_LIST_LENGTH=3, split="session_end")
+    told = train(MAX_ITEM_LIST_LENGTH=3, split="session_end").verdicts.warnings
     frame = pl.read_parquet("runs/a/events.parquet")
     of = {name: frame.filter(pl.col("session_id") == name) for name in ("long", "odd")}
     seen = [item in walk[:n] for n, item in enumerate(walk)]
@@ -492,6 +508,10 @@ def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     assert of["long"]["previous_item"].to_list() == [f"i{item}" for item in walk[:-1]]
     assert of["odd"]["seen"].to_list() == [False, True]
     assert not of["odd"]["trained"].any()
+    assert told[-1].startswith("2 of ") and "items that training never saw" in told[-1]
+    assert "the best epoch is the last of the 2 trained, by nll" in told[0]
+    kept = RunFolder("runs/a").log.read_text()
+    assert all(f"WARNING {warning}" in kept for warning in told)
     found = RunFolder("runs/a").read_metrics()["test"]
     table = read_events(Path("runs/a/events.parquet"))
     assert found["repeat_ndcg@10"]["count"] == table.seen.sum() > 0
