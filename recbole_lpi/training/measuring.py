@@ -9,13 +9,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from recbole_lpi.data.repeats import seen_before
 from recbole_lpi.data.session_data import SessionData, share_of
 from recbole_lpi.evaluation.event_ranking import EvaluationPass, Imputed, rank_events
 from recbole_lpi.evaluation.event_table import EventTable, joined
 from recbole_lpi.evaluation.imputation import Imputation, ImputedRewards
-from recbole_lpi.evaluation.metrics import NOVELTY, Estimate, by_novelty, evaluate
-from recbole_lpi.settings import SettingError
+from recbole_lpi.evaluation.metrics import Estimate, by_novelty, evaluate
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.distributed import Ranks
 from recbole_lpi.training.floors import floors
@@ -118,34 +116,3 @@ class Measure:
                     f"{self.settings.divergence_candidates} candidates an event: standard error "
                     f"of that {error:.2g}, part of the one reported"
                 )
-
-
-def check_candidates(settings: TrainingSettings, train: SessionData) -> None:
-    """Raise SettingError if an estimate would take more than what it is an estimate of."""
-    number, items = settings.divergence_candidates, train.item_num - 1
-    if number is not None and number > items:
-        raise SettingError(
-            f"divergence_candidates is {number}, and the catalogue has {items} items: leave it "
-            "empty, for the exact divergence"
-        )
-
-
-def check_criterion(settings: TrainingSettings, valid: SessionData) -> None:
-    """Raise SettingError if the metric that picks the epoch would be over nothing."""
-    wanted = settings.criterion_events
-    store = valid.sessions
-    kind = settings.criterion.kind
-    if kind in NOVELTY and (kind == "repeat") not in seen_before(store, valid.places):
-        raise SettingError(
-            f"{settings.valid_metric} picks the best epoch, and in validation "
-            f"{'no' if kind == 'repeat' else 'every'} event is of an item that its session has had "
-            "before: set another valid_metric"
-        )
-    codes = np.unique(store.events[valid.places])
-    present = {store.event_names[code] for code in codes}
-    if wanted is not None and present.isdisjoint(wanted):
-        raise SettingError(
-            f"{settings.valid_metric} picks the best epoch, and validation has no event "
-            f"that it is over ({', '.join(wanted)}), only {', '.join(sorted(present))}: set "
-            "purchase_events and click_events, or another valid_metric"
-        )

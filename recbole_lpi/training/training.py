@@ -19,9 +19,9 @@ from recbole_lpi.training.calibration import fit_temperature, mean_nll
 from recbole_lpi.training.epochs import Epochs
 from recbole_lpi.training.learner import Learner, has_parameters
 from recbole_lpi.training.loop import TrainingLoop
-from recbole_lpi.training.measuring import Measure, check_candidates, check_criterion
+from recbole_lpi.training.measuring import Measure
 from recbole_lpi.training.recorder import Recorder, RunDescription
-from recbole_lpi.training.reward_checks import check_rewards
+from recbole_lpi.training.run_checks import check_run
 from recbole_lpi.training.selection import Selector
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
@@ -92,7 +92,8 @@ class Training:
             SettingError: the data do not suit the settings, or the folder holds another run.
             FloatingPointError: the loss is not finite.
         """
-        self._check(train, valid)
+        check_run(self.about.model, self.learner.objective, self.settings, train, valid)
+        self.around.acceleration.warn(self.around.device)
         self._parts = train, valid
         if self.around.acceleration.compile:
             self.learner.compile(self.around.acceleration, self.around.device)
@@ -203,17 +204,6 @@ class Training:
         if fit_temperature(self.learner.module, loop.selector.best_state, nll):
             assert self.recorder is not None
             self.recorder.keep_best(loop)
-
-    def _check(self, train: SessionData, valid: SessionData | None) -> None:
-        """Refuse, before any work, what would be trained on nothing or chosen by nothing."""
-        if len(train.training_windows) == 0:
-            raise SettingError(f"{train.dataset_name}: no training session has two events")
-        criterion = self.settings.criterion
-        check_rewards(self.about.model, self.learner.objective, train, valid, criterion)
-        if valid is not None:
-            check_criterion(self.settings, valid)
-        check_candidates(self.settings, train)
-        self.around.acceleration.warn(self.around.device)
 
     def _recorder(self, train: SessionData, valid: SessionData | None, saved: bool) -> Recorder:
         folder, claim = None, self.around.folder

@@ -12,7 +12,7 @@ from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config, run
 from recbole_lpi.settings import SettingError
-from recbole_lpi.training.reward_checks import check_rewards
+from recbole_lpi.training.run_checks import check_rewards
 from tests.support.logs import SMALL
 
 pytestmark = pytest.mark.recbole
