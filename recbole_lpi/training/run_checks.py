@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbole_lpi.data.repeats import seen_before
 from recbole_lpi.data.session_data import SessionData
-from recbole_lpi.evaluation.metrics import Metric
+from recbole_lpi.evaluation.metrics import NOVELTY, Metric
 from recbole_lpi.objectives import Objective
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.settings import TrainingSettings
