@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import blind_copy
 from benchmarks.blind_copy import WORLD, Row, Yardstick, trained
-from recbole_lpi.simulation import ResponseWorld, policy_of, simulate
+from recbole_lpi.simulation import ResponseWorld, policy_of, session_rewards, simulate
 
 SMALL = ResponseWorld(
     replace(WORLD, n_items=20, dimension=2, max_events=8, temperature=0.3), seed=0
@@ -49,8 +49,17 @@ def test_the_policy_itself_is_measured_as_such(yardstick):
 
 def test_a_ratio_has_the_error_of_differences_session_by_session(yardstick):
     uniform = yardstick.row("uniform", lambda h: h.times.new_zeros(len(h.items), 20))
-    one = uniform.value[1] / yardstick.rewards.mean()
-    assert 0 < uniform.ratio[1] < one + uniform.ratio[0] * uniform.value[1]
+    theirs = uniform.ratio[0] * yardstick.row("μ", SMALL.logging_policy).value[1]
+    mean = yardstick.rewards.mean()
+    assert 0 < uniform.ratio[1] < (uniform.value[1] + theirs) / mean
+    one, two = (
+        yardstick.rewards,
+        session_rewards(
+            simulate(SMALL, lambda h: h.times.new_zeros(len(h.items), 20), 1000, seed=3)
+        ),
+    )
+    terms = two - two.mean() / one.mean() * one
+    assert uniform.ratio[1] == pytest.approx(terms.std(ddof=1) / 1000**0.5 / mean)
     assert uniform.nll == pytest.approx(np.log(20))
     held = yardstick.held_out
     excess = np.add.reduceat(np.log(20) + yardstick.log_mu, held.offsets[:-1])
