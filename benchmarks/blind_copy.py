@@ -29,7 +29,7 @@ from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.simulation import (
     Policy,
     ResponseWorld,
-    WorldSettings,
+    Shop,
     log_probabilities,
     policy_of,
     session_rewards,
@@ -37,7 +37,7 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.training import TrainingSettings, train_policy
 
-WORLD = WorldSettings(
+WORLD = Shop(
     n_items=200, dimension=3, memory=60.0, temperature=0.2, click=(-3.0, 5.0), purchase=(-6.0, 8.0)
 )
 NETWORK = NetworkSettings(

@@ -167,7 +167,10 @@ def test_a_logging_policy_that_is_none(here, form):
 
 
 def test_a_checkpoint_of_schema_1_serves_as_before(here):
-    given = {**GIVEN, "epochs": 1, "logging_policy": "mu"}
+    items_alone = {"inputs": ["item"], "repeat_head": False, "fit_temperature": False}
+    given = {**GIVEN, **items_alone, "epochs": 1}
+    run("LoggingPolicy", "shop", (), {**given, "run_dir": "mu", "overwrite": True})
+    given |= {"logging_policy": "mu"}
     now = run("LPIRL", "shop", (), {**given, "run_dir": "now"})
     changed("mu/model.pth", schema_1())
     assert run("LPIRL", "shop", (), {**given, "run_dir": "then"}).results == now.results

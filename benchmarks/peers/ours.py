@@ -100,6 +100,7 @@ def configuration(settings: Settings, log: Log, folder: Path) -> dict[str, Any]:
         "inner_size": settings.inner, "hidden_dropout_prob": settings.dropout,
         "attn_dropout_prob": settings.dropout, "MAX_ITEM_LIST_LENGTH": settings.length,
         "train_batch_size": settings.batch, "learning_rate": settings.learning_rate,
+        "inputs": ["item"], "repeat_head": False,  # as the others read them
         "logging_policy": "none", "epochs": 10**6, "show_progress": False,
         **json.loads(settings.more),
     }  # fmt: skip

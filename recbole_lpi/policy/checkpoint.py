@@ -176,7 +176,7 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
     max_reward, event_names = 0.0, []
     if state.get("policy") is None:
         with refusing(path):
-            settings = PolicySettings.of(Values({**EARLIER, **state["config"]}))
+            settings = PolicySettings.of(Values({**state["config"], **EARLIER}))
     else:
         built = {"event_names": [], **state["policy"]}
         check_kinds(built, OF_POLICY, path)

@@ -7,14 +7,14 @@ from recbole_lpi.exports import lazily
 if TYPE_CHECKING:
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
     from recbole_lpi.simulation.networks import policy_of
-    from recbole_lpi.simulation.response_world import ResponseWorld, WorldSettings
+    from recbole_lpi.simulation.response_world import ResponseWorld, Shop
     from recbole_lpi.simulation.rollout import session_rewards, simulate, value
 
 __all__ = [
     "Histories",
     "Policy",
     "ResponseWorld",
-    "WorldSettings",
+    "Shop",
     "log_probabilities",
     "policy_of",
     "session_rewards",
@@ -28,7 +28,7 @@ __getattr__ = lazily(
         "Histories": "histories",
         "Policy": "histories",
         "ResponseWorld": "response_world",
-        "WorldSettings": "response_world",
+        "Shop": "response_world",
         "log_probabilities": "histories",
         "policy_of": "networks",
         "session_rewards": "rollout",

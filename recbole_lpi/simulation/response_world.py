@@ -17,7 +17,7 @@ REWARDS = (0.0, 0.2, 1.0)  # of each
 
 
 @dataclass(frozen=True)
-class WorldSettings:
+class Shop:
     """What a ``ResponseWorld`` is like. ValueError names the setting and what it may be.
 
     Attributes:
@@ -123,8 +123,8 @@ class ResponseWorld:
         vectors: v, unit vectors of the items [A, D].
     """
 
-    def __init__(self, settings: WorldSettings | None = None, seed: int = 0) -> None:
-        self.settings = settings or WorldSettings()
+    def __init__(self, settings: Shop | None = None, seed: int = 0) -> None:
+        self.settings = settings or Shop()
         self.vectors = self._directions(self.settings.n_items, torch.Generator().manual_seed(seed))
 
     def logging_policy(self, histories: Histories) -> Tensor:

@@ -81,7 +81,7 @@ def test_every_policy_has_a_properties_file_and_a_section_in_the_docs():
         ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
         ({"epochs": 2.5}, "epochs must be a whole number, got 2.5"),
         ({"learner": "adaam"}, "learner must be one of adam"),
-        ({"training_windows": "some"}, "training_windows must be last or all, got 'some'"),
+        ({"training_windows": "some"}, "training_windows must be last, all or empty, got 'some'"),
         (
             {"training_windows": "all", "loss_on_last": 3},
             "loss_on_last must be empty with training_windows: all, got 3",

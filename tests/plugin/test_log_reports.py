@@ -21,9 +21,12 @@ def parts(**given: object) -> list[PolicyDataset]:
 @pytest.mark.parametrize(
     ("given", "cure"),
     [
-        ({"MAX_ITEM_LIST_LENGTH": 3}, "training_windows: all trains on every one"),
+        (
+            {"MAX_ITEM_LIST_LENGTH": 3, "training_windows": "last"},
+            "training_windows: all trains on every one",
+        ),
         ({"loss_on_last": 1}, "loss_on_last: 1 leaves them out"),
-        ({"MAX_ITEM_LIST_LENGTH": 3, "training_windows": "all"}, None),
+        ({"MAX_ITEM_LIST_LENGTH": 3}, None),
         ({"MAX_ITEM_LIST_LENGTH": 6}, None),
     ],
 )

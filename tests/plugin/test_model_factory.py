@@ -269,7 +269,7 @@ def test_a_baseline_resumes_to_the_same_bits(at_shop, monkeypatch, model):
 
 
 def test_the_logging_policy_of_a_baseline_is_the_one_of_a_default_policy(at_shop):
-    given = {"logging_policy": "auto", "logging_policy_dir": "runs/auto"}
+    given = {"logging_policy": "auto", "logging_policy_dir": "runs/auto", "logging_policy_seeds": 1}
     small = {key: value for key, value in PLAIN.items() if key != "hidden_size"}
     for model in ("GRU4Rec", "Popularity", "LPIRL"):
         run(model, "shop", (), {**small, **given, "run_dir": f"runs/auto-{model}"})

@@ -7,10 +7,29 @@ from recbole_lpi.data.batches import History
 from tests.support.tiny import N_ITEMS, batch, gradients, recommender
 
 pytestmark = pytest.mark.recbole
+ITEMS_ALONE = {"inputs": ["item"], "repeat_head": False}
+
+
+def test_what_is_read_beside_the_items_comes_in_columns_of_its_own():
+    policy = recommender("LPIRL").eval()
+    items = torch.tensor([[3, 1, 3, 0, 0], [4, 0, 0, 0, 0]])
+    rows = {
+        "item_id_list": items, "item_length": torch.tensor([3, 1]),
+        "kind_list": torch.tensor([[1, 2, 1, 0, 0], [2, 0, 0, 0, 0]]),
+        "gap_list": torch.tensor([[0, 4, 9, 0, 0], [0, 0, 0, 0, 0]]),
+    }  # fmt: skip
+    history = History(items, rows["kind_list"], rows["gap_list"])
+    wanted = policy.network.last_factors(history, rows["item_length"]).outputs()
+    torch.testing.assert_close(policy.full_sort_predict(rows)[:, 1:], wanted)
+    rows["item_id"] = torch.tensor([3, 6])
+    torch.testing.assert_close(policy.predict(rows), wanted[[0, 1], [2, 5]])
+    del rows["kind_list"]
+    with pytest.raises(ValueError, match="kinds beside its items"):
+        policy.full_sort_predict(rows)
 
 
 def test_scores_are_the_logits_and_padding_is_never_recommended():
-    policy = recommender("LPIRL").eval()
+    policy = recommender("LPIRL", **ITEMS_ALONE).eval()
     rows = {
         "item_id_list": torch.tensor([[3, 1, 5, 0, 0], [4, 0, 0, 0, 0]]),
         "item_length": torch.tensor([3, 1]),
@@ -25,7 +44,7 @@ def test_scores_are_the_logits_and_padding_is_never_recommended():
 
 
 def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
-    policy = recommender("LPIRL", evaluate_first_event=True).eval()
+    policy = recommender("LPIRL", **ITEMS_ALONE, evaluate_first_event=True).eval()
     assert len(policy.network.policy_table.weight) == N_ITEMS - 1
     rows = {
         "item_id_list": torch.tensor([[3, 1, 0, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]]),
@@ -39,7 +58,7 @@ def test_a_start_token_opens_the_session_where_its_first_event_is_predicted():
 
 @pytest.mark.parametrize("first_event", [False, True])
 def test_a_longer_list_is_ranked_after_by_its_most_recent_items(first_event):
-    policy = recommender("LPIRL", evaluate_first_event=first_event).eval()
+    policy = recommender("LPIRL", **ITEMS_ALONE, evaluate_first_event=first_event).eval()
     assert policy.max_seq_length == 5
     rows = {
         "item_id_list": torch.tensor([[5, 1, 4, 2, 3, 1, 2], [3, 2, 1, 5, 4, 0, 0],
@@ -53,7 +72,7 @@ def test_a_longer_list_is_ranked_after_by_its_most_recent_items(first_event):
 
 
 def test_untied_rows_score_the_items_and_the_embedding_is_only_read():
-    policy = recommender("LPIRL", tie_weights=False).eval()
+    policy = recommender("LPIRL", **ITEMS_ALONE, tie_weights=False).eval()
     rows = {
         "item_id_list": torch.tensor([[3, 1, 5, 0, 0]]), "item_length": torch.tensor([3]),
         "item_id": torch.tensor([2]),

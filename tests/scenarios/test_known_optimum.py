@@ -60,7 +60,10 @@ class TabularQ(torch.nn.Module):
 
 
 def tabular(name, **settings):
-    config = Config(MAX_ITEM_LIST_LENGTH=30, hidden_size=2 * A, beta=BETA, **settings)
+    config = Config(
+        MAX_ITEM_LIST_LENGTH=30, hidden_size=2 * A, beta=BETA, inputs=["item"], repeat_head=False,
+        **settings,
+    )  # fmt: skip
     heads = {"value": TabularV(), "q": torch.nn.ModuleList([TabularQ(), TabularQ()])}
     given = PolicySettings.of(config)
     policy = PolicyNetwork(name, given, A, 1.0, encoder=Tabular(), heads=heads).double()

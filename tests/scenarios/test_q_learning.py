@@ -34,7 +34,8 @@ def shop(seed=0):
 def policy(**settings):
     config = Config(MAX_ITEM_LIST_LENGTH=20, advantage_estimator="analytic", **settings)
     torch.manual_seed(1)
-    return PolicyNetwork("LPIRL", PolicySettings.of(config), ITEMS, max_reward=1.0)
+    given = PolicySettings.of(config)
+    return PolicyNetwork("LPIRL", given, ITEMS, max_reward=1.0, event_names=("click",))
 
 
 def trained(model, epochs):

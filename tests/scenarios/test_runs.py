@@ -28,6 +28,7 @@ from recbole_lpi.locks import exclusive
 from recbole_lpi.plugin import logging_policy
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.policy import load_policy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.loop import TrainingLoop
 from recbole_lpi.training.recorder import Recorder
@@ -145,17 +146,17 @@ def test_the_progress_bars_of_the_logging_policy_say_so(log, monkeypatch):
 
 
 def test_every_event_of_a_long_session_can_be_learnt_from(log):
-    given = {"MAX_ITEM_LIST_LENGTH": 3}
+    given, latest = {"MAX_ITEM_LIST_LENGTH": 3}, {"training_windows": "last"}
     parts = [
         PolicyDataset(make_config("LPIRL", "shop", (), {**SMALL, **given, **own})).build()[0]
-        for own in ({}, {"training_windows": "all"})
+        for own in (latest, {})
     ]
     last, every = (int(part.training_windows.targets.sum()) for part in parts)
     assert last < every == len(parts[1])
-    train("LPIRL", "runs/a", **given)
-    train("LPIRL", "runs/b", **given, training_windows="all", reward_sampling={"unit": "event"})
+    train("LPIRL", "runs/a", **given, **latest)
+    train("LPIRL", "runs/b", **given, reward_sampling={"unit": "event"})
     assert len(logging_policies()) == 2  # each learnt as its policy did
-    train("SASRec", "runs/c", **given, training_windows="all")
+    train("SASRec", "runs/c", **given)
 
 
 def logging_policies() -> list[Path]:
@@ -320,7 +321,8 @@ def test_names_are_shown_as_they_are_and_do_nothing(log, capfd):
 
 def test_the_logging_policy_keeps_the_epoch_of_the_least_nll_and_stops_after_it(log):
     """It overfits at this rate, so that its nll falls and rises again."""
-    folder = train(epochs=12, stopping_step=1, learning_rate=0.05).folder
+    how = {"epochs": 12, "stopping_step": 1, "learning_rate": 0.05}
+    folder = train(**how, fit_temperature=False).folder
     told = re.findall(r"epoch (\d+) evaluating \[.*?nll: ([0-9.]+)", folder.log.read_text())
     by_epoch = {int(epoch): float(nll) for epoch, nll in told}
     found = folder.read_metrics()
@@ -329,6 +331,17 @@ def test_the_logging_policy_keeps_the_epoch_of_the_least_nll_and_stops_after_it(
     assert len(by_epoch) == found["epochs"] == found["best_epoch"] + 3 < 12
     resumed = torch.load(folder.resume, weights_only=True)
     assert resumed["best_valid_score"] == pytest.approx(min(by_epoch.values()), abs=1e-5)
+    fitted = train(run_dir="runs/fitted", **how).folder
+    kept = [torch.load(one.model, weights_only=True)["state_dict"] for one in (folder, fitted)]
+    temperature = kept[1].pop("temperature")
+    assert temperature > 1  # it is overconfident
+    assert kept[0].keys() == kept[1].keys()
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+    valid = fitted.read_metrics()["valid"]
+    assert valid["nll"]["mean"] < found["valid"]["nll"]["mean"] - 0.001
+    assert valid["ndcg@10"] == found["valid"]["ndcg@10"]
+    loaded, _ = load_policy(fitted.path)
+    assert loaded.temperature == temperature
 
 
 def test_a_kill_between_resume_file_and_model_loses_nothing(log, monkeypatch):

@@ -9,7 +9,7 @@ from recbole_lpi.data import Reading, SessionData
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.simulation import (
     ResponseWorld,
-    WorldSettings,
+    Shop,
     log_probabilities,
     networks,
     policy_of,
@@ -17,7 +17,7 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.simulation.response_world import EVENT_NAMES
 
-WORLD = ResponseWorld(WorldSettings(n_items=9, dimension=2, max_events=6))
+WORLD = ResponseWorld(Shop(n_items=9, dimension=2, max_events=6))
 
 
 def network(first: bool = True, max_length: int = 6) -> PolicyNetwork:

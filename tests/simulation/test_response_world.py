@@ -12,7 +12,7 @@ import torch
 from recbole_lpi.simulation import (
     Histories,
     ResponseWorld,
-    WorldSettings,
+    Shop,
     log_probabilities,
     session_rewards,
     simulate,
@@ -20,7 +20,7 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.simulation.response_world import CLICK, IGNORED, PURCHASE, Users
 
-SMALL = WorldSettings(n_items=12, dimension=3, max_events=5)
+SMALL = Shop(n_items=12, dimension=3, max_events=5)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_what_is_shown_is_drawn_from_the_policy(world, log):
 
 
 def test_an_importance_weight_is_one_on_average_and_carries_the_value_over(world):
-    other = ResponseWorld(WorldSettings(**{**vars(SMALL), "temperature": 0.4}), seed=4)
+    other = ResponseWorld(Shop(**{**vars(SMALL), "temperature": 0.4}), seed=4)
     log = simulate(world, world.logging_policy, 20_000, seed=2)
     ratio = log_probabilities(other.logging_policy, log) - log_probabilities(
         world.logging_policy, log
@@ -195,4 +195,4 @@ def test_a_value_is_the_mean_of_the_rewards_of_sessions(world, log):
 )
 def test_settings_that_make_no_sense_are_named(name, wrong):
     with pytest.raises(ValueError, match=rf"^{name} must be .* got {wrong}"):
-        WorldSettings(**{name: wrong})
+        Shop(**{name: wrong})

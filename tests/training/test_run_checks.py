@@ -88,7 +88,7 @@ def test_the_largest_reward_is_of_what_is_trained_on_even_below_0(log):
     rewards = train.sessions.rewards.copy()
     long = int(np.argmax(train.part.stop - train.part.start))
     rewards[train.part.start[long] + 1] = 9.0  # an event that the last window leaves out
-    cut = parts(MAX_ITEM_LIST_LENGTH=2)[0]
+    cut = parts(MAX_ITEM_LIST_LENGTH=2, training_windows="last")[0]
     cut.sessions = type(cut.sessions)(**{**vars(cut.sessions), "rewards": rewards})
     assert cut.max_reward == -1.0
 
