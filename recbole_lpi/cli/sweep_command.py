@@ -29,6 +29,9 @@ def sweep(
     figure: Annotated[
         Path | None, typer.Option(help="Draw purchases against clicks: a .png, .svg or .pdf")
     ] = None,
+    divergence_figure: Annotated[
+        Path | None, typer.Option(help="Draw the divergence over β: a .png, .svg or .pdf")
+    ] = None,
     train: Annotated[bool, typer.Option(help="Run what is missing before reporting")] = True,
 ) -> None:
     """Tune every row of a plan on validation, train more seeds of the best, report.
@@ -43,10 +46,11 @@ def sweep(
         from recbole_lpi.experiments.plans import read_plan
         from recbole_lpi.experiments.sweep import Sweep
 
-        if figure is not None:
-            from recbole_lpi.experiments import figures
+        for drawn in (figure, divergence_figure):
+            if drawn is not None:
+                from recbole_lpi.experiments import figures
 
-            figures.check_suffix(figure)
+                figures.check_suffix(drawn)
         chosen = [row for row in only.split(",") if row]
         work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, chosen)
         tested = report.tested_row(work, against)
@@ -55,4 +59,6 @@ def sweep(
         print_or_write(report.markdown(work, tested), output)
         if figure is not None:
             figures.write(report.trade_off(work, tested), figure)
-        say_written(figure, output)
+        if divergence_figure is not None:
+            figures.write(report.divergence(work), divergence_figure)
+        say_written(figure, divergence_figure, output)

@@ -170,6 +170,13 @@ def trade_off(sweep: Sweep, along: str) -> Figure:
     return figures.trade_off(comparison, K)
 
 
+def divergence(sweep: Sweep) -> Figure:
+    """The figure of JS over β of the rows that have one."""
+    from recbole_lpi.experiments import divergence_figure  # matplotlib takes a second to import
+
+    return divergence_figure.over_beta(table(sweep, [divergence_figure.JS]))
+
+
 def _references(sweep: Sweep) -> list[Path]:
     """The runs of the logging policy that all others are compared with."""
     return [folder.path for folder in sweep.runs(sweep.reference)]

@@ -20,7 +20,9 @@ from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.settings import TrainingSettings
 
 SET_BY_SWEEP = ("seed", "logging_policy", *names(Role.FOLDER))  # of each run, whatever is given
-MAY_DIFFER = frozenset(names(Role.PLACE, Role.MACHINE, Role.CALL))  # between runs of one sweep
+MAY_DIFFER = frozenset(  # between runs of one sweep
+    names(Role.PLACE, Role.MACHINE, Role.CALL, Role.CACHE, Role.HOUSEKEEPING)
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from recbole_lpi import text
 from recbole_lpi.experiments import figures, report, tables
 from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison
+from recbole_lpi.experiments.divergence_figure import draw_floor
 from recbole_lpi.experiments.sweep import Sweep
 from recbole_lpi.settings import SettingError, refused
 
@@ -104,7 +105,7 @@ def curve(comparison: Comparison) -> Figure:
                     cell.mean - cell.stderr, cell.mean + cell.stderr, color=colour, alpha=0.12
                 )
             if metric in comparison.noise_floor:
-                _level(axes, comparison.noise_floor[metric].mean)
+                draw_floor(axes, comparison.noise_floor[metric].mean)
             axes.set_xscale("log")
             axes.set_ylabel(" ".join(tables.heading(metric)).removeprefix("reward "))
             axes.grid(alpha=0.3)
@@ -149,15 +150,6 @@ def _points(axes: Axes, policies: list[ComparedPolicy], metric: str, **look: Any
         yerr=[cell.stderr for cell in cells],
         **{"color": figures.COLOURS[0], "marker": "o", "capsize": 2, "elinewidth": 0.8, **look},
     )
-
-
-def _level(axes: Axes, floor: float) -> None:
-    """Draw how far two seeds of the logging policy are apart, and write that beside the line."""
-    axes.axhline(floor, color="0.4", lw=0.6, linestyle=":")
-    axes.annotate(
-        "two seeds of the logging policy", (1, floor), (-2, 2), xycoords=("axes fraction", "data"),
-        textcoords="offset points", ha="right", fontsize=7, color="0.4",
-    )  # fmt: skip
 
 
 def _beta(policy: ComparedPolicy) -> float:

@@ -11,6 +11,7 @@ from recbole_lpi.cli.run_report import rankings, show
 from recbole_lpi.evaluation.metrics import Estimate, Kinds
 from recbole_lpi.plugin.runner import Run
 from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.verdicts import Verdicts
 
 KINDS = Kinds(("liked",), ("click",))
 
@@ -28,7 +29,8 @@ def finished(tmp_path) -> Run:
     config: Any = {"model": "LPIRL", "dataset": "shop"}
     floors = {"last_item": estimates(0.1), "session_popularity": estimates(0.2)}
     told = ("it [bold]may[/bold] still be improving",)
-    return Run(config, RunFolder(tmp_path), {"test": estimates(0.5)}, KINDS, floors, told)
+    verdicts = Verdicts(floors=floors, warnings=list(told))
+    return Run(config, RunFolder(tmp_path), {"test": estimates(0.5)}, KINDS, verdicts)
 
 
 def shown(run: Run, width: int) -> list[str]:

@@ -92,7 +92,8 @@ def test_the_reference_runs_first_and_is_the_logging_policy_of_all(plan, made, t
     assert tried[5:] == [0.5, 0.2]  # the best on validation, with one more seed
     mu = tmp_path / "runs" / "LoggingPolicy" / "learning_rate=0.2" / "seed=1"
     for call in made:
-        assert call["logging_policy"] == ("none" if call["model"] == "LoggingPolicy" else str(mu))
+        itself = call["model"] == "LoggingPolicy" and call["seed"] == 1
+        assert call["logging_policy"] == ("none" if itself else str(mu))
         assert (call["topk"], call["split_seed"], call["epochs"]) == ([7], 2020, 1)
         assert call.get("gamma") == (0.1 if call["model"] == "LPIRL" else None)
 

@@ -527,6 +527,7 @@ def test_the_event_table_knows_the_whole_session_and_the_training_part(log):
     assert all(f"WARNING {warning}" in kept for warning in told)
     found = RunFolder("runs/a").read_metrics()["test"]
     table = read_events(Path("runs/a/events.parquet"))
+    assert table.seen is not None
     assert found["repeat_ndcg@10"]["count"] == table.seen.sum() > 0
     assert found["repeat_nll"]["mean"] == pytest.approx(-table.log_pi[table.seen].mean(), rel=1e-5)
 

@@ -30,7 +30,7 @@ def test_a_wheel_converts_a_log_and_trains_on_it(tmp_path):
     def python(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(site)},
+            env={**os.environ, "PYTHONPATH": str(site), "COLUMNS": "160"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

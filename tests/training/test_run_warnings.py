@@ -55,7 +55,7 @@ def test_a_floor_that_ranks_better_is_named_with_both_numbers():
 
 def test_a_criterion_that_is_no_ranking_leaves_it_to_ndcg():
     settings = TrainingSettings(valid_metric="nll", topk=(5, 20))
-    floors = {"last_item": of(ndcg_at_5=0.1, ndcg_at_20=0.5)}
+    floors = {"last_item": of(ndcg_at_20=0.5), "session_popularity": of(ndcg_at_20=0.45)}
     own = of(nll=0.01, ndcg_at_5=0.2, ndcg_at_20=0.4)
     found = run_warnings.of_floors(settings, own, floors)
     assert found is not None and "last item, which" in found and "ndcg@20" in found
