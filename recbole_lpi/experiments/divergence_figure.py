@@ -66,7 +66,7 @@ def _lines(comparison: Comparison) -> dict[str, list[ComparedPolicy]]:
 
 def draw_floor(axes: Axes, level: float) -> None:
     """Draw how far two seeds of the logging policy are apart, and write that beside the line."""
-    axes.axhline(level, color="0.3", linestyle="--", linewidth=1)
+    axes.axhline(level, color="0.3", linestyle=":", linewidth=1)
     axes.annotate(
         "two seeds of the logging policy", (1, level), xycoords=("axes fraction", "data"),
         xytext=(-4, 3), textcoords="offset points", ha="right", color="0.3", fontsize=8,

@@ -61,7 +61,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             raise FloatingPointError("the loss is nan")  # in the first epoch: no folder is left
         folder = Path(given["run_dir"])
         ranks = [1, 2, 3, 4 + given["seed"]] if tried == 0.5 else [2, 3, 1, 9]
-        mu = None if model == "LoggingPolicy" else -1.0
+        mu = None if given.get("logging_policy") == "none" else -1.0
         make_run(folder, ranks, model or given["model"], mu=mu, **{
             k: v for k, v in given.items() if k not in ("logging_policy", "model", "run_dir")
         })  # fmt: skip
@@ -208,6 +208,50 @@ def test_the_trade_off_joins_the_tries_along_beta(plan, made, tmp_path):
     assert named == {"LPIRL, seed 1 of each β\nβ = 0.5", "β = 1.0", "LoggingPolicy", "Counted"}
     (axes,) = report.trade_off(work, "LoggingPolicy").axes  # its tries differ in no β
     assert not any("β = " in text.get_text() for text in axes.texts)
+
+
+FRONT = """
+shared: {split_seed: 2020, epochs: 1, valid_metric: ndcg@20}
+reference: LoggingPolicy
+rows:
+  LoggingPolicy: {tries: [{learning_rate: 0.1}]}
+  LPI 1: {model: LPI, fixed: {beta: 1.0}}
+  LPI 0.5: {model: LPI, fixed: {beta: 0.5}}
+"""
+
+
+def test_other_seeds_of_the_reference_are_the_noise_floor(plan, made, tmp_path, monkeypatch):
+    """They are measured against its first, which is no divergence of the row; others are."""
+    plan.write_text(FRONT)
+    left = runner.run
+
+    def run(model=None, dataset=None, config_files=(), config_dict=None):
+        left(model, dataset, config_files, config_dict)
+        folder = RunFolder(config_dict["run_dir"])
+        metrics = folder.read_metrics()
+        if config_dict["logging_policy"] != "none":
+            js = {"mean": 0.01 * config_dict["seed"], "stderr": 0.001, "count": 4}
+            metrics["test"] = {**metrics["test"], "js_divergence": js}
+        folder.write_metrics({k: v for k, v in metrics.items() if k != "schema"})
+
+    monkeypatch.setattr(runner, "run", run)
+    work = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=3)
+    run_missing(work)
+    found = report.table(work, ["ndcg@20", "js_divergence"])
+    assert found.noise_floor["js_divergence"].mean == pytest.approx(0.03)  # of seed 3, the most
+    cells = {policy.name: policy.cells for policy in found.policies}
+    assert "js_divergence" not in cells["LoggingPolicy"]
+    assert {"LPI 1", "LPI 0.5"} == {name for name in cells if "js_divergence" in cells[name]}
+    assert len([policy for policy in found.policies if policy.name == "LoggingPolicy"]) == 1
+    assert "differ by JS 0.0300 ± 0.0010" in report.markdown(work, "LoggingPolicy")
+    (axes,) = report.divergence(work).axes
+    (line,) = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert line.get_ydata()[0] == pytest.approx(0.03)
+    marked = next(other for other in axes.lines if other is not line)
+    assert list(marked.get_xdata()) == [0.5, 1.0]
+    alone = Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, only=["LoggingPolicy"])
+    with pytest.raises(SettingError, match="no model has several values of beta"):
+        report.divergence(alone)
 
 
 def test_the_command_reports_without_training(plan, made, tmp_path):
