@@ -19,13 +19,13 @@ STEPS = 16  # of a logarithmic scale: half powers of 2, the last one from 2^7.5 
 
 
 class Seen(NamedTuple):
-    """The items that histories hold at some places, each once, at its latest position. [N, L] each.
+    """The items that histories hold at some places, each once, at its latest position.
 
     Attributes:
-        item: int64, 0 … A−1; −1 where there is none.
-        age: int64, how many events were read since it was last seen; 0: it is the last one.
-        times: int64, how often it was seen so far.
-        kinds: bool [N, L, K], whether it was ever seen in an event of each kind.
+        item: int64 [N, L], 0 … A−1; −1 where there is none.
+        age: int64 [N, L], how many events were read since it was last seen; 0: it is the last one.
+        times: int64 [N, L], how often it was seen so far.
+        kinds: bool [K, N, L], whether it was ever seen in an event of each kind.
     """
 
     item: Tensor
@@ -39,25 +39,44 @@ def items_seen(items: Tensor, kinds: Tensor, at: Tensor, n_items: int, n_kinds: 
 
     Args: items 1 … A, anything else is none; kinds 1 … K, 0 for none. At a place its own event has
     been read, and no later one.
+
+    All but the age is known of a position, whatever the place: an item counts from where it stands
+    to before it stands again, with what was so far.
     """
     length = items.shape[1]
-    real = (items > 0) & (items <= n_items)
-    same = (items[:, :, None] == items[:, None, :]) & real[:, None, :]  # [B, when, what]
+    of_kinds = kinds == torch.arange(1, n_kinds + 1, device=kinds.device)[:, None, None]
+    again, times, ever = _along_repeats(items, of_kinds)
     row, place = at.nonzero(as_tuple=True)
     position = torch.arange(length, device=items.device)
-    so_far = same.cumsum(1, dtype=torch.int32)
-    count = so_far[row, place]  # [N, L]
-    own = so_far.diagonal(dim1=1, dim2=2)[row]  # up to where it stands
-    latest = (count == own) & real[row] & (position <= place[:, None])
-    ever = []
-    for kind in range(1, n_kinds + 1):
-        of_kind = same & (kinds == kind)[:, :, None]
-        ever.append(of_kind.cumsum(1, dtype=torch.int32)[row, place] > 0)
-    return Seen(
-        torch.where(latest, items[row] - 1, -1),
-        (place[:, None] - position).clamp_min(0),
-        count.long().clamp_min(1),
-        torch.stack(ever, -1) if ever else latest.new_zeros(*latest.shape, 0),
+    item = torch.where((items > 0) & (items <= n_items), items - 1, -1)
+    age = place[:, None] - position
+    there = (age >= 0) & (place[:, None] < again[row])
+    item = item[row].masked_fill_(~there, -1)
+    return Seen(item, age.clamp_min_(0), times[row], ever[:, row])
+
+
+def _along_repeats(items: Tensor, of_kinds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return of each position [B, L] where its item stands again, and what it was so far.
+
+    These are the position of the item's next occurrence, L if it has none; how often it occurs up
+    to here; and whether it did in an event of each kind, [K, B, L].
+    """
+    length = items.shape[1]
+    ordered, order = items.sort(dim=1, stable=True)
+    begins = torch.ones_like(ordered, dtype=torch.bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    rank = torch.arange(length, device=items.device).expand_as(order)
+    first = torch.where(begins, rank, 0).cummax(1).values  # where the run of the item begins
+    again = torch.full_like(order, length)
+    again[:, :-1] = torch.where(begins[:, 1:], length, order[:, 1:])
+    found = of_kinds.gather(2, order.expand(len(of_kinds), -1, -1))
+    so_far = found.cumsum(2, dtype=torch.int32)
+    before = (so_far - found.int()).gather(2, first.expand_as(so_far))
+    back = order.argsort(1)
+    return (
+        again.gather(1, back),
+        (rank - first + 1).gather(1, back),
+        (so_far > before).gather(2, back.expand_as(so_far)),
     )
 
 
@@ -84,9 +103,10 @@ class RepeatHead(nn.Module):
         """Score the items seen [N, L] from states [N, D]."""
         scores = nn.functional.linear(state, self.weight, self.bias * self.scale)
         of_age, of_count, of_kind = torch.split(scores, [STEPS, STEPS, self.n_kinds], 1)
-        value = of_age.gather(1, steps(seen.age + 1)) + of_count.gather(1, steps(seen.times))
-        if self.n_kinds:
-            value = value + (seen.kinds * of_kind[:, None]).sum(-1)
+        step = steps(torch.arange(1, seen.age.shape[1] + 1, device=state.device))
+        value = of_age.gather(1, step[seen.age]) + of_count.gather(1, step[seen.times - 1])
+        for kind, ever in enumerate(seen.kinds):
+            value = value + ever * of_kind[:, kind, None]
         return Additions(seen.item, value)
 
 

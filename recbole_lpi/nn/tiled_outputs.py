@@ -49,12 +49,15 @@ class Spread:
 
     def __init__(self, added: Additions, n_items: int, width: int) -> None:
         row, place = (added.item >= 0).nonzero(as_tuple=True)
-        item, order = added.item[row, place].sort()
-        self.row, self.place, self._width = row[order], place[order], width
-        tiles = -(-n_items // width)
-        sizes = [len(item)] if tiles == 1 else (item // width).bincount(minlength=tiles).tolist()
-        value = added.value[self.row, self.place]
-        columns = (torch.split(each, sizes) for each in (self.row, item % width, value))
+        item, tiles, sizes = added.item[row, place], -(-n_items // width), [len(row)]
+        if tiles > 1:
+            kind = torch.uint8 if tiles < 256 else torch.int16 if tiles < 2**15 else torch.int32
+            tile, order = (item // width).to(kind).sort()  # the shorter, the faster
+            row, place, item = row[order], place[order], item[order]
+            sizes = tile.int().bincount(minlength=tiles).tolist()
+        self.row, self.place, self._width = row, place, width
+        value = added.value[row, place]
+        columns = (torch.split(each, sizes) for each in (row, item % width, value))
         self._tiles: list[tuple[Tensor, Tensor, Tensor]] = list(zip(*columns, strict=True))
 
     def within(self, items: slice) -> tuple[Tensor, Tensor, Tensor]:

@@ -41,7 +41,7 @@ def test_what_was_seen_equals_plain_loops():
         for j in real:
             age, times, before = wanted[int(seen.item[n, j])]
             assert (int(seen.age[n, j]), int(seen.times[n, j])) == (age, times)
-            assert {k + 1 for k in range(K) if seen.kinds[n, j, k]} == before
+            assert {k + 1 for k in range(K) if seen.kinds[k, n, j]} == before
             repeated += times > 1
     assert repeated > 20
 
@@ -49,7 +49,7 @@ def test_what_was_seen_equals_plain_loops():
 def test_of_no_kinds_none_is_told_apart():
     items, kinds = histories()
     seen = items_seen(items, kinds, items > 0, A, 0)
-    assert seen.kinds.shape == (*seen.item.shape, 0)
+    assert seen.kinds.shape == (0, *seen.item.shape)
     assert RepeatHead(3)(torch.randn(len(seen.item), 3), seen).value.shape == seen.item.shape
 
 
@@ -65,7 +65,7 @@ def test_a_head_begins_at_nothing_and_learns_from_age_times_kind_and_state():
     for n, j in (seen.item >= 0).nonzero().tolist():
         wanted = rows[n, steps(seen.age[n, j] + 1)] + rows[n, STEPS + steps(seen.times[n, j])]
         for kind in range(K):
-            if seen.kinds[n, j, kind]:
+            if seen.kinds[kind, n, j]:
                 wanted = wanted + rows[n, 2 * STEPS + kind]
         torch.testing.assert_close(value[n, j], wanted)
 
@@ -81,7 +81,7 @@ def test_a_later_event_changes_nothing_that_was_seen_before_it(changed):
     for one, other in zip(before, after, strict=True):
         real = before.item >= 0
         assert torch.equal(before.item, after.item)
-        assert torch.equal(one[real], other[real])
+        assert torch.equal(one[..., real], other[..., real])
 
 
 def test_steps_double_every_second_one_and_end():
