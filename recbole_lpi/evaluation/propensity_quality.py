@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from recbole_lpi.evaluation.metrics import Estimate, stderr_of_sum
 
@@ -132,25 +133,15 @@ def calibration(
 def best_temperature(nll: Callable[[float], float], tolerance: float = 1e-3) -> float:
     """Return the temperature T in [1/4, 4] by which logits are to be divided for the least NLL.
 
-    Golden sections of log T, down to ``tolerance``: the NLL is convex in 1/T, so it has one valley.
+    It is found by Brent's method over log T, down to ``tolerance``: the NLL is convex in 1/T, so it
+    has one valley.
 
     Args: ``nll`` gives the mean negative log-likelihood of validation events at a temperature.
     """
-    ratio = (math.sqrt(5) - 1) / 2
-    low, high = math.log(COLDEST), math.log(HOTTEST)
-
-    def at(point: float) -> float:
-        return nll(math.exp(point))
-
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    of_left, of_right = at(left), at(right)
-    while high - low > tolerance:
-        if of_left < of_right:
-            high, right, of_right = right, left, of_left
-            left = high - ratio * (high - low)
-            of_left = at(left)
-        else:
-            low, left, of_left = left, right, of_right
-            right = low + ratio * (high - low)
-            of_right = at(right)
-    return math.exp((low + high) / 2)
+    found = minimize_scalar(
+        lambda point: nll(math.exp(point)),
+        bounds=(math.log(COLDEST), math.log(HOTTEST)),
+        method="bounded",
+        options={"xatol": tolerance},
+    )
+    return math.exp(found.x)
