@@ -39,6 +39,9 @@ def over_beta(comparison: Comparison) -> Figure:
         if JS in comparison.noise_floor:
             draw_floor(axes, comparison.noise_floor[JS].mean)
         axes.set_xscale("log")
+        values = sorted({float(p.differing["beta"]) for line in lines.values() for p in line})
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
         axes.set_ylim(bottom=0)
         axes.set_xlabel("β")
         axes.set_ylabel("JS divergence from the logging policy")
@@ -68,6 +71,6 @@ def draw_floor(axes: Axes, level: float) -> None:
     """Draw how far two seeds of the logging policy are apart, and write that beside the line."""
     axes.axhline(level, color="0.3", linestyle=":", linewidth=1)
     axes.annotate(
-        "two seeds of the logging policy", (1, level), xycoords=("axes fraction", "data"),
-        xytext=(-4, 3), textcoords="offset points", ha="right", color="0.3", fontsize=8,
+        "two seeds of the logging policy", (0, level), xycoords=("axes fraction", "data"),
+        xytext=(4, 3), textcoords="offset points", color="0.3", fontsize=8,
     )  # fmt: skip
