@@ -104,13 +104,26 @@ def is_ours(path: str | os.PathLike[str]) -> bool:
 
 
 def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -> None:
-    """Raise SettingError if a checkpoint ranks another catalogue than the data's."""
+    """Raise SettingError if a checkpoint has another catalogue or other kinds of event than data.
+
+    Both are read by number. Kinds matter to a policy that reads them (``inputs``).
+    """
     if state["catalogue"] != catalogue_hash(data.item_tokens):
         raise SettingError(
             f"{path} is of another catalogue: it ranks {state['n_items'] - 1} items of "
             f"'{state['config'].get('dataset')}', the data set '{data.dataset_name}' has "
             f"{data.item_num - 1}; use a checkpoint trained on this data set and its filters"
         )
+    with refusing(path):
+        built = state.get("policy") or {}
+        reads = built.get("settings", {}).get("network", {}).get("inputs", ())
+        names, own = list(built.get("event_names", ())), list(data.sessions.event_names)
+        if "event" in reads and names != own:
+            raise SettingError(
+                f"{path} reads the kinds of event {', '.join(names)}, and the data set "
+                f"'{data.dataset_name}' has {', '.join(own)}, which are numbered otherwise; use a "
+                "checkpoint trained on this data set"
+            )
 
 
 def policy_values(network: PolicyNetwork) -> dict[str, Any]:
