@@ -25,7 +25,7 @@ from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy.backbones import BACKBONES
 from recbole_lpi.policy.network import PolicyNetwork
-from recbole_lpi.policy.settings import PolicySettings
+from recbole_lpi.policy.settings import EARLIER, PolicySettings
 from recbole_lpi.settings import SettingError, Values, coerce
 from recbole_lpi.stored_tensors import (
     check_kinds,
@@ -43,7 +43,6 @@ KINDS: dict[str, type] = {
 }  # fmt: skip
 OF_SCHEMA_2: dict[str, type] = {"items": dict}
 OF_POLICY: dict[str, type] = {"settings": dict, "max_reward": float, "event_names": list}
-EARLIER: dict[str, Any] = {"inputs": ["item"], "repeat_head": False}  # of files that do not say
 
 
 class LoadedPolicy(NamedTuple):
