@@ -48,7 +48,7 @@ def items_seen(items: Tensor, kinds: Tensor, at: Tensor, n_items: int, n_kinds: 
     so_far = same.cumsum(1, dtype=torch.int32)
     count = so_far[row, place]  # [N, L]
     own = so_far.diagonal(dim1=1, dim2=2)[row]  # up to where it stands
-    latest = (count == own) & real[row] & (position <= place[:, None])
+    latest = (count == own) & real[row]  # beyond a place ``own`` is more than ``count``
     ever = []
     for kind in range(1, n_kinds + 1):
         of_kind = same & (kinds == kind)[:, :, None]
