@@ -211,10 +211,17 @@ class PolicyNetwork(nn.Module):
         """Return what gives the logits [B, A] after the whole of each history, of ``length`` [B].
 
         Of a longer history the ``max_length`` most recent events are read.
+
+        Raises:
+            ValueError: the history lacks what the policy reads, or has no event, and there is no
+                start token.
         """
-        history, length = most_recent(history, length, self.settings.max_length)
+        limit = self.settings.max_length
+        history, length = most_recent(history, length, limit)
         if self.settings.evaluate_first_event:
-            history, length = opened(history, length, self.n_items + 1)
+            history, length = opened(history, length, self.n_items + 1, limit)
+        if bool((length < 1).any()):
+            raise ValueError("a history without events needs evaluate_first_event: True")
         position = torch.arange(history.items.shape[1], device=length.device)
         return self.factors(history, position == length[:, None] - 1)
 
