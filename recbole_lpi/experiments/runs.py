@@ -12,6 +12,7 @@ from recbole_lpi.evaluation.metrics import Kinds
 from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.plugin.recbole_settings import RecBoleSettings
 from recbole_lpi.plugin.setting_names import empty_values, names
+from recbole_lpi.policy.settings import EARLIER
 from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError, Values, refused
 from recbole_lpi.training.run_folder import RunFolder
@@ -69,10 +70,12 @@ class FinishedRun:
     def settings(self) -> dict[str, Any]:
         """What makes the policy: settings that are neither of the data nor incidental.
 
-        A run of before there was a setting has its default.
+        A run of before there was a setting has its default, or what was done then.
         """
         left_out = NO_POLICY | set(FILTERS) | set(MEASURED)
-        every = {**defaults(self.model, str(self.config["dataset"])), **self.config}
+        own = defaults(self.model, str(self.config["dataset"]))
+        earlier = {name: value for name, value in EARLIER.items() if name in own}
+        every = {**own, **earlier, **self.config}
         return {k: v for k, v in every.items() if k not in left_out and v is not None}
 
 

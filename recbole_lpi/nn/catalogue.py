@@ -68,11 +68,12 @@ class Additions(NamedTuple):
 
     def of(self, item: Tensor) -> Tensor:
         """Return what is added to one item per event, [N] -> [N]; or to several, [N, n]."""
-        mine = (
-            self.item == item[:, None] if item.dim() == 1 else self.item[:, None] == item[..., None]
-        )
-        value = self.value if item.dim() == 1 else self.value[:, None]
-        return torch.where(mine, value, 0).sum(-1)
+        if item.dim() == 1:
+            return torch.where(self.item == item[:, None], self.value, 0).sum(-1)
+        ordered, order = self.item.sort(-1)  # by bisection: a mask would be [N, n, U]
+        place = torch.searchsorted(ordered, item).clamp_max(ordered.shape[1] - 1)
+        value = self.value.gather(1, order.gather(1, place))
+        return torch.where(ordered.gather(1, place) == item, value, 0)
 
     def to_all(self, outputs: Tensor) -> Tensor:
         """Return outputs [N, A] with these added."""
@@ -138,7 +139,8 @@ class PolicyLoss(NamedTuple):
     """What each form of the catalogue pass returns.
 
     Attributes:
-        loss: −(1/N) Σ w log π(a | x), a scalar; its gradient reaches states and policy table only.
+        loss: −(1/N) Σ w log π(a | x), a scalar; its gradient reaches states, policy table and what
+            is added only.
         weight: w per event [N], detached.
         statistics: detached.
     """

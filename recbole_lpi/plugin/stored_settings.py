@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.plugin.run_description import OF_THE_CALL
 from recbole_lpi.plugin.setting_names import names
+from recbole_lpi.policy.settings import EARLIER
 from recbole_lpi.roles import Role
 from recbole_lpi.settings import SettingError
 from recbole_lpi.yaml_values import read_file
@@ -28,6 +30,8 @@ def again(
 ) -> dict[str, Any]:
     """Merge the settings of the run that ``source`` keeps with those that the user gives again.
 
+    A policy of before there were some settings is what it was, not what is default now.
+
     Raises:
         SettingError: ``given`` would make another run of it, or ``stored`` holds what no run keeps.
     """
@@ -37,7 +41,7 @@ def again(
         )
     for name, value in given.items():
         _refuse_another_run(name, value, stored, source)
-    found = {**stored, **given}
+    found = {**(EARLIER if stored.get("model") in OBJECTIVES else {}), **stored, **given}
     for name in names(Role.CACHE):
         if name not in given and name in found:
             found[name] = _folder_here(name, found[name], source)

@@ -25,7 +25,7 @@ from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy.backbones import BACKBONES
 from recbole_lpi.policy.network import PolicyNetwork
-from recbole_lpi.policy.settings import PolicySettings
+from recbole_lpi.policy.settings import EARLIER, PolicySettings
 from recbole_lpi.settings import SettingError, Values, coerce
 from recbole_lpi.stored_tensors import (
     check_kinds,
@@ -43,7 +43,6 @@ KINDS: dict[str, type] = {
 }  # fmt: skip
 OF_SCHEMA_2: dict[str, type] = {"items": dict}
 OF_POLICY: dict[str, type] = {"settings": dict, "max_reward": float, "event_names": list}
-EARLIER: dict[str, Any] = {"inputs": ["item"], "repeat_head": False}  # of files that do not say
 
 
 class LoadedPolicy(NamedTuple):
@@ -104,13 +103,26 @@ def is_ours(path: str | os.PathLike[str]) -> bool:
 
 
 def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -> None:
-    """Raise SettingError if a checkpoint ranks another catalogue than the data's."""
+    """Raise SettingError if a checkpoint has another catalogue or other kinds of event than data.
+
+    Both are read by number. Kinds matter to a policy that reads them (``inputs``).
+    """
     if state["catalogue"] != catalogue_hash(data.item_tokens):
         raise SettingError(
             f"{path} is of another catalogue: it ranks {state['n_items'] - 1} items of "
             f"'{state['config'].get('dataset')}', the data set '{data.dataset_name}' has "
             f"{data.item_num - 1}; use a checkpoint trained on this data set and its filters"
         )
+    with refusing(path):
+        built = state.get("policy") or {}
+        reads = built.get("settings", {}).get("network", {}).get("inputs", ())
+        names, own = list(built.get("event_names", ())), list(data.sessions.event_names)
+        if "event" in reads and names != own:
+            raise SettingError(
+                f"{path} reads the kinds of event {', '.join(names)}, and the data set "
+                f"'{data.dataset_name}' has {', '.join(own)}, which are numbered otherwise; use a "
+                "checkpoint trained on this data set"
+            )
 
 
 def policy_values(network: PolicyNetwork) -> dict[str, Any]:

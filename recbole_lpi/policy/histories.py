@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_lpi.data.batches import History
@@ -26,11 +27,13 @@ def most_recent(history: History, length: Tensor, limit: int) -> tuple[History, 
     return History(items.gather(1, place), kinds, gaps), length.clamp_max(limit)
 
 
-def opened(history: History, length: Tensor, start: int) -> tuple[History, Tensor]:
-    """Put ``start`` before every history that is not full, and so begins with its session."""
-    short = length < history.items.shape[1]
+def opened(history: History, length: Tensor, start: int, limit: int) -> tuple[History, Tensor]:
+    """Put ``start`` before every history shorter than ``limit``, which begins with its session."""
+    short = length < limit
 
     def moved(field: Tensor, first: int) -> Tensor:
+        if field.shape[1] < limit:
+            field = F.pad(field, (0, 1))
         later = torch.cat([torch.full_like(field[:, :1], first), field[:, :-1]], 1)
         return torch.where(short[:, None], later, field)
 

@@ -119,14 +119,27 @@ class PolicyNetwork(nn.Module):
         """Take ``logging_policy``, frozen and on the device of this policy, to compare with.
 
         Raises:
-            ValueError: there is none, and the objective cannot be computed without one.
+            ValueError: there is none, and the objective cannot be computed without one; or it
+                reads other kinds of event than this policy.
         """
         self._logging = []
+        if logging_policy is not None and logging_policy.reads_events and self.reads_events:
+            if logging_policy.event_names != self.event_names:
+                raise ValueError(
+                    f"the logging policy reads the kinds of event "
+                    f"{', '.join(logging_policy.event_names)}, this policy "
+                    f"{', '.join(self.event_names)}: give both the same event_names"
+                )
         if logging_policy is not None:
             device = self.item_embedding.weight.device
             self._logging = [logging_policy.to(device).requires_grad_(False).eval()]
         elif self.needs_logging_policy:
             raise ValueError("this policy needs a logging policy, and logging_policy is none")
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether it reads the kind of each event."""
+        return "event" in self.settings.network.inputs
 
     @property
     def needs_logging_policy(self) -> bool:
@@ -198,10 +211,17 @@ class PolicyNetwork(nn.Module):
         """Return what gives the logits [B, A] after the whole of each history, of ``length`` [B].
 
         Of a longer history the ``max_length`` most recent events are read.
+
+        Raises:
+            ValueError: the history lacks what the policy reads, or has no event, and there is no
+                start token.
         """
-        history, length = most_recent(history, length, self.settings.max_length)
+        limit = self.settings.max_length
+        history, length = most_recent(history, length, limit)
         if self.settings.evaluate_first_event:
-            history, length = opened(history, length, self.n_items + 1)
+            history, length = opened(history, length, self.n_items + 1, limit)
+        if bool((length < 1).any()):
+            raise ValueError("a history without events needs evaluate_first_event: True")
         position = torch.arange(history.items.shape[1], device=length.device)
         return self.factors(history, position == length[:, None] - 1)
 

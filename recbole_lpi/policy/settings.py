@@ -13,6 +13,8 @@ from recbole_lpi.settings import Config
 
 DISTRIBUTIONS = ("popularity", "uniform", "in_batch")
 INPUTS = ("item", "event", "time_gap")
+# What a run did, or a checkpoint is, of before there were these settings, whatever is default now.
+EARLIER: dict[str, Any] = {"inputs": ["item"], "repeat_head": False, "fit_temperature": False}
 SAMPLE_NUM, ALPHA = 2048, 0.75  # where they are not said
 
 

@@ -102,7 +102,13 @@ class PolicyLearner:
     def epochs(
         self, train: SessionData, settings: TrainingSettings, device: torch.device, ranks: Ranks
     ) -> Epochs:
-        """Return epochs over whole sessions."""
+        """Return epochs over whole sessions; SettingError if it reads other kinds of event."""
+        names, own = self.network.event_names, train.sessions.event_names
+        if self.network.reads_events and names != tuple(own):
+            raise SettingError(
+                f"the policy reads the kinds of event {', '.join(names)}, and "
+                f"{train.dataset_name} has {', '.join(own)}: give it event_names of this data"
+            )
         return SessionEpochs(
             train, settings.train_batch_size, settings.reward_sampling, device, ranks
         )

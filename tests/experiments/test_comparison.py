@@ -372,3 +372,13 @@ def test_the_tests_are_a_table_of_their_own_in_every_format(made):
             assert "SQN minus each other policy" in said and "Holm's method" in said
     done = CliRunner().invoke(app, ["compare", "a1", "b1", "--against=SAC"])
     assert done.exit_code == 2 and "of 'LPIRL', 'SQN'" in done.stderr
+
+
+def test_a_run_of_before_there_were_inputs_is_no_seed_of_one_that_reads_them(made):
+    now = {"inputs": ["item", "event", "time_gap"], "repeat_head": True, "fit_temperature": False}
+    made("then", [1, 1], seed=1)
+    made("now", [1, 1], seed=2, **now)
+    made("alike", [1, 1], seed=2, inputs=["item"], repeat_head=False, fit_temperature=False)
+    assert len(compare(["then", "now"], HITS).policies) == 2
+    (policy,) = compare(["then", "alike"], HITS).policies
+    assert policy.seeds == (1, 2)

@@ -61,9 +61,14 @@ def test_with_every_item_it_is_the_full_softmax(seen):
     if added is not None:
         added.item[0, 0] = action[0]
     if "μ" in seen:
-        logging = logging._replace(added=some_seen(N, A, 3))
+        also = some_seen(N, A, 3)
+        if added is not None:
+            also.item[1:, :2] = added.item[1:, :2]  # which both have
+            also.item[1:, 2:] = -1
+        logging = logging._replace(added=also)
     candidates = every_item().draw(apart(action))
     assert candidates.item.tolist() == list(range(A)) and not candidates.log_weight.any()
+    candidates = candidates._replace(item=candidates.item.flip(0))
     given = state, action, policy, by_everything, q, logging, added
     got = candidate_pass(*given, candidates=candidates)
     full = plain_pass(*given)

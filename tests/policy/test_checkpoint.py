@@ -1,5 +1,6 @@
 """A policy's file: what it carries is what it was, for every policy and every name of an item."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,15 @@ from recbole_lpi.data.identity import catalogue_hash
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.policy import load_policy
-from recbole_lpi.policy.checkpoint import policy_values, vocabulary, vocabulary_tensors
+from recbole_lpi.policy.checkpoint import (
+    check_catalogue,
+    policy_values,
+    read_checkpoint,
+    vocabulary,
+    vocabulary_tensors,
+)
+from recbole_lpi.settings import SettingError
+from recbole_lpi.training.learner import PolicyLearner
 from tests.support.tiny import N_ITEMS, make
 
 NAMES = ["[PAD]", "a", "", "é", "naïve\nline", "日本", " spaced "]
@@ -68,3 +77,27 @@ def test_names_of_items_are_kept_of_a_slice_of_a_column_too(text):
         }  # fmt: skip
         found = vocabulary(state, "model.pth")
         assert found is not None and found.tolist() == text
+
+
+def test_a_policy_that_reads_kinds_is_refused_where_they_are_numbered_otherwise(tmp_path):
+    def data(*kinds: str) -> Any:
+        return SimpleNamespace(
+            item_tokens=NAMES, item_num=N_ITEMS, dataset_name="shop",
+            sessions=SimpleNamespace(event_names=kinds),
+        )  # fmt: skip
+
+    reads = {"inputs": ["item", "event"]}
+    state = read_checkpoint(written(make("LPI", **reads), tmp_path / "model.pth"))
+    check_catalogue(state, data("click", "purchase"), "model.pth")
+    for other in (("purchase", "click"), ("click", "purchase", "cart"), ("click",)):
+        with pytest.raises(SettingError, match="kinds of event click, purchase"):
+            check_catalogue(state, data(*other), "model.pth")
+    blind = read_checkpoint(written(make("LPI", inputs=["item"]), tmp_path / "model.pth"))
+    check_catalogue(blind, data("purchase", "click"), "model.pth")
+    policy, mu = make("LPI", **reads), make("LoggingPolicy", **reads)
+    policy.compare_with(mu)
+    mu.event_names = ("purchase", "click")
+    with pytest.raises(ValueError, match="the logging policy reads the kinds of event purchase"):
+        policy.compare_with(mu)
+    with pytest.raises(SettingError, match="give it event_names of this data"):
+        PolicyLearner(policy).epochs(data("view"), None, torch.device("cpu"), None)  # type: ignore

@@ -132,6 +132,43 @@ def test_histories_are_cut_and_opened_in_all_their_fields():
     (items, kinds, gaps), short = most_recent(history, length, 2)
     assert items.tolist() == [[1, 4], [3, 0]] and kinds.tolist() == [[2, 1], [2, 0]]
     assert gaps.tolist() == [[0, 9], [0, 0]] and short.tolist() == [2, 1]
-    (items, kinds, gaps), longer = opened(History(items, kinds, gaps), short, 9)
+    (items, kinds, gaps), longer = opened(History(items, kinds, gaps), short, 9, 2)
     assert items.tolist() == [[1, 4], [9, 3]] and kinds.tolist() == [[2, 1], [0, 2]]
     assert gaps.tolist() == [[0, 9], [0, 0]] and longer.tolist() == [2, 2]
+
+
+def test_rows_of_padding_are_0_and_stay_so_and_all_others_are_learnt():
+    network, b = policy(), batch()
+    tables = dict(network.event_embedding.tables.items())
+    assert set(tables) == {"event", "time_gap"}
+    assert all(not table.weight[0].any() and table.weight[1:].all() for table in tables.values())
+    network.factors(b.history, b.counts).outputs().square().sum().backward()
+    for name, field in (("event", b.kind_seq), ("time_gap", b.gap_seq)):
+        moved = tables[name].weight.grad.any(1).nonzero().flatten().tolist()
+        assert moved and 0 not in moved and set(moved) <= set(field.unique().tolist())
+        assert 1 in moved
+
+
+def test_all_logits_are_divided_by_the_temperature_what_is_added_too():
+    network, b = policy("LoggingPolicy", fit_temperature=True), batch()
+    before = network.factors(b.history, b.counts)
+    network.temperature.fill_(2.0)
+    after = network.factors(b.history, b.counts)
+    assert before.added.value.any()
+    torch.testing.assert_close(after.outputs(), before.outputs() / 2)
+    last = network.last_factors(b.history, (b.item_seq > 0).sum(1)).outputs()
+    network.temperature.fill_(1.0)
+    wanted = network.last_factors(b.history, (b.item_seq > 0).sum(1)).outputs() / 2
+    torch.testing.assert_close(last, wanted)
+
+
+def test_a_history_is_opened_however_wide_it_is_padded_and_none_without_events_is_read():
+    network = policy(evaluate_first_event=True, MAX_ITEM_LIST_LENGTH=4).float()
+    length = torch.tensor([2, 1, 0])
+    items, kinds = torch.tensor([[3, 1], [2, 0], [0, 0]]), torch.tensor([[1, 2], [1, 0], [0, 0]])
+    narrow = History(items, kinds, torch.tensor([[0, 5], [0, 0], [0, 0]]))
+    wide = History(*(torch.nn.functional.pad(field, (0, 2)) for field in narrow))
+    ours, theirs = (network.last_factors(each, length).outputs() for each in (narrow, wide))
+    torch.testing.assert_close(ours, theirs)
+    with pytest.raises(ValueError, match="a history without events needs evaluate_first_event"):
+        policy().last_factors(narrow, length)
