@@ -133,6 +133,25 @@ def _sweep(
     )
 
 
+def _add_gradient(
+    grad_weight: Tensor, chunk: Product, swept: _Swept, weighted: Tensor, width: int
+) -> Tensor:
+    """Add what a chunk of events gives the rows, Σ wπs / N; return π of the items added to, [E].
+
+    w/N and what makes p a probability go to the states ``weighted`` [c, D], so that the tiles
+    [c, t] are only read.
+    """
+    of_seen = []
+    columns = parts(len(grad_weight), width)
+    for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
+        scale = (peak - swept.log_total).exp2_()
+        grad_weight[items].addmm_(p.t(), weighted * scale)
+        if chunk.spread is not None:
+            row, column, _ = chunk.spread.within(items)
+            of_seen.append(p[row, column] * scale[row, 0])
+    return torch.cat(of_seen) if of_seen else weighted.new_empty(0)
+
+
 class _WeightedCrossEntropy(torch.autograd.Function):
     """−(1/N) Σ w log π(a | x) by state, table and additions, with a gradient that forward makes."""
 
@@ -159,7 +178,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             tiles = -(-len(weight) // sizes.items)
             held = torch.empty(tiles, sizes.events, sizes.items, dtype=dtype, device=device)
             for part in parts(count, sizes.events):
-                chunk, of_seen = pi.at(part, sizes.items), []
+                chunk = pi.at(part, sizes.items)
                 swept = _sweep(
                     chunk, None if values is None else values.at(part, sizes.items),
                     None if mu is None else mu.at(part, sizes.items), held, learns_state,
@@ -171,22 +190,14 @@ class _WeightedCrossEntropy(torch.autograd.Function):
                 statistics = CatalogueStatistics(log_pi, log_mu, *swept.of_q)
                 w = weigh(part, statistics)
                 found.append((w, statistics))
-                # The gradient of the rows is Σ wπs / N: w/N and what makes p a probability go to
-                # the states, [c, D], so that the tiles [c, t] are only read.
                 share = w.to(dtype)[:, None] / count
                 weighted = exact[part] * share
-                columns = parts(len(weight), sizes.items)
-                for items, (p, peak) in zip(columns, swept.probabilities, strict=True):
-                    scale = (peak - swept.log_total).exp2_()
-                    grad_weight[items].addmm_(p.t(), weighted * scale)
-                    if chunk.spread is not None:
-                        row, column, _ = chunk.spread.within(items)
-                        of_seen.append(p[row, column] * scale[row, 0])
+                of_seen = _add_gradient(grad_weight, chunk, swept, weighted, sizes.items)
                 # −w/N for the logged item: a row of [c, D] each, not an element of [c, A].
                 grad_weight.index_add_(0, action[part], weighted, alpha=-1)
                 if chunk.spread is not None and grad_value is not None and seen is not None:
                     own = grad_value[part]
-                    own[chunk.spread.row, chunk.spread.place] = torch.cat(of_seen)
+                    own[chunk.spread.row, chunk.spread.place] = of_seen
                     own.sub_((seen[part] == action[part, None]).to(dtype)).mul_(share)
                 if grad_state is not None and swept.row is not None:
                     grad_state[part] = share * (swept.row - pi.weight[action[part]].to(dtype))

@@ -7,20 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from recbole_lpi.data.batches import Batch, History
+from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import Sampler
-from recbole_lpi.nn.catalogue import Factors, Table
-from recbole_lpi.nn.repeats import RepeatHead, Seen, items_seen
-from recbole_lpi.nn.sparse_gradients import slice_rows
+from recbole_lpi.nn.catalogue import Factors
 from recbole_lpi.objectives import OBJECTIVES, Objective
 from recbole_lpi.objectives.weights import uniform
 from recbole_lpi.policy.auxiliary_heads import heads_of_step, make_head
 from recbole_lpi.policy.candidate_sampling import make_sampler
-from recbole_lpi.policy.encoders import make_encoder
-from recbole_lpi.policy.histories import most_recent, opened
-from recbole_lpi.policy.inputs import EventEmbedding
 from recbole_lpi.policy.loss_parts import (
     GlobalBatch,
     LossParts,
@@ -30,16 +25,14 @@ from recbole_lpi.policy.loss_parts import (
 )
 from recbole_lpi.policy.losses import compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
+from recbole_lpi.policy.scoring import ScoringNetwork
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
 
 
-class PolicyNetwork(nn.Module):
-    """π(a | x) = softmax of state(x) · row(a) + c(x, a), trained by an objective.
+class PolicyNetwork(ScoringNetwork):
+    """A scoring network that an objective trains, with the heads that the objective asks for.
 
-    c is 0 unless ``repeat_head`` is set, and then of the items that x has seen. The rows are the
-    item embedding, which the encoder reads, or with ``tie_weights: False`` a matrix of their own.
-    With ``softmax: sampled`` the softmax of a training step is estimated from candidates, and with
-    ``learner: sparse_adam`` the gradients of tables of items are sparse.
+    With ``softmax: sampled`` the softmax of a training step is estimated from candidates.
 
     Args:
         name: the row of OBJECTIVES that trains it.
@@ -69,40 +62,20 @@ class PolicyNetwork(nn.Module):
         heads: Mapping[str, nn.Module] | None = None,
         event_names: Sequence[str] = (),
     ) -> None:
-        super().__init__()
-        network, softmax = settings.network, settings.softmax
-        self.name, self.settings, self.n_items = name, settings, n_items
+        super().__init__(settings, n_items, encoder, event_names)
+        self.name = name
         self.objective: Objective = OBJECTIVES[name]
         self.objective.check(name, settings.objective)
-        if "event" in network.inputs and not event_names:
-            raise ValueError("inputs has event, and event_names does not name the kinds of event")
-        self.max_reward, self.event_names = max_reward, tuple(event_names)
-        self.sparse = softmax.sparse
+        self.max_reward, softmax = max_reward, settings.softmax
         self.candidates: Sampler | None = None
         if softmax.softmax == "sampled" and item_counts is not None:
             sampling = softmax.candidate_sampling or CandidateSettings()
             self.candidates = make_sampler(sampling, item_counts)
-        self.item_embedding = nn.Embedding(
-            n_items + 1 + settings.evaluate_first_event, network.hidden_size, padding_idx=0,
-            sparse=self.sparse,
-        )  # fmt: skip
-        with torch.no_grad():
-            self.item_embedding.weight[1:].normal_(std=network.initializer_range)
-        self.event_embedding = EventEmbedding(network, len(self.event_names))
-        self.output_embedding: nn.Parameter | None = None
-        if not network.tie_weights:
-            rows = torch.empty(n_items, network.hidden_size)
-            self.output_embedding = nn.Parameter(rows.normal_(std=network.initializer_range))
-        self.encoder = encoder or make_encoder(network, settings.max_length)
-        n_kinds = len(self.event_names) if "event" in network.inputs else 0
-        self.repeats = RepeatHead(network.hidden_size, n_kinds) if network.repeat_head else None
         self.heads = nn.ModuleDict()
         for head in self.objective.heads(settings.objective):
             own = (heads or {}).get(head)
-            self.heads[head] = own or make_head(head, self.objective, settings, n_items, n_kinds)
-        # By which logits are divided; 1 until the policy is trained.
-        self.temperature: Tensor | None
-        self.register_buffer("temperature", torch.ones(()) if network.fit_temperature else None)
+            made = own or make_head(head, self.objective, settings, n_items, self.n_kinds)
+            self.heads[head] = made
         normalized = settings.objective.weight_normalize
         self.mean_weight_size = MeanWeightSize() if normalized else None
         self.epoch = 0
@@ -123,44 +96,23 @@ class PolicyNetwork(nn.Module):
                 reads other kinds of event than this policy.
         """
         self._logging = []
-        if logging_policy is not None and logging_policy.reads_events and self.reads_events:
-            if logging_policy.event_names != self.event_names:
+        if logging_policy is not None:
+            both = logging_policy.reads_events and self.reads_events
+            if both and logging_policy.event_names != self.event_names:
                 raise ValueError(
                     f"the logging policy reads the kinds of event "
                     f"{', '.join(logging_policy.event_names)}, this policy "
                     f"{', '.join(self.event_names)}: give both the same event_names"
                 )
-        if logging_policy is not None:
             device = self.item_embedding.weight.device
             self._logging = [logging_policy.to(device).requires_grad_(False).eval()]
         elif self.needs_logging_policy:
             raise ValueError("this policy needs a logging policy, and logging_policy is none")
 
     @property
-    def reads_events(self) -> bool:
-        """Whether it reads the kind of each event."""
-        return "event" in self.settings.network.inputs
-
-    @property
     def needs_logging_policy(self) -> bool:
         """Whether the objective cannot be computed without a logging policy."""
         return self.objective.needs_logging_policy(self.settings.objective)
-
-    @property
-    def policy_table(self) -> Table:
-        """Rows of the A items: of the embedding, without padding and start token, or their own."""
-        if self.output_embedding is not None:
-            return Table(self.output_embedding, sparse=self.sparse)
-        rows = slice_rows(self.item_embedding.weight, 1, self.n_items + 1)
-        return Table(rows, sparse=self.sparse)
-
-    @property
-    def sparse_parameters(self) -> list[nn.Parameter]:
-        """The tables of items whose gradients are sparse."""
-        own = [self.output_embedding] if self.sparse and self.output_embedding is not None else []
-        parts = [part for part in self.modules() if part is not self]
-        sparse = (part for part in parts if getattr(part, "sparse", False))
-        return own + [table for part in sparse for table in part.parameters(recurse=False)]
 
     def begin_epoch(self, epoch: int) -> None:
         """Say that the losses asked for from here on are of ``epoch``, counted from 0."""
@@ -172,58 +124,6 @@ class PolicyNetwork(nn.Module):
     def warming_up(self) -> bool:
         """Whether the weights of this epoch are still uniform."""
         return self.epoch < self.settings.objective.warmup_epochs
-
-    def forward(self, history: History) -> Tensor:
-        """Encode a history [B, L], padded on the right, to the states after each event [B, L, D].
-
-        Raises:
-            ValueError: the history lacks what the policy reads.
-        """
-        return torch.as_tensor(
-            self.encoder(self.event_embedding(self.item_embedding(history.items), history))
-        )
-
-    def factors(self, history: History, at: Tensor) -> Factors:
-        """Return what gives the logits [N, A] after the events ``at``, bool [B, L], N of them true.
-
-        Raises:
-            ValueError: the history lacks what the policy reads.
-        """
-        return self._factors(self.forward(history)[at], self._seen(history, at))
-
-    def _seen(self, history: History, at: Tensor) -> Seen | None:
-        """Return the items that the repeat head scores at some places; None without one."""
-        if self.repeats is None:
-            return None
-        items, kinds, _ = history
-        kinds = items if kinds is None else kinds  # which are read where there are n_kinds
-        return items_seen(items, kinds, at, self.n_items, self.repeats.n_kinds)
-
-    def _factors(self, state: Tensor, seen: Seen | None) -> Factors:
-        """Return what gives the logits [N, A] of states [N, D], which have seen some items."""
-        added = None if self.repeats is None or seen is None else self.repeats(state, seen)
-        if self.temperature is not None:
-            state = state / self.temperature
-            added = added and added._replace(value=added.value / self.temperature)
-        return Factors(state, self.policy_table, added)
-
-    def last_factors(self, history: History, length: Tensor) -> Factors:
-        """Return what gives the logits [B, A] after the whole of each history, of ``length`` [B].
-
-        Of a longer history the ``max_length`` most recent events are read.
-
-        Raises:
-            ValueError: the history lacks what the policy reads, or has no event, and there is no
-                start token.
-        """
-        limit = self.settings.max_length
-        history, length = most_recent(history, length, limit)
-        if self.settings.evaluate_first_event:
-            history, length = opened(history, length, self.n_items + 1, limit)
-        if bool((length < 1).any()):
-            raise ValueError("a history without events needs evaluate_first_event: True")
-        position = torch.arange(history.items.shape[1], device=length.device)
-        return self.factors(history, position == length[:, None] - 1)
 
     def losses(self, batch: Batch, whole: GlobalBatch | None = None) -> LossParts:
         """Take the loss of a batch of sessions, by part (Eq. 10).
@@ -238,7 +138,7 @@ class PolicyNetwork(nn.Module):
         if not batch.counts.any():
             raise ValueError("no event of this batch counts")
         state = self.forward(batch.history)[batch.counts]
-        seen = self._seen(batch.history, batch.counts)
+        seen = self.seen(batch.history, batch.counts)
         events = events_of(batch, state, self.max_reward)
         given = self.settings.objective
         objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
@@ -246,7 +146,7 @@ class PolicyNetwork(nn.Module):
         if self.candidates is not None:
             candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
         found = compute_losses(
-            events, self._factors(state, seen), objective, given, heads,
+            events, self.factors_of(state, seen), objective, given, heads,
             self._logging_factors(batch), candidates, seen,
         )  # fmt: skip
         weight, drawn_weight = found.policy.weight, events.sample_weight

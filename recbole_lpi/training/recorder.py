@@ -137,14 +137,13 @@ class Recorder:
             self.write_best(loop)
         self.folder.settle()
 
-    def keep_best(self, loop: TrainingLoop) -> None:
-        """Write model.pth anew, if anything is kept: the best weights have changed since."""
-        if self.folder is not None and self.writes:
-            self.write_best(loop)
-
     def write_best(self, loop: TrainingLoop) -> None:
-        """Write the weights of the best epoch to model.pth, with what builds the policy again."""
-        assert self.folder is not None
+        """Write the weights of the best epoch to model.pth, with what builds the policy again.
+
+        Nothing is written where nothing is kept, nor by another process than the first.
+        """
+        if self.folder is None or not self.writes:
+            return
         write_tensors(
             self.folder.model,
             {
@@ -245,6 +244,5 @@ class Recorder:
         loop.step.load_state(state, path)
         if selector.best_epoch == loop.next_epoch - 1:  # killed, perhaps, before it was written
             selector.keep(selector.best_epoch, loop.module)
-            if self.writes:
-                self.write_best(loop)
+            self.write_best(loop)
         logging.getLogger().info(f"resumed after epoch {loop.next_epoch - 1} of {self.folder.path}")

@@ -203,7 +203,7 @@ class Training:
 
         if fit_temperature(self.learner.module, loop.selector.best_state, nll):
             assert self.recorder is not None
-            self.recorder.keep_best(loop)
+            self.recorder.write_best(loop)
 
     def _recorder(self, train: SessionData, valid: SessionData | None, saved: bool) -> Recorder:
         folder, claim = None, self.around.folder
