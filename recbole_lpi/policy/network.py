@@ -123,13 +123,13 @@ class PolicyNetwork(nn.Module):
                 reads other kinds of event than this policy.
         """
         self._logging = []
-        if logging_policy is not None and logging_policy.reads_events and self.reads_events:
-            if logging_policy.event_names != self.event_names:
-                raise ValueError(
-                    f"the logging policy reads the kinds of event "
-                    f"{', '.join(logging_policy.event_names)}, this policy "
-                    f"{', '.join(self.event_names)}: give both the same event_names"
-                )
+        mu = logging_policy
+        both = mu is not None and mu.reads_events and self.reads_events
+        if mu is not None and both and mu.event_names != self.event_names:
+            raise ValueError(
+                f"the logging policy reads the kinds of event {', '.join(mu.event_names)}, this "
+                f"policy {', '.join(self.event_names)}: give both the same event_names"
+            )
         if logging_policy is not None:
             device = self.item_embedding.weight.device
             self._logging = [logging_policy.to(device).requires_grad_(False).eval()]
