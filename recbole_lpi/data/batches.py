@@ -129,7 +129,7 @@ def collate(
     of_event = real.copy()  # and not of a start token
     of_event[:, 0] &= ~windows.opens
     of_gap = of_event & (place > windows.begin[:, None])
-    elapsed = sessions.timestamps[place] - sessions.timestamps[np.maximum(place - 1, 0)]
+    elapsed = sessions.seconds_before(place)
     values = {
         "item_seq": np.where(real, read, 0),
         "kind_seq": np.where(of_event, sessions.events[place].astype(np.int64) + 1, 0),
@@ -165,7 +165,7 @@ def prefixes(sessions: Sessions, place: ArrayLike, max_length: int) -> tuple[His
     index = begin[:, None] + np.arange(max_length)
     real = index < place[:, None]
     index = np.where(real, index, 0)
-    elapsed = sessions.timestamps[index] - sessions.timestamps[np.maximum(index - 1, 0)]
+    elapsed = sessions.seconds_before(index)
     fields = (
         np.where(real, sessions.items[index], 0),
         np.where(real, sessions.events[index].astype(np.int64) + 1, 0),

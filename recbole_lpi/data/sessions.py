@@ -11,6 +11,7 @@ Everything after the first line is index arithmetic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +27,7 @@ class Sessions:
         items: int32 [E], 1 … A (0 is padding).
         rewards: float32 [E].
         events: uint8 [E], an index into ``event_names``.
-        timestamps: float64 [E], seconds.
+        timestamps: float64 [E], in seconds or what else the log has (``per_second``).
         offsets: int64 [S + 1]; session s is events offsets[s] … offsets[s+1] − 1.
         event_names: what the codes in ``events`` mean.
         ratings: float32 [E], where the log has any.
@@ -39,6 +40,18 @@ class Sessions:
     offsets: Ints
     event_names: tuple[str, ...]
     ratings: np.ndarray | None = None
+
+    @cached_property
+    def per_second(self) -> int:
+        """How many units of ``timestamps`` are a second; 1 where they are no Unix times."""
+        from recbole_lpi.data.times import unit_of  # which reads this module
+
+        return unit_of(float(self.timestamps.max(initial=0))) or 1
+
+    def seconds_before(self, place: np.ndarray) -> np.ndarray:
+        """Return the seconds from the event before, in the flat store, to each of ``place``."""
+        elapsed = self.timestamps[place] - self.timestamps[np.maximum(place - 1, 0)]
+        return np.asarray(elapsed / self.per_second)
 
     @property
     def lengths(self) -> Ints:

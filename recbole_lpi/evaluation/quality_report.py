@@ -84,7 +84,7 @@ class LoggingPolicyQuality:
             yield (
                 "Warning: counting items predicts this log as well as μ̂, or better. Do not trust "
                 "divergences or importance weights measured from μ̂: train it for more epochs, on "
-                "all events (training_windows: all), or with another learning_rate or dropout."
+                "every event (no loss_on_last), or with another learning_rate or dropout."
             )
 
     def _of_weights(self) -> Iterator[str]:

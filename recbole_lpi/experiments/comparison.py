@@ -21,7 +21,12 @@ from recbole_lpi.experiments.grouping import (
     label,
     set_apart,
 )
-from recbole_lpi.experiments.measured_runs import measured, noise_floor, shared_events
+from recbole_lpi.experiments.measured_runs import (
+    compared_with_itself,
+    measured,
+    noise_floor,
+    shared_events,
+)
 from recbole_lpi.experiments.runs import load_comparable
 from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.settings import SettingError
@@ -125,13 +130,15 @@ def compare(
     ``called`` names policies, by the folder of a run of theirs, something of the caller's own;
     ``drawless`` are runs of policies that draw nothing when they are trained; baselines that only
     count are known. ``references`` are runs of the logging policy that others are compared with:
-    how far its seeds are apart is no divergence of a policy, but the noise floor of all.
+    how far its seeds are apart is no divergence of a policy, but the noise floor of all. A
+    ``LoggingPolicy`` that was compared with another seed of itself among the runs is one, too.
 
     Raises:
         SettingError: a folder holds no finished run, runs differ in data, split, protocol or test
             events, or two are one policy of one seed.
     """
     runs = load_comparable(paths)
+    references = {*references, *compared_with_itself(runs)}
     frame, kinds, log_mus = shared_events(runs), runs[0].kinds, LoggingPolicies()
     groups = grouped(
         [measured(run, metrics, kinds, log_mus, run.folder.path in references) for run in runs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -79,6 +80,22 @@ def noise_floor(
                 mean, float("nan") if stderr is None else stderr, int(count or 0)
             )
     return found
+
+
+def compared_with_itself(runs: Sequence[FinishedRun]) -> set[Path]:
+    """Runs of a LoggingPolicy compared with another seed of itself among ``runs``, and that one."""
+    own = {run.folder.path.resolve(): run for run in runs if run.model == "LoggingPolicy"}
+    found: set[Path] = set()
+    for run in own.values():
+        mu = own.get(Path(str(run.config["logging_policy"])).resolve())
+        if mu is not None and mu is not run and _but_for(mu) == _but_for(run):
+            found |= {run.folder.path, mu.folder.path}
+    return found
+
+
+def _but_for(run: FinishedRun) -> dict[str, Any]:
+    """The settings of a run that make it another policy than another seed of it."""
+    return {k: v for k, v in run.settings.items() if k != "logging_policy"}
 
 
 def _events(run: FinishedRun, columns: list[str]) -> pl.DataFrame:

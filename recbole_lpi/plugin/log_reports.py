@@ -47,7 +47,7 @@ def warn_of_left_out(train: SessionData, settings: DataSettings) -> None:
     if every - trained <= MANY * every:
         return
     cure = (
-        f"loss_on_last: {settings.loss_on_last} leaves them out, and an empty one fewer"
+        f"loss_on_last: {settings.loss_on_last} leaves them out, and an empty one none"
         if settings.loss_on_last is not None
         else "training_windows: all trains on every one, or a greater MAX_ITEM_LIST_LENGTH "
         f"({settings.max_length}) on more"

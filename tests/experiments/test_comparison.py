@@ -161,6 +161,24 @@ def test_divergence_is_nobodys_win_and_is_left_out_where_it_was_not_measured(mad
     assert found.logging_policies == {"mu": ("LPIRL", "SQN")}
 
 
+def test_seeds_of_a_logging_policy_compared_with_its_first_are_one_policy(made):
+    """Their distance from it is the noise floor; one of other settings has a divergence."""
+    first = made("mu1", [1, 1], model="LoggingPolicy", seed=1)
+    for seed, mu in ((2, -0.5), (3, -0.7)):
+        made(
+            f"mu{seed}", [1, 2], model="LoggingPolicy", mu=mu, seed=seed, logging_policy=str(first)
+        )
+        RunFolder(f"mu{seed}").write_metrics(
+            {"test": {"js_divergence": {"mean": -mu / 10, "stderr": 0.01, "count": 2}}}
+        )
+    made("other", [1, 1], model="LoggingPolicy", mu=-2.0, hidden_size=8, logging_policy=str(first))
+    found = compare(["mu1", "mu2", "mu3", "other"], ["js_divergence"])
+    assert [policy.seeds for policy in found.policies] == [(1, 2, 3), (1,)]
+    cells: list[Any] = [policy.cells.get("js_divergence") for policy in found.policies]
+    assert cells[0] is None and cells[1].mean == pytest.approx(0.2)
+    assert found.noise_floor["js_divergence"].mean == pytest.approx(0.07)
+
+
 def test_no_purchase_is_nan_and_not_the_best(made):
     for name, model in (("a", "LPIRL"), ("b", "SQN")):
         made(name, [1, 1], model=model, kinds=["click", "click"])

@@ -164,3 +164,18 @@ def test_what_is_trained_inside_a_run_is_labelled_everywhere(log):
         line for line in lines if re.search(r"epoch \d+ (training|evaluating|validation) ", line)
     ]
     assert told and all(" logging policy: epoch " in line for line in told)
+
+
+@pytest.mark.parametrize("inputs", [["item", "time_gap"], ["item"]], ids=str)
+def test_one_that_read_other_times_is_not_found(log, inputs):
+    """Everything else of the log is the same, the order of events too."""
+    file = Path("dataset/shop/shop.inter")
+    head, *rows = file.read_text().splitlines()
+    place = [name.split(":")[0] for name in head.split("\t")].index("timestamp")
+    train(inputs=inputs, epochs=1)
+    cells = [row.split("\t") for row in rows]
+    for row in cells:
+        row[place] = str(3 * float(row[place]))
+    file.write_text("\n".join([head, *("\t".join(row) for row in cells)]) + "\n")
+    train(run_dir="runs/b", inputs=inputs, epochs=1)
+    assert len(trained_by_auto()) == len(inputs)

@@ -172,3 +172,16 @@ def test_a_history_is_opened_however_wide_it_is_padded_and_none_without_events_i
     torch.testing.assert_close(ours, theirs)
     with pytest.raises(ValueError, match="a history without events needs evaluate_first_event"):
         policy().last_factors(narrow, length)
+
+
+@pytest.mark.parametrize("unit", [1, 1000, 10**6, 10**9])
+def test_gaps_are_of_seconds_whatever_the_unit_of_the_log(unit):
+    seconds = np.array([0, 30.0, 31, 4000, 2e6]).cumsum() + 1.5e9
+    log = flat_sessions(
+        np.zeros(5, int), np.arange(1, 6), seconds * unit, np.ones(5), np.zeros(5, int), ("click",)
+    )
+    wanted = [0, *gap_bins(np.array([30.0, 31, 4000, 2e6]))]
+    (_, _, gaps), _ = prefixes(log, [4], 4)
+    assert gaps[0].tolist() == wanted[:4]
+    windows = evaluation_windows(log, whole_of(log), 4, first_event=False)
+    assert collate(log, windows, 0.5).gap_seq.tolist() == [wanted[:4]]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from recbole_lpi import settings
-from recbole_lpi.data.identity import data_hash, part_hash
+from recbole_lpi.data.identity import data_hash, part_hash, times_hash
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.setting_names import names
 from recbole_lpi.policy.encoders import code_hash
@@ -38,6 +38,7 @@ def identity(config: Any, train: PolicyDataset, valid: PolicyDataset | None) -> 
             data_hash(train),
             list(train.sessions.event_names),
             None if valid is None else part_hash(valid),
+            times_hash(train) if "time_gap" in network["inputs"] else None,
         ],
     }
     text = json.dumps(content, sort_keys=True)
