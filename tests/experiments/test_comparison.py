@@ -16,6 +16,7 @@ from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.significance import holm, paired, stars
 from recbole_lpi.experiments.comparison import compare, differences
 from recbole_lpi.settings import SettingError
+from recbole_lpi.training.run_folder import RunFolder
 
 HITS = ["purchase_hit@5", "click_hit@5"]
 
@@ -165,12 +166,10 @@ def test_seeds_of_a_logging_policy_compared_with_its_first_are_one_policy(made):
     """Their distance from it is the noise floor; one of other settings has a divergence."""
     first = made("mu1", [1, 1], model="LoggingPolicy", seed=1)
     for seed, mu in ((2, -0.5), (3, -0.7)):
-        made(
-            f"mu{seed}", [1, 2], model="LoggingPolicy", mu=mu, seed=seed, logging_policy=str(first)
-        )
-        RunFolder(f"mu{seed}").write_metrics(
-            {"test": {"js_divergence": {"mean": -mu / 10, "stderr": 0.01, "count": 2}}}
-        )
+        how = {"mu": mu, "seed": seed, "logging_policy": str(first)}
+        run = made(f"mu{seed}", [1, 2], model="LoggingPolicy", **how)
+        js = {"mean": -mu / 10, "stderr": 0.01, "count": 2}
+        RunFolder(run).write_metrics({"test": {"js_divergence": js}})
     made("other", [1, 1], model="LoggingPolicy", mu=-2.0, hidden_size=8, logging_policy=str(first))
     found = compare(["mu1", "mu2", "mu3", "other"], ["js_divergence"])
     assert [policy.seeds for policy in found.policies] == [(1, 2, 3), (1,)]
