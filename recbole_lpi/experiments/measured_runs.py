@@ -70,7 +70,7 @@ def noise_floor(
         told = run.folder.read_metrics()
         floor = told.get("noise_floor") or {}
         if run.folder.path in references:
-            measures = {name: told["test"].get(name) for name in DIVERGENCES}
+            measures = {name: told.get("test", {}).get(name) for name in DIVERGENCES}
             floor = {name: estimate for name, estimate in measures.items() if estimate}
         for name, kept in floor.items():
             mean, stderr, count = (kept.get(key) for key in ("mean", "stderr", "count"))
