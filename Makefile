@@ -24,7 +24,7 @@ $(VENV)/.tools: $(VENV)/.installed
 	@touch $@
 
 run: install
-	$(BIN)/python run_recbole_lpi.py --model=LPIRL --dataset=ml-100k
+	$(BIN)/python run_recbole_lpi.py --model=LPIRL --dataset=ml-100k --logging_policy_seeds=1
 
 # The core's quick tests. It stands without RecBole: importing that fails there.
 quick: tools
