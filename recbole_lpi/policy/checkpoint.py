@@ -114,15 +114,24 @@ def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -
             f"{data.item_num - 1}; use a checkpoint trained on this data set and its filters"
         )
     with refusing(path):
-        built = state.get("policy") or {}
-        reads = built.get("settings", {}).get("network", {}).get("inputs", ())
-        names, own = list(built.get("event_names", ())), list(data.sessions.event_names)
+        built = _built(state, path) or {"settings": {}, "event_names": []}
+        reads = built["settings"].get("network", {}).get("inputs", ())
+        names, own = built["event_names"], list(data.sessions.event_names)
         if "event" in reads and names != own:
             raise SettingError(
                 f"{path} reads the kinds of event {', '.join(names)}, and the data set "
                 f"'{data.dataset_name}' has {', '.join(own)}, which are numbered otherwise; use a "
                 "checkpoint trained on this data set"
             )
+
+
+def _built(state: Mapping[str, Any], path: object) -> dict[str, Any] | None:
+    """Return what builds the network of a checkpoint; None of schema 1."""
+    if state.get("policy") is None:
+        return None
+    built = {"event_names": [], **state["policy"]}
+    check_kinds(built, OF_POLICY, path)
+    return built
 
 
 def policy_values(network: PolicyNetwork) -> dict[str, Any]:
@@ -186,12 +195,11 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
     if name not in OBJECTIVES:
         raise SettingError(f"{path} holds a {name}, which is no policy of recbole_lpi")
     max_reward, event_names = 0.0, []
-    if state.get("policy") is None:
+    built = _built(state, path)
+    if built is None:
         with refusing(path):
             settings = PolicySettings.of(Values({**state["config"], **EARLIER}))
     else:
-        built = {"event_names": [], **state["policy"]}
-        check_kinds(built, OF_POLICY, path)
         max_reward, event_names = float(built["max_reward"]), built["event_names"]
         with refusing(path):
             network = {**EARLIER, **built["settings"]["network"]}
