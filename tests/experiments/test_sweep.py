@@ -244,7 +244,7 @@ def test_other_seeds_of_the_reference_are_the_noise_floor(plan, made, tmp_path, 
     assert {"LPI 1", "LPI 0.5"} == {name for name in cells if "js_divergence" in cells[name]}
     assert len([policy for policy in found.policies if policy.name == "LoggingPolicy"]) == 1
     assert "differ by JS 0.0300 ± 0.0010" in report.markdown(work, "LoggingPolicy")
-    (axes,) = report.divergence(work).axes
+    axes: Any = report.divergence(work).axes[0]
     (line,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert line.get_ydata()[0] == pytest.approx(0.03)
     marked = next(other for other in axes.lines if other is not line)

@@ -72,8 +72,8 @@ def test_the_caption_says_how_far_two_seeds_of_the_logging_policy_are_apart(made
         floor = {"js_divergence": {"mean": js, "stderr": 0.01, "count": 2}}
         folder.write_metrics({**folder.read_metrics(), "noise_floor": floor if js else None})
     told = "Two seeds of the logging policy differ by JS {} ± 0.0100: nothing below that is a diff"
-    for runs, js in ((["a"], "0.0400"), (["b", "a", "c"], "0.0500")):
-        assert told.format(js) in " ".join(tables.caption(compare(runs, METRICS), METRICS))
+    for runs, said in ((["a"], "0.0400"), (["b", "a", "c"], "0.0500")):
+        assert told.format(said) in " ".join(tables.caption(compare(runs, METRICS), METRICS))
     for runs, metrics in ((["c"], METRICS), (["a"], METRICS[:2])):
         assert "Two seeds" not in " ".join(tables.caption(compare(runs, metrics), metrics))
 

@@ -11,7 +11,8 @@ N, A, D = 9, 12, 3
 def test_outputs_of_several_items_are_those_of_the_matrix_and_so_are_gradients():
     g = torch.Generator().manual_seed(0)
     state, rows = torch.randn(N, D, generator=g).double(), torch.randn(A, D, generator=g).double()
-    item, grads = torch.randint(A, (N, 5), generator=g), []
+    item = torch.randint(A, (N, 5), generator=g)
+    grads: list[torch.Tensor] = []
     factors = Factors(state, Table(rows), some_seen(N, A))
     assert factors.added is not None
     item[:, :2] = factors.added.item[:, :2].clamp_min(0)

@@ -20,7 +20,7 @@ def histories(seed=0, rows=5, length=9):
 
 def by_loops(items, kinds, upto):
     """Of each item seen: age, times and kinds."""
-    found = {}
+    found: dict[int, tuple[int, int, set[int]]] = {}
     for position in range(upto + 1):
         item = int(items[position])
         if 1 <= item <= A:

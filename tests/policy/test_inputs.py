@@ -1,8 +1,11 @@
 """Kinds of events and time gaps as inputs: they are read, in every way alike, and do not leak."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from recbole_lpi.data.batches import GAP_BINS, History, collate, gap_bins, prefixes
 from recbole_lpi.data.sessions import flat_sessions, whole_of
@@ -129,10 +132,13 @@ def test_histories_are_cut_and_opened_in_all_their_fields():
         torch.tensor([[0, 8, 9], [0, 0, 0]]),
     )  # fmt: skip
     length = torch.tensor([3, 1])
-    (items, kinds, gaps), short = most_recent(history, length, 2)
+    kept: Any
+    kept, short = most_recent(history, length, 2)
+    items, kinds, gaps = kept
     assert items.tolist() == [[1, 4], [3, 0]] and kinds.tolist() == [[2, 1], [2, 0]]
     assert gaps.tolist() == [[0, 9], [0, 0]] and short.tolist() == [2, 1]
-    (items, kinds, gaps), longer = opened(History(items, kinds, gaps), short, 9, 2)
+    kept, longer = opened(kept, short, 9, 2)
+    items, kinds, gaps = kept
     assert items.tolist() == [[1, 4], [9, 3]] and kinds.tolist() == [[2, 1], [0, 2]]
     assert gaps.tolist() == [[0, 9], [0, 0]] and longer.tolist() == [2, 2]
 
@@ -166,8 +172,8 @@ def test_a_history_is_opened_however_wide_it_is_padded_and_none_without_events_i
     network = policy(evaluate_first_event=True, MAX_ITEM_LIST_LENGTH=4).float()
     length = torch.tensor([2, 1, 0])
     items, kinds = torch.tensor([[3, 1], [2, 0], [0, 0]]), torch.tensor([[1, 2], [1, 0], [0, 0]])
-    narrow = History(items, kinds, torch.tensor([[0, 5], [0, 0], [0, 0]]))
-    wide = History(*(torch.nn.functional.pad(field, (0, 2)) for field in narrow))
+    fields = items, kinds, torch.tensor([[0, 5], [0, 0], [0, 0]])
+    narrow, wide = History(*fields), History(*(nn.functional.pad(each, (0, 2)) for each in fields))
     ours, theirs = (network.last_factors(each, length).outputs() for each in (narrow, wide))
     torch.testing.assert_close(ours, theirs)
     with pytest.raises(ValueError, match="a history without events needs evaluate_first_event"):
@@ -182,6 +188,7 @@ def test_gaps_are_of_seconds_whatever_the_unit_of_the_log(unit):
     )
     wanted = [0, *gap_bins(np.array([30.0, 31, 4000, 2e6]))]
     (_, _, gaps), _ = prefixes(log, [4], 4)
+    assert gaps is not None
     assert gaps[0].tolist() == wanted[:4]
     windows = evaluation_windows(log, whole_of(log), 4, first_event=False)
     assert collate(log, windows, 0.5).gap_seq.tolist() == [wanted[:4]]

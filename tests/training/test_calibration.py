@@ -12,6 +12,8 @@ from recbole_lpi.training.calibration import fit_temperature
 class Scaled(nn.Module):
     """Its least nll is at the temperature ``weight``."""
 
+    temperature: torch.Tensor
+
     def __init__(self, weight: float, fitted: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(weight))
