@@ -50,9 +50,12 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
             dataset.sessions.event_names,
         )
 
-    def forward(self, history: History) -> Tensor:
-        """Encode a history [B, L], padded on the right, to states after each event [B, L, D]."""
-        return self.network.forward(history)
+    def forward(self, history: History | Tensor) -> Tensor:
+        """Encode a history [B, L], padded on the right, to states after each event [B, L, D].
+
+        A tensor, as RecBole's models take it, is of items alone.
+        """
+        return self.network.forward(History(history) if isinstance(history, Tensor) else history)
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """Return the parts of the loss; ``interaction`` holds the fields of a ``Batch``."""
@@ -72,4 +75,11 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
         """Return what gives the logits [B, A] after each row's items."""
         known = interaction.interaction if hasattr(interaction, "interaction") else interaction
         history = History(known[self.ITEM_SEQ], known.get(KINDS), known.get(GAPS))
+        read = self.network.settings.network.inputs
+        for name, column in (("event", KINDS), ("time_gap", GAPS)):
+            if name in read and column not in known:
+                raise ValueError(
+                    f"{type(self).__name__} reads inputs {list(read)}, and the rows have no column "
+                    f"'{column}' beside '{self.ITEM_SEQ}': docs/recommending.md says what is in it"
+                )
         return self.network.last_factors(history, interaction[self.ITEM_SEQ_LEN])

@@ -23,9 +23,15 @@ def test_what_is_read_beside_the_items_comes_in_columns_of_its_own():
     torch.testing.assert_close(policy.full_sort_predict(rows)[:, 1:], wanted)
     rows["item_id"] = torch.tensor([3, 6])
     torch.testing.assert_close(policy.predict(rows), wanted[[0, 1], [2, 5]])
-    del rows["kind_list"]
-    with pytest.raises(ValueError, match="kinds beside its items"):
-        policy.full_sort_predict(rows)
+    for column in ("kind_list", "gap_list"):
+        lacking = {name: field for name, field in rows.items() if name != column}
+        with pytest.raises(ValueError, match=f"no column '{column}' beside 'item_id_list'"):
+            policy.full_sort_predict(lacking)
+
+
+def test_a_tensor_is_of_items_alone():
+    policy, items = recommender("LPIRL", **ITEMS_ALONE).eval(), torch.tensor([[3, 1, 5]])
+    torch.testing.assert_close(policy.forward(items), policy.forward(History(items)))
 
 
 def test_scores_are_the_logits_and_padding_is_never_recommended():
