@@ -146,7 +146,7 @@ def judge(
     log_mu = np.asarray(table.log_mu if compared else table.log_pi, np.float64)
     floor = fit_floor(train, valid)
     log_floor = floor.log_probabilities(held)
-    first = None if compared else getattr(table, "greedy_log_pi", None)
+    first = None if compared else table.greedy_log_pi
     return LoggingPolicyQuality(
         nll=-float(log_mu.mean()),
         floor_nll=-float(log_floor.mean()),

@@ -55,7 +55,7 @@ def table_of(held, mu, pi=None, first=False):
         log_mu=none if pi is None else of_mu, js=none, kl=none,
     )  # fmt: skip
     if first:
-        object.__setattr__(table, "greedy_log_pi", np.log(own[before].max(1)))
+        return replace(table, greedy_log_pi=np.log(own[before].max(1)))
     return table
 
 
