@@ -89,11 +89,11 @@ class Objective:
         return estimator.q_heads if estimator and "q" in self.heads(settings) else 0
 
     def needs_logging_policy(self, settings: ObjectiveSettings) -> bool:
-        """Whether the weight is computed from a given logging policy."""
+        """Whether the weight or the TD target is computed from a given logging policy."""
         if self.learns == "propensity":
             return settings.propensity == "checkpoint"
-        baseline = self.baseline(settings)
-        return baseline is not None and baseline.logging_policy
+        rows = self.baseline(settings), self.value_estimator(settings)
+        return any(row is not None and row.logging_policy for row in rows)
 
     def unread(self, settings: ObjectiveSettings) -> set[str]:
         """Settings of objectives that make no difference to this one."""

@@ -33,6 +33,7 @@ class ValueEstimator:
         value_head: whether it needs a value head beside Q, which is then regressed on Q(x, a).
         statistic: the name in ``CatalogueStatistics`` of what it asks of the catalogue pass,
             which ``of_q`` finds as ``Critics.statistic``; None where it asks nothing.
+        logging_policy: whether it is taken under the logging policy of the run.
         requires: what it asks of other settings.
     """
 
@@ -41,6 +42,7 @@ class ValueEstimator:
     q_heads: int = 1
     value_head: bool = False
     statistic: str | None = None
+    logging_policy: bool = False
     requires: tuple[Requirement, ...] = ()
 
     def state_value(self, critics: Critics) -> Tensor:
@@ -61,7 +63,7 @@ def value_of_logged(critics: Critics) -> Tensor:
 
 
 def expected_value(critics: Critics) -> Tensor:
-    """E_{a~π}[Q₁(x, a)], [N]."""
+    """The mean of Q₁(x, a) over the items, [N], under the policy of the statistic."""
     return given(critics.selector, "selector").value + given(critics.statistic, "expected_q")
 
 
@@ -79,6 +81,9 @@ VALUE_ESTIMATORS: dict[str, ValueEstimator] = {
     "sarsa": ValueEstimator(of_q=value_of_logged, of_v=value_of_state),
     # The value of the policy π being trained (van Seijen et al. 2009).
     "expected_sarsa": ValueEstimator(of_q=expected_value, statistic="expected_q"),
+    # The value of the logging policy as estimated, E_μ̂[Q(x', ·)]: with any other policy in its
+    # place, fitted Q evaluation of that one (Le et al. 2019).
+    "logging": ValueEstimator(of_q=expected_value, statistic="logging_q", logging_policy=True),
     # No bootstrap.
     "monte_carlo": ValueEstimator(of_q=return_to_go, of_v=return_to_go),
     # V(x') of a value head regressed on Q(x, a) (Kostrikov et al. 2022).

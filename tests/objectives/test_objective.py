@@ -93,6 +93,14 @@ def test_heads_are_those_that_the_rows_need():
     assert heads("LPIRL", **ANALYTIC, advantage_baseline="value") == ("q", "value")
 
 
+def test_a_value_of_the_logging_policy_needs_one():
+    needs = {
+        name: OBJECTIVES["SQN"].needs_logging_policy(shipped_settings("SQN", value_estimator=name))
+        for name in VALUE_ESTIMATORS
+    }
+    assert needs == dict.fromkeys(needs, False) | {"logging": True}
+
+
 def test_two_q_heads_are_of_double_q_learning_alone():
     number = {
         name: OBJECTIVES["SQN"].q_heads(shipped_settings("SQN", value_estimator=name))

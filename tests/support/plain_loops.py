@@ -76,6 +76,7 @@ STATE_VALUES: dict[str, Any] = {  # of a state with a Q head
     "q_learning": lambda e: e.q(e.evaluator, best(e)),
     "sarsa": lambda e: e.q(e.evaluator, e.action),
     "expected_sarsa": lambda e: e.expected_q(e.logits),
+    "logging": lambda e: e.expected_q(e.logits_mu),
     "monte_carlo": lambda e: e.return_,
     "state_value": lambda e: e.v(),
 }
