@@ -128,8 +128,8 @@ def doubly_robust(
 def fitted_q(log: Trajectories, state_value: np.ndarray) -> Influence:
     """V(x₀) = E_{a~π} Q^π(x₀, a) of the first event that counts: no weights, all is the model's.
 
-    Le, Voloshin & Yue 2019, "Batch policy learning under constraints". Its error is that of sessions
-    alone, not of the model, so that its interval is too narrow wherever Q is wrong.
+    Le, Voloshin & Yue 2019, "Batch policy learning under constraints". Its error is that of the
+    sessions alone, not of the model, so that its interval is too narrow wherever Q is wrong.
 
     Args: as of ``doubly_robust``.
     """
