@@ -1,0 +1,99 @@
+"""Which offline number finds the better policy, where the truth is known.
+
+P policies have true values, and one offline number each: a ranking metric, an estimate of the
+value, a lower bound of it. A number is good if its order is that of the truth, and if the policy
+that it picks is worth about as much as the best there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class OfflineNumber:
+    """One number of P policies, [P] each.
+
+    Attributes:
+        name: as tables print it.
+        value: the larger, the better the policy is said to be.
+        low, high: of its intervals; None where it has none, or is not an estimate of the truth.
+        usable: whether its verdict lets it be used, bool; None: nothing refuses it.
+        target: what the intervals are to hold; None: the truth by which policies are ordered.
+    """
+
+    name: str
+    value: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    usable: np.ndarray | None = None
+    target: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one offline number is worth as a guide.
+
+    Attributes:
+        name: of the number.
+        rank_correlation: Spearman's, with the truth; NaN where the number is the same for all.
+        regret: by how much the policy that it picks is below the best.
+        careful_regret: the same, where only policies with a usable number may be picked, and the
+            one that is live stays where there is none.
+        usable: how many policies have a usable number.
+        held: the share of the intervals that hold their target, of all policies.
+        held_usable: of those that are usable; NaN where there is none, or no interval.
+    """
+
+    name: str
+    rank_correlation: float
+    regret: float
+    careful_regret: float
+    usable: int
+    held: float
+    held_usable: float
+
+
+def judge(number: OfflineNumber, truth: np.ndarray, live: float) -> Selection:
+    """Return how well an offline number finds the better policy.
+
+    Args:
+        number: of P policies.
+        truth: what they are worth, [P].
+        live: what the policy is worth that made the log, and stays where nothing better is found.
+    """
+    value, best = np.nan_to_num(number.value, nan=-np.inf), max(float(truth.max()), live)
+    usable = np.ones(len(truth), bool) if number.usable is None else number.usable
+    held = np.full(len(truth), np.nan)
+    if number.low is not None and number.high is not None:
+        target = truth if number.target is None else number.target
+        held = ((number.low <= target) & (target <= number.high)).astype(float)
+    careful = live
+    if usable.any():
+        careful = float(truth[np.flatnonzero(usable)[value[usable].argmax()]])
+    return Selection(
+        number.name,
+        rank_correlation(number.value, truth),
+        best - float(truth[value.argmax()]),
+        best - careful,
+        int(usable.sum()),
+        _mean(held),
+        _mean(held[usable]),
+    )
+
+
+def rank_correlation(value: np.ndarray, truth: np.ndarray) -> float:
+    """Return Spearman's rank correlation, over the policies that have a value, ties averaged."""
+    known = np.isfinite(value)
+    value, truth = value[known], truth[known]
+    if len(value) < 2 or np.ptp(value) == 0 or np.ptp(truth) == 0:
+        return float("nan")
+    return float(stats.spearmanr(value, truth).statistic)
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import pytest
+
+from recbole_lpi.evaluation.off_policy.selection import OfflineNumber, judge, rank_correlation
+
+TRUTH = np.array([1.0, 2.0, 3.0, 4.0])
+
+
+def test_the_truth_itself_finds_the_best_policy():
+    found = judge(OfflineNumber("J", TRUTH), TRUTH, live=1.5)
+    assert (found.rank_correlation, found.regret, found.careful_regret) == (1.0, 0.0, 0.0)
+    assert found.usable == 4 and math.isnan(found.held)
+
+
+def test_its_opposite_finds_the_worst():
+    found = judge(OfflineNumber("−J", -TRUTH), TRUTH, live=1.5)
+    assert (found.rank_correlation, found.regret) == (-1.0, 3.0)
+
+
+def test_refusing_saves_what_an_unusable_number_would_have_cost():
+    value = np.array([9.0, 1.0, 2.0, 1.5])  # the first by a few huge weights
+    number = OfflineNumber("IPS", value, usable=np.array([False, True, True, True]))
+    found = judge(number, TRUTH, live=1.5)
+    assert (found.regret, found.careful_regret, found.usable) == (3.0, 1.0, 3)
+
+
+def test_what_is_live_stays_where_everything_is_refused():
+    number = OfflineNumber("IPS", TRUTH, usable=np.zeros(4, bool))
+    found = judge(number, TRUTH, live=2.5)
+    assert found.careful_regret == 1.5 and found.usable == 0
+    assert judge(number, TRUTH, live=5.0).regret == 1.0
+
+
+def test_intervals_hold_their_own_target():
+    low, high = TRUTH - 0.5, TRUTH + np.array([0.5, 0.5, -0.1, 0.5])
+    usable = np.array([True, True, False, True])
+    number = OfflineNumber("DR", TRUTH, low, high, usable)
+    found = judge(number, TRUTH, live=0.0)
+    assert (found.held, found.held_usable) == (0.75, 1.0)
+    elsewhere = OfflineNumber("DR", TRUTH, low, high, usable, target=TRUTH + 10)
+    assert judge(elsewhere, TRUTH, live=0.0).held == 0.0
+
+
+def test_a_policy_without_a_number_is_not_picked_and_not_ordered():
+    value = np.array([1.0, 2.0, 3.0, np.nan])
+    found = judge(OfflineNumber("AR@1", value), TRUTH, live=0.0)
+    assert (found.rank_correlation, found.regret) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [np.zeros(4), np.array([1.0, np.nan, np.nan, np.nan])])
+def test_there_is_no_order_of_equals(value):
+    assert math.isnan(rank_correlation(value, TRUTH))
