@@ -73,4 +73,5 @@ def draw_floor(axes: Axes, level: float) -> None:
     axes.annotate(
         "two seeds of the logging policy", (0, level), xycoords=("axes fraction", "data"),
         xytext=(4, 3), textcoords="offset points", color="0.3", fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
     )  # fmt: skip
