@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # Every release is pinned by lock.txt, so that nothing is searched for; `make lock` renews it.
 INSTALL := $(BIN)/python .ci/install.py -c lock.txt
 RECBOLE := recbole==1.2.1
-QUICK := tests/objectives tests/nn tests/data tests/policy tests/training tests/evaluation tests/simulation
+QUICK := tests/objectives tests/nn tests/data tests/policy tests/training tests/evaluation tests/simulation \
+  tests/serving
 
 .PHONY: install tools run quick test check lock bench docs matrix
 install: $(VENV)/.installed
