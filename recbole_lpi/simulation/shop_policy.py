@@ -62,7 +62,7 @@ class ShopPolicy:
 
     def probabilities(self, histories: Histories) -> Tensor:
         """Return μ(a | x) of every item, float32 [S, A], at histories that fit into the cache."""
-        s, (items, kinds, times, lengths) = self.settings, histories
+        s, items, kinds = self.settings, histories.items, histories.kinds
         weight = torch.mm(self._query(histories), self.table)
         weight.sub_(weight.amax(-1, keepdim=True)).exp_()
         row, place = (kinds == self.purchase).nonzero(as_tuple=True)
