@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -64,11 +66,45 @@ def simulate(world: World, policy: Policy, n_sessions: int, seed: int) -> Sessio
 
 
 def blocks(world: World, policy: Policy, n_sessions: int, seed: int) -> Iterator[Shown]:
-    """Roll out by blocks of ``AT_ONCE`` sessions, of which the last may be smaller."""
-    for number, first in enumerate(range(0, n_sessions, AT_ONCE)):
-        size = min(AT_ONCE, n_sessions - first)
+    """Roll out by blocks of ``AT_ONCE`` sessions, of which the last may be smaller.
+
+    As many blocks are worked at as torch has threads, each by one. What comes of a block does not
+    depend on it. World and policy are used by several threads at a time.
+    """
+    threads = torch.get_num_threads()
+
+    def block(number: int) -> Shown:
+        torch.set_num_threads(1)  # of this thread
+        first = number * AT_ONCE
         draws = torch.Generator().manual_seed(_seed_of_block(seed, number))
-        yield _block(world, policy, size, START + SPACING * first, draws)
+        size = min(AT_ONCE, n_sessions - first)
+        return _block(world, policy, size, START + SPACING * first, draws)
+
+    numbers = range(-(-n_sessions // AT_ONCE))
+    try:
+        if threads == 1 or len(numbers) == 1:
+            yield from map(block, numbers)
+            return
+        pool = ThreadPoolExecutor(threads)
+        try:
+            yield from _ahead(pool, block, numbers, 2 * threads)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[int], Shown], numbers: range, most: int
+) -> Iterator[Shown]:
+    """Yield results in order, of which ``most`` are worked at or wait to be taken."""
+    waiting: deque[Future[Shown]] = deque()
+    for number in numbers:
+        waiting.append(pool.submit(work, number))
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _seed_of_block(seed: int, number: int) -> int:
