@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=2 python benchmarks/blind_copy.py
 
 A logging policy μ that answers to responses, more of what was clicked or bought and less of what
-was ignored, shows items in a ``ResponseWorld``; every item shown is logged. Copies of μ are trained
+was ignored, shows items in a ``Shop``; every item shown is logged. Copies of μ are trained
 on the log by maximum likelihood, which differ in what they read of each earlier event: its item
 alone; its kind too (ignored, click, purchase); the time since the one before as well. Then each is
 rolled out in the world, before the same users with the same luck.
@@ -28,8 +28,8 @@ from recbole_lpi.data import Reading, SessionData, Sessions
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.simulation import (
     Policy,
-    ResponseWorld,
     Shop,
+    ShopSettings,
     log_probabilities,
     policy_of,
     session_rewards,
@@ -37,9 +37,11 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.training import TrainingSettings, train_policy
 
-WORLD = Shop(
-    n_items=200, dimension=3, memory=60.0, temperature=0.2, click=(-3.0, 5.0), purchase=(-6.0, 8.0)
-)
+WORLD = ShopSettings(  # all items alike in appeal, and a policy that does nothing but respond
+    n_items=200, dimension=3, memory=60.0, temperature=0.2, signal=(-0.5, 1.0, 1.0),
+    click=(-3.0, 5.0), purchase=(-6.0, 8.0), pause_chance=0.1, leave=0.02, bored=0.03, appeal=0.0,
+    conversion=0.0, popular=0.0, blur=0.0, remind=0.0, explore=0.0, repeat_penalty=0.0,
+)  # fmt: skip
 NETWORK = NetworkSettings(
     encoder="gru4rec", encoder_args={"hidden_size": 128}, hidden_size=32, hidden_dropout_prob=0.0,
     initializer_range=0.1, repeat_head=True,
@@ -82,7 +84,7 @@ class Yardstick:
         seed: of both.
     """
 
-    def __init__(self, world: ResponseWorld, held_out: int, rollouts: int, seed: int) -> None:
+    def __init__(self, world: Shop, held_out: int, rollouts: int, seed: int) -> None:
         self.world, self.rollouts, self.seed = world, rollouts, seed
         mu = world.logging_policy
         self.held_out = simulate(world, mu, held_out, seed)
@@ -115,7 +117,7 @@ def _stderr(values: np.ndarray) -> float:
 def trained(
     inputs: tuple[str, ...],
     log: Sessions,
-    world: ResponseWorld,
+    world: Shop,
     rates: tuple[tuple[int, float], ...],
     seed: int = 0,
 ) -> PolicyNetwork:
@@ -136,7 +138,7 @@ def trained(
 
 def rows(sessions: int, rollouts: int, seed: int) -> Iterator[Row]:
     """Measure μ, the copies, and items at random."""
-    world = ResponseWorld(WORLD, seed)
+    world = Shop(WORLD, seed)
     log = simulate(world, world.logging_policy, sessions, seed + 1)
     yardstick = Yardstick(world, max(sessions // 10, 100), rollouts, seed + 2)
     yield yardstick.row("μ", world.logging_policy)

@@ -1,4 +1,4 @@
-"""The command line: ``recbole-lpi run``, ``compare``, ``sweep``, ``table1`` and ``prepare``."""
+"""The command line: one command a file, from ``recbole-lpi run`` to ``recbole-lpi prepare``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataset_prep.once import Once
 from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
 from recbole_lpi.cli.prepare_command import prepare
+from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
+from recbole_lpi.cli.simulate_command import simulate
 from recbole_lpi.cli.sweep_command import sweep
 from recbole_lpi.cli.table1_command import table1
 
@@ -24,4 +26,6 @@ app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(run)
 app.command(cls=Once)(compare)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
+app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
+app.command(cls=Once)(rollout)
 app.add_typer(prepare, name="prepare")

@@ -6,6 +6,8 @@ Nothing heavy is imported before it is used, so that a help text is there at onc
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,19 @@ def print_or_write(text: str, path: Path | None) -> None:
         sys.stdout.write(text)
     else:
         write(text, path)
+
+
+@contextmanager
+def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show how much of ``total`` is done, on a terminal; gives what is told of each step."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=f" {unit}", disable=None, leave=False) as bar:
+
+        def advance(number: int) -> None:
+            bar.update(number)
+
+        yield advance
 
 
 def work_through(sweep: Sweep, threads: int | None) -> None:

@@ -40,6 +40,21 @@ class Histories(NamedTuple):
             items[:, :number], kinds[:, :number], times[:, :number], lengths.clamp_max(number)
         )
 
+    def keep(self, kept: Tensor) -> Histories:
+        """Return the events at which ``kept``, bool [S, t], is true, each session's moved up."""
+        kept = kept & self.real
+        lengths = kept.sum(1)
+        row, place = kept.nonzero(as_tuple=True)
+        moved = kept.cumsum(1)[row, place] - 1
+        shape = len(kept), int(lengths.max()) if len(kept) else 0
+
+        def column(values: Tensor) -> Tensor:
+            table = values.new_zeros(shape)
+            table[row, moved] = values[row, place]
+            return table
+
+        return Histories(column(self.items), column(self.kinds), column(self.times), lengths)
+
     def take(self, index: Tensor) -> Histories:
         """Return the sessions at ``index``, numbers or a mask."""
         return Histories(*(column[index] for column in self))

@@ -9,11 +9,9 @@ import pytest
 
 from benchmarks import blind_copy
 from benchmarks.blind_copy import WORLD, Row, Yardstick, trained
-from recbole_lpi.simulation import ResponseWorld, policy_of, session_rewards, simulate
+from recbole_lpi.simulation import Shop, policy_of, session_rewards, simulate
 
-SMALL = ResponseWorld(
-    replace(WORLD, n_items=20, dimension=2, max_events=8, temperature=0.3), seed=0
-)
+SMALL = Shop(replace(WORLD, n_items=20, dimension=2, max_events=8, temperature=0.3), seed=0)
 RATES = ((10, 0.004), (4, 0.001))
 
 

@@ -8,16 +8,16 @@ import torch
 from recbole_lpi.data import Reading, SessionData
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.simulation import (
-    ResponseWorld,
     Shop,
+    ShopSettings,
     log_probabilities,
     networks,
     policy_of,
     simulate,
 )
-from recbole_lpi.simulation.response_world import EVENT_NAMES
+from recbole_lpi.simulation.shop import KINDS as EVENT_NAMES
 
-WORLD = ResponseWorld(Shop(n_items=9, dimension=2, max_events=6))
+WORLD = Shop(ShopSettings(n_items=9, dimension=2, max_events=6))
 
 
 def network(first: bool = True, max_length: int = 6) -> PolicyNetwork:

@@ -1,0 +1,108 @@
+"""The logging policy of a shop: exact, and a function of what is logged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbole_lpi.simulation.draws import draw
+from recbole_lpi.simulation.histories import Histories
+from recbole_lpi.simulation.shop_settings import ShopSettings
+
+AT_ONCE = 256  # histories whose weights are passed over while they are in the processor's cache
+
+
+class ShopPolicy:
+    """μ: more of what was clicked or bought, less of what was ignored, and the more so the later.
+
+        μ(a | x) = (1 − ρ − ε) softmax_a(score) + ρ [a was clicked last] + ε / A
+        score(a) = (1/τ) Σ_i signal(kind_i) exp(−(t_n − t_i) / memory) · v̂_i · v̂_a + ω g(a)
+
+    of the n logged events i so far, at times t_i. v̂ are the items' vectors as μ sees them, g their
+    appeal, and τ, ω, ρ and ε the settings ``temperature``, ``popular``, ``remind`` and ``explore``.
+    What was bought is shown again by exploration alone. Where no item was clicked, or the one
+    clicked last is bought by now, ρ is 0.
+
+    Args:
+        settings: of the shop.
+        seen: v̂, float32 [A, D].
+        appeal: g, float32 [A].
+        signal: by how much an event of each logged kind pushes.
+        click, purchase: the codes of these kinds in the log.
+    """
+
+    def __init__(
+        self,
+        settings: ShopSettings,
+        seen: Tensor,
+        appeal: Tensor,
+        signal: tuple[float, ...],
+        click: int,
+        purchase: int,
+    ) -> None:
+        self.settings, self.seen = settings, seen
+        self.signal = torch.tensor([0.0, *signal])
+        self.click, self.purchase = click + 1, purchase + 1  # as histories number them
+        self.table = torch.cat([seen, settings.popular * appeal[:, None]], 1).T.contiguous()
+
+    def __call__(self, histories: Histories) -> Tensor:
+        """Return log μ(a | x) of every item, float32 [S, A]; −∞ where μ is 0."""
+        pieces = self._pieces(histories)
+        found = [self.probabilities(histories.take(piece)).log_() for piece in pieces]
+        return torch.cat(found) if found else torch.zeros(0, self.settings.n_items)
+
+    def draw(self, histories: Histories, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw items [S], 1 … A, for uniform numbers [S]; returns their log μ, float64 [S], too."""
+        pieces = [
+            draw(self.probabilities(histories.take(piece)), uniform[piece])
+            for piece in self._pieces(histories)
+        ]
+        column, log_probability = (torch.cat(list(part)) for part in zip(*pieces, strict=True))
+        return column + 1, log_probability
+
+    def probabilities(self, histories: Histories) -> Tensor:
+        """Return μ(a | x) of every item, float32 [S, A], at histories that fit into the cache."""
+        s, items, kinds = self.settings, histories.items, histories.kinds
+        weight = torch.mm(self._query(histories), self.table)
+        weight.sub_(weight.amax(-1, keepdim=True)).exp_()
+        row, place = (kinds == self.purchase).nonzero(as_tuple=True)
+        weight[row, items[row, place] - 1] = 0.0
+        again = self._clicked_last(histories)
+        shown = s.remind * ((again > 0) & ~self._bought(histories, again))
+        weight.mul_(((1 - s.explore - shown) / weight.sum(-1))[:, None])
+        if s.explore:
+            weight.add_(s.explore / s.n_items)
+        if s.remind:
+            weight.scatter_add_(1, (again - 1).clamp_min(0)[:, None], shown[:, None].float())
+        return weight
+
+    def _query(self, histories: Histories) -> Tensor:
+        """Return what is multiplied with the table, [S, D + 1]."""
+        items, kinds, times, lengths = histories
+        ones = torch.ones(len(items), 1)
+        if not items.shape[1]:
+            return torch.cat([ones.new_zeros(len(items), self.seen.shape[1]), ones], 1)
+        last = times.gather(1, (lengths - 1).clamp_min(0)[:, None])
+        age = ((times - last) / self.settings.memory).clamp_max(0)
+        push = self.signal[kinds] * age.exp().float()  # 0 of padding
+        pushed = torch.einsum("st,std->sd", push, self.seen[(items - 1).clamp_min(0)])
+        return torch.cat([pushed / self.settings.temperature, ones], 1)
+
+    def _clicked_last(self, histories: Histories) -> Tensor:
+        """Return the item of each history's last click, int64 [S]; 0 where there is none."""
+        items, kinds, _, _ = histories
+        if not items.shape[1]:
+            return torch.zeros(len(items), dtype=torch.int64)
+        clicked = kinds == self.click
+        place = (clicked * torch.arange(1, items.shape[1] + 1)).amax(1, keepdim=True)
+        return (items.gather(1, (place - 1).clamp_min(0)) * (place > 0)).squeeze(1)
+
+    def _bought(self, histories: Histories, item: Tensor) -> Tensor:
+        """Whether each history has a purchase of an item [S], bool [S]."""
+        items, kinds, _, _ = histories
+        return ((items == item[:, None]) & (kinds == self.purchase)).any(1)
+
+    @staticmethod
+    def _pieces(histories: Histories) -> tuple[Tensor, ...]:
+        number = len(histories.items)
+        return torch.arange(number).split(AT_ONCE) if number else ()
