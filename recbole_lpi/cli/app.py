@@ -7,6 +7,7 @@ import typer
 from dataset_prep.once import Once
 from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
+from recbole_lpi.cli.deploy_command import deploy
 from recbole_lpi.cli.prepare_command import prepare
 from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
@@ -28,4 +29,5 @@ app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
 app.command(cls=Once)(rollout)
+app.command(cls=Once)(deploy)
 app.add_typer(prepare, name="prepare")
