@@ -67,13 +67,14 @@ def check_header(every: Mapping[str, str], s: DataSettings, path: str) -> None:
     if s.RATING_FIELD != DataSettings.RATING_FIELD:  # which RecBole's own settings name
         named["RATING_FIELD"] = s.RATING_FIELD
     if s.PROPENSITY_FIELD != DataSettings.PROPENSITY_FIELD:
-        named["PROPENSITY_FIELD"] = s.PROPENSITY_FIELD
+        named["PROPENSITY_FIELD"] = s.propensity_column
     for setting, column in named.items():
         if column is not None:
             check_names({column}, every, path, setting)
     wanted = dict.fromkeys((s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.event_column), "token")
     wanted |= dict.fromkeys((s.TIME_FIELD, s.reward_column, s.RATING_FIELD), "float")
-    wanted[s.PROPENSITY_FIELD] = "float"
+    if s.propensity_column is not None:
+        wanted[s.propensity_column] = "float"
     for column, kind in wanted.items():
         if every.get(column, kind) != kind:
             raise SettingError(
@@ -127,8 +128,8 @@ def check_propensities(frame: pd.DataFrame, column: str, path: str) -> None:
         raise SettingError(
             f"{path}, line {bad[0] + 2}: {column} is {'missing' if np.isnan(value) else value} "
             f"({_rows(len(bad))}), and must be the probability, above 0 and at most 1, with which "
-            "the item was shown: correct them, or leave the column out (unload_col), or name "
-            "another (PROPENSITY_FIELD)"
+            "the item was shown: correct them, or name another column, or none "
+            "(PROPENSITY_FIELD: none)"
         )
 
 
@@ -137,8 +138,8 @@ def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
     for column in (s.TIME_FIELD, s.reward_column):
         if column in loaded.frame:
             check_finite(loaded.frame, column, path)
-    if s.PROPENSITY_FIELD in loaded.frame:
-        check_propensities(loaded.frame, s.PROPENSITY_FIELD, path)
+    if s.propensity_column in loaded.frame:
+        check_propensities(loaded.frame, s.propensity_column, path)
     check_units(loaded.frame[s.TIME_FIELD].to_numpy(), s.TIME_FIELD, path)
     for column, kind in loaded.kinds.items():
         if kind == "float" and column != s.TIME_FIELD:

@@ -21,7 +21,7 @@ def columns_of_the_store(settings: DataSettings) -> tuple[str, ...]:
     s = settings
     return (
         s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.event_column, s.reward_column,
-        s.RATING_FIELD, s.PROPENSITY_FIELD,
+        s.RATING_FIELD, *([s.propensity_column] if s.propensity_column else []),
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def store_of(
         frame[s.event_column].to_numpy() - 1,
         event_names,
         *(frame[name].to_numpy() if name in frame else None
-          for name in (s.RATING_FIELD, s.PROPENSITY_FIELD)),
+          for name in (s.RATING_FIELD, s.propensity_column)),
     )
 
 

@@ -55,7 +55,7 @@ class ReadLog(Dataset):  # type: ignore[misc]
             )
         if s.rating_to_reward:
             needed.add(s.RATING_FIELD)
-        optional = {s.PROPENSITY_FIELD} - set(unwanted or ())
+        optional = {s.propensity_column} if s.propensity_column else set()
         separator = self.config["field_separator"]
         check_header(read_header(filepath, separator), s, filepath)
         loaded = read_atomic(
