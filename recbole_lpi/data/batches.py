@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,8 @@ class Batch(NamedTuple):
         place: int64, where the action stands in the flat store.
         session: int64 [B].
         sample_weight: float32, factor on the losses of that action; 1 unless sampled by reward.
+        propensity: float32, μ(a | x) of that action as logged, 1 where there is none; None where
+            the log does not say it.
     """
 
     item_seq: Tensor
@@ -91,6 +94,7 @@ class Batch(NamedTuple):
     place: Tensor
     session: Tensor
     sample_weight: Tensor
+    propensity: Tensor | None = None
 
     @property
     def history(self) -> History:
@@ -100,9 +104,13 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``; to a GPU it is copied from pinned memory."""
         if device.type != "cuda":
-            return Batch(*(tensor.to(device) for tensor in self))
+            return self.each(lambda tensor: tensor.to(device))
         with torch.cuda.device(device):  # which each thread has for itself; pinning asks for one
-            return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
+            return self.each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with ``change`` made to each of its tensors."""
+        return Batch(*(None if tensor is None else change(tensor) for tensor in self))  # type: ignore[arg-type]
 
 
 def collate(
@@ -150,6 +158,8 @@ def collate(
         if sample_weight is None
         else np.where(real, sample_weight[safe], 0),
     }
+    if sessions.propensities is not None:
+        values["propensity"] = np.where(real, sessions.propensities[safe], np.float32(1))
     return Batch(**{name: torch.from_numpy(value) for name, value in values.items()})
 
 

@@ -11,8 +11,9 @@ from recbole_lpi.data.tokens import PADDING, Tokens
 
 DTYPES = {
     "items": np.int32, "rewards": np.float32, "events": np.uint8, "timestamps": np.float64,
-    "ratings": np.float32,
+    "ratings": np.float32, "propensities": np.float32,
 }  # fmt: skip
+OPTIONAL = ("ratings", "propensities")  # what not every log has
 
 
 def contradiction(
@@ -46,7 +47,7 @@ def _shapes(
         "offsets": (sessions.offsets, np.int64), "user_of_session": (user_of_session, np.int32)
     }  # fmt: skip
     for name, (array, dtype) in expected.items():
-        if array is None and name == "ratings":
+        if array is None and name in OPTIONAL:
             continue
         if array.ndim != 1 or array.dtype != dtype:
             yield f"{name} is {array.dtype} in {array.ndim} dimensions"
@@ -74,6 +75,9 @@ def _values(
         yield f"kind {s.events.max()} of {len(s.event_names)} kinds of event"
     if not (np.isfinite(s.rewards).all() and np.isfinite(s.timestamps).all()):
         yield "a reward or a time that is not finite"
+    mu = s.propensities
+    if mu is not None and not ((mu > 0) & (mu <= 1)).all():
+        yield "a propensity that is not in (0, 1]"
     falls = np.flatnonzero(s.timestamps[1:] < s.timestamps[:-1]) + 1
     if not np.array_equal(offsets[np.searchsorted(offsets, falls)], falls):
         yield "times that fall within a session"

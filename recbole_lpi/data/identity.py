@@ -19,9 +19,11 @@ def catalogue_hash(tokens: Iterable[str]) -> str:
 
 
 def data_hash(train: SessionData) -> str:
-    """Hash the catalogue, the events, and which of them are trained on."""
+    """Hash the catalogue, the events, their propensities if any, and which are trained on."""
     digest, store = hashlib.sha256(catalogue_hash(train.item_tokens).encode()), train.sessions
-    for array in (store.items, store.events, store.rewards, store.offsets, *_of_part(train)):
+    known = () if store.propensities is None else (store.propensities,)
+    of_events = (store.items, store.events, store.rewards, store.offsets, *known)
+    for array in (*of_events, *_of_part(train)):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 

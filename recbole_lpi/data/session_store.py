@@ -35,7 +35,7 @@ from recbole_lpi.data.tokens import Tokens, map_tokens, write_tokens
 from recbole_lpi.files import filling, write_json
 from recbole_lpi.locks import exclusive_beside, remove_left_behind
 
-FORMAT, VERSION = "recbole_lpi sessions", 3
+FORMAT, VERSION = "recbole_lpi sessions", 4
 ABOUT = "about.json"
 PIECE = 2**24  # bytes that a thread hashes at once; part of the format
 ARRAYS = tuple(field.name for field in fields(Sessions) if field.name != "event_names")

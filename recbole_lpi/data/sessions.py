@@ -31,6 +31,8 @@ class Sessions:
         offsets: int64 [S + 1]; session s is events offsets[s] … offsets[s+1] − 1.
         event_names: what the codes in ``events`` mean.
         ratings: float32 [E], where the log has any.
+        propensities: float32 [E], μ(a | x) in (0, 1], the probability with which each item was
+            shown, where the log says it.
     """
 
     items: np.ndarray
@@ -40,6 +42,7 @@ class Sessions:
     offsets: Ints
     event_names: tuple[str, ...]
     ratings: np.ndarray | None = None
+    propensities: np.ndarray | None = None
 
     @cached_property
     def per_second(self) -> int:
@@ -70,6 +73,7 @@ def flat_sessions(
     event: ArrayLike,
     event_names: tuple[str, ...],
     rating: ArrayLike | None = None,
+    propensity: ArrayLike | None = None,
 ) -> Sessions:
     """Sort events by session and time, as ``session_order`` does.
 
@@ -86,6 +90,9 @@ def flat_sessions(
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         event_names=event_names,
         ratings=None if rating is None else np.asarray(rating)[order].astype(np.float32),
+        propensities=None
+        if propensity is None
+        else np.asarray(propensity)[order].astype(np.float32),
     )
 
 

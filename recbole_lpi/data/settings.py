@@ -28,6 +28,8 @@ class DataSettings:
             ``rating_to_reward`` is applied.
         event_field: column of event kinds; None: ``event``, or where the log has no such column, an
             event is ``liked`` or ``rated`` as its reward reaches 1 or does not.
+        PROPENSITY_FIELD: column of propensities μ(a | x) in (0, 1], the probability with which each
+            item was shown; read where the log has it. ``none``: not read.
         rating_to_reward: reward of each rating; a rating between two keys takes the lower one's.
         purchase_events, click_events: the kinds that count as purchases and as clicks.
         split: ``random``, ``session_end``, ``cutoff`` or ``leave_one_out``; None reads RecBole's
@@ -52,6 +54,7 @@ class DataSettings:
     ITEM_ID_FIELD: str = setting(Role.LOG)
     TIME_FIELD: str = setting(Role.LOG)
     RATING_FIELD: str = setting(Role.LOG, "rating")
+    PROPENSITY_FIELD: str = setting(Role.LOG, "propensity")
     reward_field: str | None = setting(Role.LOG, None)
     event_field: str | None = setting(Role.LOG, None)
     rating_to_reward: dict[float, float] = setting(Role.LOG, factory=dict)
@@ -114,6 +117,11 @@ class DataSettings:
     def reward_column(self) -> str:
         """The name of the column of rewards, read or derived."""
         return self.reward_field or "reward"
+
+    @property
+    def propensity_column(self) -> str | None:
+        """The name of the column of propensities, where there is one; None: none is read."""
+        return None if self.PROPENSITY_FIELD == "none" else self.PROPENSITY_FIELD
 
     @property
     def event_column(self) -> str:

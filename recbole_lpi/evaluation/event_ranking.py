@@ -213,6 +213,7 @@ def _table(
     rewards: np.ndarray | None = None
     if how.imputed is not None:
         rewards = how.imputed.rewards(session, torch.from_numpy(column("top_items")) + 1)
+    mu = store.propensities
     item, position = store.items[place].astype(np.int64), place - store.offsets[session]
     return EventTable(
         session=session,
@@ -233,4 +234,5 @@ def _table(
         seen=seen_before(store, place),
         previous_item=np.where(position > 0, store.items[place - 1], 0).astype(np.int64),
         trained=None if how.item_counts is None else how.item_counts[item - 1] > 0,
+        log_propensity=None if mu is None else np.log(mu[place]),
     )

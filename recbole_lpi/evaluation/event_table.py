@@ -46,6 +46,7 @@ class EventTable:
             before, 0 where there is none. None in files of earlier versions.
         trained: whether any event of the training part is of the item, bool; None where it is not
             known which part that was.
+        log_propensity: log μ(a | x) of the logged item, as the log has it; None where it does not.
     """
 
     session: np.ndarray
@@ -66,6 +67,7 @@ class EventTable:
     seen: np.ndarray | None = None
     previous_item: np.ndarray | None = None
     trained: np.ndarray | None = None
+    log_propensity: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rank)

@@ -35,7 +35,7 @@ class Objective:
     Attributes:
         weight: policy weight [N] from the estimates of an event, detached.
         learns: what the weight needs that the logs do not hold: ``q``, ``advantage``,
-            ``propensity`` μ̂(a | x), or None.
+            ``propensity`` μ(a | x), which some logs do hold, or None.
         reads: settings that the weight itself reads.
         bandit: contexts are independent of earlier actions (section 3.1), so γ must be 0.
         rewards: what those of training must be for the weight to teach what it should: ``some > 0``
@@ -94,6 +94,10 @@ class Objective:
             return settings.propensity == "checkpoint"
         rows = self.baseline(settings), self.value_estimator(settings)
         return any(row is not None and row.logging_policy for row in rows)
+
+    def needs_propensities(self, settings: ObjectiveSettings) -> bool:
+        """Whether the weight is computed from the propensities that the log has."""
+        return self.learns == "propensity" and settings.propensity == "logged"
 
     def unread(self, settings: ObjectiveSettings) -> set[str]:
         """Settings of objectives that make no difference to this one."""

@@ -11,7 +11,7 @@ from recbole_lpi.objectives.value_estimators import VALUE_ESTIMATORS
 from recbole_lpi.roles import Role
 
 Q_HEADS = ("bilinear", "table")
-PROPENSITIES = ("head", "checkpoint")
+PROPENSITIES = ("head", "checkpoint", "logged")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class ObjectiveSettings:
             does not also act as a learning rate.
         warmup_epochs: epochs of plain cross-entropy before the weights begin (Xin et al. 2020);
             none of them can be the best.
-        propensity: where the importance ratio has μ̂ from: ``head``, learnt on the detached state
-            (section 4.1), or ``checkpoint``, the logging policy of the run.
+        propensity: what the importance ratio divides by: ``head``, μ̂ learnt on the detached state
+            (section 4.1); ``checkpoint``, μ̂ of the logging policy of the run; or ``logged``, the
+            propensity μ(a | x) that the log has of each event.
         slate_size: K of the top-K correction, ≥ 1 (Chen et al. 2019).
     """
 

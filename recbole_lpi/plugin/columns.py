@@ -66,11 +66,15 @@ def check_header(every: Mapping[str, str], s: DataSettings, path: str) -> None:
     named |= {"reward_field": s.reward_field, "event_field": s.event_field}
     if s.RATING_FIELD != DataSettings.RATING_FIELD:  # which RecBole's own settings name
         named["RATING_FIELD"] = s.RATING_FIELD
+    if s.PROPENSITY_FIELD != DataSettings.PROPENSITY_FIELD:
+        named["PROPENSITY_FIELD"] = s.propensity_column
     for setting, column in named.items():
         if column is not None:
             check_names({column}, every, path, setting)
     wanted = dict.fromkeys((s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.event_column), "token")
     wanted |= dict.fromkeys((s.TIME_FIELD, s.reward_column, s.RATING_FIELD), "float")
+    if s.propensity_column is not None:
+        wanted[s.propensity_column] = "float"
     for column, kind in wanted.items():
         if every.get(column, kind) != kind:
             raise SettingError(
@@ -114,11 +118,28 @@ def check_finite(frame: pd.DataFrame, column: str, path: str) -> None:
         )
 
 
+def check_propensities(frame: pd.DataFrame, column: str, path: str) -> None:
+    """Raise SettingError for a propensity that is not in (0, 1], or is 0 in float32."""
+    values = frame[column].to_numpy()
+    with np.errstate(under="ignore"):
+        bad = np.flatnonzero(~((values.astype(np.float32) > 0) & (values <= 1)))
+    if len(bad):
+        value = values[bad[0]]
+        raise SettingError(
+            f"{path}, line {bad[0] + 2}: {column} is {'missing' if np.isnan(value) else value} "
+            f"({_rows(len(bad))}), and must be the probability, above 0 and at most 1, with which "
+            "the item was shown: correct them, or name another column, or none "
+            "(PROPENSITY_FIELD: none)"
+        )
+
+
 def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
     """Raise SettingError for a time, reward or other number that cannot be used; with the line."""
     for column in (s.TIME_FIELD, s.reward_column):
         if column in loaded.frame:
             check_finite(loaded.frame, column, path)
+    if s.propensity_column in loaded.frame:
+        check_propensities(loaded.frame, s.propensity_column, path)
     check_units(loaded.frame[s.TIME_FIELD].to_numpy(), s.TIME_FIELD, path)
     for column, kind in loaded.kinds.items():
         if kind == "float" and column != s.TIME_FIELD:

@@ -21,7 +21,7 @@ def columns_of_the_store(settings: DataSettings) -> tuple[str, ...]:
     s = settings
     return (
         s.USER_ID_FIELD, s.ITEM_ID_FIELD, s.TIME_FIELD, s.event_column, s.reward_column,
-        s.RATING_FIELD,
+        s.RATING_FIELD, *([s.propensity_column] if s.propensity_column else []),
     )  # fmt: skip
 
 
@@ -48,7 +48,8 @@ def store_of(
         frame[s.reward_column].to_numpy(),
         frame[s.event_column].to_numpy() - 1,
         event_names,
-        frame[s.RATING_FIELD].to_numpy() if s.RATING_FIELD in frame else None,
+        *(frame[name].to_numpy() if name in frame else None
+          for name in (s.RATING_FIELD, s.propensity_column)),
     )
 
 
@@ -69,6 +70,8 @@ def frame_of(
     }
     if store.ratings is not None:
         columns[s.RATING_FIELD] = store.ratings
+    if store.propensities is not None:
+        columns[s.PROPENSITY_FIELD] = store.propensities
     return pd.DataFrame({**columns, **others})
 
 

@@ -22,6 +22,7 @@ from recbole_lpi.roles import Role
 from recbole_lpi.settings import refused
 
 OF_LOADING = names(Role.LOG, Role.FILTER)  # what decides which events are loaded
+OF_COLUMNS = ("PROPENSITY_FIELD", "reward_field", "event_field")
 # What makes a column anything but a plain array, or reads files beyond three: not kept.
 NOT_KEPT = names(Role.FEATURES)
 
@@ -170,7 +171,7 @@ def _made_from(config: Any, settings: DataSettings, name: str, folder: str) -> d
         for source in (FeatureSource.INTERACTION, FeatureSource.USER, FeatureSource.ITEM)
     }
     given = {name: config[name] for name in OF_LOADING}
-    given |= {name: getattr(settings, name) for name in ("reward_field", "event_field")}
+    given |= {name: getattr(settings, name) for name in OF_COLUMNS}
     given["rating_to_reward"] = sorted(settings.rating_to_reward.items())
     there = {suffix: path for suffix, path in files.items() if path.is_file()}
     return session_store.sources(there, given)

@@ -21,6 +21,12 @@ def report_log(sessions: Sessions, settings: DataSettings) -> None:
     logger = logging.getLogger()
     for line in describe_times(sessions):
         logger.info(line)
+    mu = sessions.propensities
+    if mu is not None:
+        logger.info(
+            f"propensities as logged ({settings.PROPENSITY_FIELD}): {mu.min():.3g} to "
+            f"{mu.max():.3g}, geometric mean {np.exp(np.log(mu, dtype=np.float64).mean()):.3g}"
+        )
     single = int((sessions.lengths == 1).sum())
     if single and not settings.evaluate_first_event:
         logger.warning(

@@ -59,7 +59,8 @@ class PolicyRecommender(SequentialRecommender):  # type: ignore[misc]
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """Return the parts of the loss; ``interaction`` holds the fields of a ``Batch``."""
-        batch = Batch(*(interaction[name] for name in Batch._fields))
+        known = (name for name in Batch._fields if name != "propensity" or name in interaction)
+        batch = Batch(**{name: interaction[name] for name in known})
         return tuple(self.network.losses(batch).parts.values())
 
     def predict(self, interaction: Any) -> Tensor:

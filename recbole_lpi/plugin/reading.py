@@ -55,12 +55,13 @@ class ReadLog(Dataset):  # type: ignore[misc]
             )
         if s.rating_to_reward:
             needed.add(s.RATING_FIELD)
+        optional = {s.propensity_column} if s.propensity_column else set()
         separator = self.config["field_separator"]
         check_header(read_header(filepath, separator), s, filepath)
         loaded = read_atomic(
             filepath,
             separator=separator,
-            wanted=None if wanted is None else set(wanted) | needed,
+            wanted=None if wanted is None else set(wanted) | needed | optional,
             unwanted=set(unwanted or ()),
         )
         named = set(wanted or ()) | set(unwanted or ())

@@ -24,6 +24,7 @@ NEEDS_MORE = {
     "log_pi": "the whole of a policy", "log_mu": "the whole of two policies",
     "js": "the whole of two policies", "kl": "the whole of two policies",
     "imputed_reward": "rewards imputed from ratings", "seen": "the whole of each session",
+    "log_propensity": "propensities of the log",
 }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def events_of(batch: Batch, state: Tensor, max_reward: float) -> Events:
         batch.return_[counts],
         torch.full_like(reward, max_reward),
         batch.sample_weight[counts],
+        None if batch.propensity is None else batch.propensity[counts],
     )
 
 

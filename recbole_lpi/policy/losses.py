@@ -2,9 +2,7 @@
 
 Events are compressed: N of them, in the order of their sessions, so that the next event of i is
 i + 1 wherever its discount is not 0. One catalogue pass therefore also serves the next states.
-
-``compute_losses`` asks the heads first, then passes over the catalogue once, and forms the TD
-errors from the statistics of that pass.
+The heads are asked first, then comes one catalogue pass, and TD errors from its statistics.
 """
 
 from __future__ import annotations
@@ -41,8 +39,8 @@ class Events(NamedTuple):
         discount: γ, and 0 at the last observed event of a session, [N].
         return_: discounted sum of rewards from the event to the end of its session, [N].
         max_reward: the largest reward of the training data, [N].
-        sample_weight: what every loss of an event is multiplied by, [N]; 1 unless events were
-            sampled by reward.
+        sample_weight: factor on every loss of an event, [N]; 1 unless sampled by reward.
+        propensity: μ(a | x) of the logged action, as the log has it, [N]; None: it has none.
     """
 
     state: Tensor
@@ -52,6 +50,7 @@ class Events(NamedTuple):
     return_: Tensor
     max_reward: Tensor
     sample_weight: Tensor
+    propensity: Tensor | None = None
 
 
 class Heads(NamedTuple):
@@ -59,7 +58,7 @@ class Heads(NamedTuple):
 
     Attributes:
         q: the Q head that selects the best item, is trained and weighs; and the one that evaluates
-            the selected item (van Hasselt 2010). The same head twice is plain Q-learning.
+            that item (van Hasselt 2010). The same head twice is plain Q-learning.
         value: V(x).
         propensity: μ̂(a | x) on the detached state.
     """
@@ -106,7 +105,7 @@ def compute_losses(
         seen: the items that the propensity head scores as repeats; None: none.
 
     Raises:
-        ValueError: the objective needs a logging policy, and ``logging`` is None.
+        ValueError: the objective needs a logging policy or propensities, and there are none.
     """
     if objective.needs_logging_policy(settings) and logging is None:
         raise ValueError("this objective needs a logging policy (logging_policy)")
@@ -183,6 +182,10 @@ def _estimate(
             known["advantage"] = advantage.along_session(
                 events.reward, events.discount, critics.v.detach(), settings
             )
+    if objective.needs_propensities(settings):
+        if events.propensity is None:
+            raise ValueError("propensity: logged needs events with propensities")
+        known["log_mu"] = events.propensity.log()
     return {name: value.detach() for name, value in known.items()}
 
 

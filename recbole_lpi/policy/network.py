@@ -114,6 +114,11 @@ class PolicyNetwork(ScoringNetwork):
         """Whether the objective cannot be computed without a logging policy."""
         return self.objective.needs_logging_policy(self.settings.objective)
 
+    @property
+    def needs_propensities(self) -> bool:
+        """Whether the objective cannot be computed without the propensities that a log has."""
+        return self.objective.needs_propensities(self.settings.objective)
+
     def begin_epoch(self, epoch: int) -> None:
         """Say that the losses asked for from here on are of ``epoch``, counted from 0."""
         self.epoch = epoch

@@ -102,12 +102,18 @@ class PolicyLearner:
     def epochs(
         self, train: SessionData, settings: TrainingSettings, device: torch.device, ranks: Ranks
     ) -> Epochs:
-        """Return epochs over whole sessions; SettingError if it reads other kinds of event."""
+        """Return epochs over whole sessions; SettingError if they lack what the policy reads."""
         names, own = self.network.event_names, train.sessions.event_names
         if self.network.reads_events and names != tuple(own):
             raise SettingError(
                 f"the policy reads the kinds of event {', '.join(names)}, and "
                 f"{train.dataset_name} has {', '.join(own)}: give it event_names of this data"
+            )
+        if self.network.needs_propensities and train.sessions.propensities is None:
+            raise SettingError(
+                f"propensity: logged needs the probability with which each item was shown, and "
+                f"{train.dataset_name} has none: give its .inter file a column propensity:float, or "
+                "name one (PROPENSITY_FIELD); or set propensity to head or checkpoint"
             )
         return SessionEpochs(
             train, settings.train_batch_size, settings.reward_sampling, device, ranks

@@ -60,9 +60,9 @@ def made(monkeypatch) -> list[PolicyDataset]:
 def widen(log: Path) -> dict[str, object]:
     """Give the log columns that no policy reads, and items features; what loads them."""
     header, *lines = log.read_text().splitlines()
-    rows = [f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}" for n, line in enumerate(lines)]
+    rows = [f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}\t{1 / (n % 9 + 1)}" for n, line in enumerate(lines)]
     rows = rows[::-1]  # neither by session nor by time
-    more = "rating:float\tpage:token\tdwell:float"
+    more = "rating:float\tpage:token\tdwell:float\tpropensity:float"
     log.write_text("\n".join([f"{header}\t{more}", *rows]) + "\n")
     items = [f"i{n}\tc{n % 4}\t{n / 2}" for n in range(3, 25)]
     head = "item_id:token\tcategory:token\tprice:float"
@@ -77,7 +77,7 @@ def widen(log: Path) -> dict[str, object]:
 
 
 def assert_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
-    for name in ("items", "rewards", "events", "timestamps", "offsets", "ratings"):
+    for name in ("items", "rewards", "events", "timestamps", "offsets", "ratings", "propensities"):
         ours, theirs = getattr(one.sessions, name), getattr(other.sessions, name)
         assert (ours is None) == (theirs is None), name
         if ours is not None:
@@ -112,7 +112,7 @@ def assert_parts_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
     for ours, others in zip(
         train.batch(train.training_windows), same.batch(same.training_windows), strict=True
     ):
-        assert torch.equal(ours, others)
+        assert (ours is None and others is None) or torch.equal(ours, others)
 
 
 @pytest.mark.parametrize("wide", [False, True])

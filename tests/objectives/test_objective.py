@@ -42,6 +42,7 @@ def settings_with(**given: Any) -> ObjectiveSettings:
         ),
         ("LPIRL", ANALYTIC | {"expectile": 0.7}, "as by advantage_baseline: value"),
         ("SQN", {"propensity": "checkpoint"}, "no importance ratio"),
+        ("LPIRL", {"propensity": "logged"}, "no importance ratio"),
         ("LPICB", {"gamma": 0.5}, "contextual bandit"),
     ],
 )
@@ -86,6 +87,7 @@ def test_heads_are_those_that_the_rows_need():
     assert heads("PG") == ()
     assert heads("IPS") == ("propensity",)
     assert heads("IPS", propensity="checkpoint") == ()
+    assert heads("IPS", propensity="logged") == ()
     assert heads("SQN") == ("q",)
     assert heads("SQN", value_estimator="state_value") == ("q", "value")
     assert heads("LPIRL", advantage_estimator="gae") == ("value",)

@@ -37,6 +37,7 @@ def same_negatives(monkeypatch):
 ANALYTIC = {"advantage_estimator": "analytic"}
 ESTIMATORS = [{"value_estimator": name} for name in VALUE_ESTIMATORS]
 TABLE = {"q_head": "table"}
+OF_IPS: list[dict[str, Any]] = [{"propensity": "checkpoint"}, {"propensity": "logged"}]
 BASELINES_OF_Q = [
     ANALYTIC | {"advantage_baseline": b} for b in ("policy", "logging", "max", "value")
 ]
@@ -81,15 +82,15 @@ class TestPG(ObjectiveSuite):
 
 
 class TestIPS(ObjectiveSuite):
-    name, variants = "IPS", [{"propensity": "checkpoint"}, {"weight_clip": 0.9}]
+    name, variants = "IPS", [*OF_IPS, {"propensity": "logged", "weight_clip": 0.9}, {"weight_clip": 0.9}]
 
 
 class TestIPSPG(ObjectiveSuite):
-    name, variants = "IPSPG", [{"propensity": "checkpoint"}]
+    name, variants = "IPSPG", OF_IPS
 
 
 class TestTopKIPS(ObjectiveSuite):
-    name, variants = "TopKIPS", [{"propensity": "checkpoint"}]
+    name, variants = "TopKIPS", OF_IPS
 
 
 class TestSQN(ObjectiveSuite):
@@ -225,6 +226,11 @@ def test_the_logging_policy_is_frozen_and_no_part_of_the_checkpoint():
 def test_a_baseline_under_the_logging_policy_needs_one():
     with pytest.raises(ValueError, match="needs a logging policy"):
         make("LPIRL", **ANALYTIC, advantage_baseline="logging").losses(batch())
+
+
+def test_logged_propensities_must_be_there():
+    with pytest.raises(ValueError, match="needs events with propensities"):
+        make("IPS", propensity="logged").losses(batch()._replace(propensity=None))
 
 
 def test_beta_to_infinity_is_maximum_likelihood():

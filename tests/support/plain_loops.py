@@ -106,6 +106,7 @@ class Event:
             float(b.discount[row, position]),
         )
         self.return_ = float(b.return_[row, position])
+        self.logged = float(b.propensity[row, position])
         self.selector, self.evaluator = pair
         self.negatives = negatives[self.action]
         history = [seq[row, : position + 1].tolist() for seq in (b.item_seq, b.kind_seq)]
@@ -164,6 +165,8 @@ class Event:
     def ratio(self):
         if self.s.propensity == "head":
             log_mu = self.propensity().item()
+        elif self.s.propensity == "logged":
+            log_mu = math.log(self.logged)
         else:
             log_mu = float(torch.stack(self.logits_mu).log_softmax(0)[self.action - 1])
         return min(math.exp(self.log_pi - log_mu), self.s.weight_clip or math.inf)

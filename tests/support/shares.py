@@ -13,7 +13,7 @@ def share_of(whole, rows):
     if not rows:
         one = share_of(whole, [0])
         return one._replace(sample_weight=0 * one.sample_weight)
-    return Batch(*(tensor[rows] for tensor in whole))
+    return whole.each(lambda tensor: tensor[rows])
 
 
 def drawn(policy, *batch_and_whole):

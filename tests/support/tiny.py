@@ -97,6 +97,7 @@ def batch(gamma=GAMMA):
         place=torch.zeros(3, 4, dtype=torch.int64),
         session=torch.arange(3),
         sample_weight=torch.ones(3, 4, dtype=torch.float64),
+        propensity=f([[0.5, 0.03, 0.9, 0.2], [0.1, 0.7, 1, 1], [0.4, 0.25, 0.06, 1]]),
     )  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""Propensities of a log of impressions, from its file to what policies learn and files hold."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from recbole_lpi.data.identity import data_hash
+from recbole_lpi.evaluation.event_table import read_events
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.models import MODELS
+from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.settings import SettingError
+from tests.support.bandit import bandit_rows, write_bandit
+from tests.support.logs import SMALL
+
+pytestmark = pytest.mark.recbole
+
+ROWS = bandit_rows()
+GIVEN: dict[str, Any] = {
+    "split": "random", "split_ratio": [0.6, 0.2, 0.2], "valid_metric": "click_ndcg@3",
+    "evaluate_first_event": True,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def dataset(**given) -> PolicyDataset:
+    return PolicyDataset(make_config("IPS", "shown", (), SMALL | GIVEN | given))
+
+
+def by_event(data: PolicyDataset) -> dict[tuple[str, float], float]:
+    """Propensity by session and time, which name an event."""
+    s = data.sessions
+    users = data.field2id_token[data.uid_field][np.repeat(data.user_of_session, s.lengths)]
+    assert s.propensities is not None
+    return dict(zip(zip(users, s.timestamps.tolist(), strict=True), s.propensities.tolist(),
+                    strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"load_col": {"inter": ["session_id", "item_id"]}},
+        {"val_interval": {"item_id": ["i1", "i3", "i4", "i6"]}},
+        {"rm_dup_inter": "first"},
+        {"user_inter_num_interval": "[4,inf)"},
+    ],
+    ids=["all", "load_col", "items", "repeats", "long"],
+)
+@pytest.mark.parametrize("cache", ["none", "kept"])
+def test_propensities_go_with_their_events(given, cache):
+    """Of a log in any order, filtered or not, read or mapped from the cache."""
+    rows = [ROWS[n] for n in np.random.default_rng(1).permutation(len(ROWS))]
+    write_bandit(Path("dataset"), rows)
+    expected = {(row[0], float(row[2])): np.float32(row[3]) for row in ROWS}
+    for _ in range(2):
+        found = by_event(dataset(session_cache_dir=cache, **given))
+        assert 0 < len(found) and found.items() <= expected.items()
+        assert ("items" in str(given)) or len(found) <= len(expected)
+
+
+@pytest.mark.parametrize("value", ["0", "-0.1", "1.01", "nan", "", "1e-60", "inf"])
+def test_what_is_no_propensity_is_refused_by_its_line(value):
+    rows = list(ROWS)
+    rows[6] = (*rows[6][:3], value, *rows[6][4:])  # type: ignore[assignment]
+    write_bandit(Path("dataset"), rows)
+    with pytest.raises(SettingError, match=r"shown\.inter, line 8: propensity is .*at most 1") as e:
+        dataset()
+    assert "(PROPENSITY_FIELD: none)" in str(e.value) and "\n" not in str(e.value)
+    assert dataset(PROPENSITY_FIELD="none").sessions.propensities is None
+
+
+def test_the_column_can_have_another_name():
+    path = write_bandit(Path("dataset"), ROWS)
+    path.write_text(path.read_text().replace("propensity:float", "shown_with:float"))
+    assert dataset().sessions.propensities is None
+    assert dataset(PROPENSITY_FIELD="shown_with").sessions.propensities is not None
+    with pytest.raises(SettingError, match="no column 'shon_with', which PROPENSITY_FIELD names"):
+        dataset(PROPENSITY_FIELD="shon_with")
+
+
+def test_another_propensity_makes_another_log():
+    write_bandit(Path("dataset"), ROWS)
+    first = data_hash(dataset().build()[0])
+    rows = [*ROWS[:-1], (*ROWS[-1][:3], 0.5, *ROWS[-1][4:])]
+    write_bandit(Path("dataset"), rows)
+    assert data_hash(dataset().build()[0]) != first
+
+
+@pytest.mark.parametrize("model", ["IPS", "IPSPG", "TopKIPS"])
+def test_losses_divide_by_the_logged_propensity(model):
+    """The policy's loss of a planted log, worked event by event from its rows."""
+    write_bandit(Path("dataset"), ROWS)
+    config = make_config(
+        model, "shown", (),
+        SMALL | GIVEN | {"propensity": "logged", "hidden_dropout_prob": 0.0,
+                         "attn_dropout_prob": 0.0, "weight_clip": 3.0, "slate_size": 2},
+    )  # fmt: skip
+    train = PolicyDataset(config).build()[0]
+    policy = MODELS[model](config, train).network.eval()
+    assert "propensity" not in policy.heads
+    batch = train.batch(train.training_windows.take(np.arange(20)))
+    parts = policy.losses(batch).parts
+    assert list(parts) == ["policy loss"]
+    logged = {(row[0], row[2]): row[3] for row in ROWS}
+    log_pi = policy.factors(batch.history, batch.counts).outputs().log_softmax(-1)
+    total, event = torch.zeros(()), 0
+    for b, position in batch.counts.nonzero().tolist():
+        place, item = int(batch.place[b, position]), int(batch.action[b, position])
+        name = train.session_tokens[int(batch.session[b])]
+        own = log_pi[event, item - 1]
+        ratio = float(own.exp()) / logged[name, int(train.sessions.timestamps[place])]
+        weight = min(ratio, 3.0)
+        if model == "TopKIPS":
+            weight *= 2 * (1 - float(own.exp()))
+        weight *= float(batch.reward[b, position] if model == "IPS" else batch.return_[b, position])
+        total = total - weight * own
+        event += 1
+    torch.testing.assert_close(parts["policy loss"], total / event, rtol=1e-5, atol=1e-7)
+    assert 0 < total
+
+
+def test_a_log_without_propensities_is_refused_with_the_cure():
+    path = write_bandit(Path("dataset"), ROWS)
+    path.write_text(path.read_text().replace("propensity:float", "other:float"))
+    with pytest.raises(SettingError) as told:
+        run("IPS", "shown", config_dict={**SMALL, **GIVEN, "propensity": "logged"})
+    said = str(told.value)
+    assert "shown has none" in said and "column propensity:float" in said and "\n" not in said
+    assert not list(Path("runs").rglob("model.pth"))  # no logging policy was trained before
+
+
+@pytest.mark.parametrize("model", ["LoggingPolicy", "LPI", "SQN", "IPS"])
+def test_a_log_of_impressions_trains_and_is_measured(model):
+    write_bandit(Path("dataset"), ROWS)
+    given = {**SMALL, **GIVEN, "run_dir": "runs/it", "fit_temperature": False}
+    if model == "IPS":
+        given["propensity"] = "logged"
+    run(model, "shown", config_dict=given)
+    table = read_events(Path("runs/it/events.parquet"))
+    frame = pl.read_parquet("runs/it/events.parquet")
+    expected = {(row[0], row[4], row[3]) for row in ROWS}
+    rows = zip(frame["session_id"], frame["event"], np.exp(frame["log_propensity"].to_numpy()),
+               strict=True)  # fmt: skip
+    near = {(s, kind, round(p, 5)) for s, kind, p in expected}
+    assert {(s, kind, round(float(p), 5)) for s, kind, p in rows} <= near
+    assert table.has("log_propensity") and set(table.event) == {"click", "ignored"}
+    metrics = json.loads(Path("runs/it/metrics.json").read_text())
+    assert np.isfinite(metrics["test"]["click_ndcg@3"]["mean"])
