@@ -75,8 +75,9 @@ def _show(found: WorldComparison) -> None:
     from recbole_lpi.text import one_line
 
     table = Table(box=None)
-    for name in ("policy", "reward of a session", "less that of μ", "of μ's", "events"):
-        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
+    table.add_column("policy", overflow="fold")  # a path may be long, and no figure is to be cut
+    for name in ("reward of a session", "less that of μ", "of μ's", "events"):
+        table.add_column(name, justify="right", no_wrap=True)
     mu = found.logging
     table.add_row("μ", f"{mu.mean:.4f} ± {mu.stderr:.4f}", "", "1", f"{found.logging_events:.2f}")
     for name, policy in found.policies.items():
@@ -88,7 +89,7 @@ def _show(found: WorldComparison) -> None:
             f"{value.mean / mu.mean:.3f}" if mu.mean else "",
             f"{policy.events:.2f}",
         )
-    Console(width=None, markup=False).print(table)
+    Console(markup=False).print(table)
 
 
 def as_values(found: WorldComparison, saved: SavedWorld, seed: int) -> dict[str, Any]:
