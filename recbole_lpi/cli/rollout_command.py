@@ -39,7 +39,9 @@ def rollout(
         from recbole_lpi.simulation.comparison import compare_policies
         from recbole_lpi.simulation.saved_policies import saved_policy
         from recbole_lpi.simulation.saved_worlds import load_world
+        from recbole_lpi.training.memory import keep_freed_memory
 
+        keep_freed_memory()
         saved = load_world(world)
         twice = {str(run) for run in runs if runs.count(run) > 1}
         if twice:
