@@ -39,7 +39,9 @@ def rollout(
         from recbole_lpi.simulation.comparison import compare_policies
         from recbole_lpi.simulation.saved_policies import saved_policy
         from recbole_lpi.simulation.saved_worlds import load_world
+        from recbole_lpi.training.memory import keep_freed_memory
 
+        keep_freed_memory()
         saved = load_world(world)
         twice = {str(run) for run in runs if runs.count(run) > 1}
         if twice:
@@ -75,8 +77,9 @@ def _show(found: WorldComparison) -> None:
     from recbole_lpi.text import one_line
 
     table = Table(box=None)
-    for name in ("policy", "reward of a session", "less that of μ", "of μ's", "events"):
-        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
+    table.add_column("policy", overflow="fold")  # a path may be long, and no figure is to be cut
+    for name in ("reward of a session", "less that of μ", "of μ's", "events"):
+        table.add_column(name, justify="right", no_wrap=True)
     mu = found.logging
     table.add_row("μ", f"{mu.mean:.4f} ± {mu.stderr:.4f}", "", "1", f"{found.logging_events:.2f}")
     for name, policy in found.policies.items():
@@ -88,7 +91,7 @@ def _show(found: WorldComparison) -> None:
             f"{value.mean / mu.mean:.3f}" if mu.mean else "",
             f"{policy.events:.2f}",
         )
-    Console(width=None, markup=False).print(table)
+    Console(markup=False).print(table)
 
 
 def as_values(found: WorldComparison, saved: SavedWorld, seed: int) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def simulate(
         from recbole_lpi.settings import coerce
         from recbole_lpi.simulation import saved_worlds
         from recbole_lpi.simulation.shop_settings import ShopSettings
+        from recbole_lpi.training.memory import keep_freed_memory
 
+        keep_freed_memory()
         saved_worlds.check_free(output)
         settings = coerce(world, {"exposures": exposures, **given}, ShopSettings)
         own_seed = seed if log_seed is None else log_seed

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from recbole_lpi.exports import lazily
 
 if TYPE_CHECKING:
+    from recbole_lpi.simulation.comparison import PolicyValue, WorldComparison, compare_policies
     from recbole_lpi.simulation.draws import draw, draw_items
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
     from recbole_lpi.simulation.networks import policy_of
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
         session_rewards,
         simulate,
         value,
+    )
+    from recbole_lpi.simulation.saved_policies import TranslatedPolicy, saved_policy
+    from recbole_lpi.simulation.saved_worlds import (
+        SavedWorld,
+        WorldDescription,
+        load_world,
+        make_world,
+        save_world,
     )
     from recbole_lpi.simulation.shop import Shop
     from recbole_lpi.simulation.shop_settings import ShopSettings
@@ -30,21 +39,31 @@ __all__ = [
     "DrawingPolicy",
     "Histories",
     "Policy",
+    "PolicyValue",
     "Response",
     "Rollout",
+    "SavedWorld",
     "Shop",
     "ShopSettings",
     "TabularLog",
     "TabularWorld",
+    "TranslatedPolicy",
     "World",
+    "WorldComparison",
+    "WorldDescription",
+    "compare_policies",
     "draw",
     "draw_items",
     "exact_lpi",
+    "load_world",
     "log_probabilities",
+    "make_world",
     "policy_of",
     "random_policy",
     "random_world",
     "roll_out",
+    "save_world",
+    "saved_policy",
     "session_rewards",
     "simulate",
     "value",
@@ -56,21 +75,31 @@ __getattr__ = lazily(
         "DrawingPolicy": "world",
         "Histories": "histories",
         "Policy": "histories",
+        "PolicyValue": "comparison",
         "Response": "world",
         "Rollout": "rollout",
+        "SavedWorld": "saved_worlds",
         "Shop": "shop",
         "ShopSettings": "shop_settings",
         "TabularLog": "tabular_world",
         "TabularWorld": "tabular_world",
+        "TranslatedPolicy": "saved_policies",
         "World": "world",
+        "WorldComparison": "comparison",
+        "WorldDescription": "saved_worlds",
+        "compare_policies": "comparison",
         "draw": "draws",
         "draw_items": "draws",
         "exact_lpi": "tabular_world",
+        "load_world": "saved_worlds",
         "log_probabilities": "histories",
+        "make_world": "saved_worlds",
         "policy_of": "networks",
         "random_policy": "tabular_world",
         "random_world": "tabular_world",
         "roll_out": "rollout",
+        "save_world": "saved_worlds",
+        "saved_policy": "saved_policies",
         "session_rewards": "rollout",
         "simulate": "rollout",
         "value": "rollout",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,10 +12,33 @@ from torch import Tensor
 from recbole_lpi.simulation.histories import Histories, Policy
 from recbole_lpi.simulation.world import DrawingPolicy
 
-AT_ONCE = 256  # rows of weights that are passed over while they are in the processor's cache
+AT_ONCE = 64  # rows of weights that are passed over while they are in the processor's cache
 
 
-def draw(weight: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+class Mixture(NamedTuple):
+    """What is mixed with probabilities proportional to weights, for S rows.
+
+        p(a) = share · weight(a) / Σ weight + floor + extra · [a = column]
+
+    Attributes:
+        share: float64 [S], of the weights.
+        floor: >= 0, what every column has besides.
+        column: int64 [S], which column has more.
+        extra: float64 [S], >= 0, how much more.
+    """
+
+    share: Tensor
+    floor: float
+    column: Tensor
+    extra: Tensor
+
+    def take(self, index: Tensor) -> Mixture:
+        """Return the rows at ``index``."""
+        share, floor, column, extra = self
+        return Mixture(share[index], floor, column[index], extra[index])
+
+
+def draw(weight: Tensor, uniform: Tensor, mixture: Mixture | None = None) -> tuple[Tensor, Tensor]:
     """Draw a column of each row, with a probability proportional to its weight.
 
     The column is the first whose cumulative probability exceeds the uniform number, so the same
@@ -23,25 +48,44 @@ def draw(weight: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         weight: float [S, A], >= 0, some of each row > 0.
         uniform: float64 [S], in [0, 1).
+        mixture: what is mixed with the weights; None: nothing.
 
-    Returns: columns int64 [S], of weight > 0, and their log-probabilities, float64 [S].
+    Returns: columns int64 [S], of probability > 0, and their log-probabilities, float64 [S].
     """
-    size = math.isqrt(weight.shape[1] - 1) + 1  # of a block
-    missing = -weight.shape[1] % size
+    number, size = weight.shape[1], _block_size(weight.shape[1])
+    missing = -number % size
     if missing:
         weight = torch.nn.functional.pad(weight, (0, missing))
-    blocks = weight.view(len(weight), -1, size)
-    until = blocks.sum(-1).double().cumsum(-1)
-    total = until[:, -1:]
-    sought = uniform[:, None] * total
+    rows, blocks = torch.arange(len(weight)), weight.view(len(weight), -1, size)
+    sums = blocks.sum(-1).double()
+    scale = (1.0 if mixture is None else mixture.share) / sums.sum(-1)
+    sums *= scale[:, None]
+    if mixture is not None:
+        sums += mixture.floor * size
+        sums[:, -1] -= mixture.floor * missing
+        sums[rows, mixture.column // size] += mixture.extra
+    until = sums.cumsum(-1)
+    sought = uniform[:, None] * until[:, -1:]
     block = _first_above(until, sought)
-    before = until.gather(1, (block - 1).clamp_min(0)) * (block > 0)
-    share = (sought - before) / (until.gather(1, block) - before)
-    chosen = blocks[torch.arange(len(weight)), block.squeeze(1)].double()
+    before = until.gather(1, block) - sums.gather(1, block)
+    share = (sought - before) / sums.gather(1, block)
+    block = block.squeeze(1)
+    chosen = blocks[rows, block].double() * scale[:, None]
+    if mixture is not None:
+        real = block[:, None] * size + torch.arange(size) < number
+        chosen += mixture.floor * real
+        there = (mixture.column // size == block) * mixture.extra
+        chosen[rows, mixture.column % size] += there
     within = chosen.cumsum(-1)
-    place = _first_above(within, share * within[:, -1:])
-    log_probability = (chosen.gather(1, place) / total).log()
-    return (block * size + place).squeeze(1), log_probability.squeeze(1)
+    place = _first_above(within, share * within[:, -1:]).squeeze(1)
+    return block * size + place, chosen[rows, place].log()
+
+
+@cache
+def _block_size(number: int) -> int:
+    """Return about √number; what divides it, if such a size is there, spares a copy."""
+    root = math.isqrt(number - 1) + 1
+    return next((size for size in range(root, 2 * root) if number % size == 0), root)
 
 
 def _first_above(cumulative: Tensor, sought: Tensor) -> Tensor:

@@ -158,6 +158,7 @@ def logs_propensities(saved: SavedWorld) -> bool:
 
 def _properties(saved: SavedWorld) -> str:
     """RecBole's property file for the data set."""
+    propensity = ", propensity" if logs_propensities(saved) else ""
     return "\n".join(
         [
             f"# Written by recbole-lpi simulate; {FILE} says from what.",
@@ -165,7 +166,7 @@ def _properties(saved: SavedWorld) -> str:
             "ITEM_ID_FIELD: item_id",
             "TIME_FIELD: timestamp",
             "load_col:",
-            "  inter: [session_id, item_id, timestamp, event, reward]",
+            f"  inter: [session_id, item_id, timestamp, event, reward{propensity}]",
             "reward_field: reward",
             "event_field: event",
             "purchase_events: [purchase]",

@@ -33,6 +33,11 @@ class Users(NamedTuple):
         """Return the users at ``index``, numbers or a mask."""
         return Users(*(column[index] for column in self))
 
+    def put(self, index: Tensor, others: Users) -> Users:
+        """Return these users, with others at ``index``, numbers or a mask."""
+        pairs = zip(self, others, strict=True)
+        return Users(*(column.index_put((index,), other) for column, other in pairs))
+
 
 class Luck(NamedTuple):
     """All that chance decides about one event of each of S sessions but the item shown.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from recbole_lpi.simulation.draws import draw
+from recbole_lpi.simulation.draws import Mixture, draw
 from recbole_lpi.simulation.histories import Histories
 from recbole_lpi.simulation.shop_settings import ShopSettings
 
-AT_ONCE = 256  # histories whose weights are passed over while they are in the processor's cache
+AT_ONCE = 64  # histories whose weights are passed over while they are in the processor's cache
 
 
 class ShopPolicy:
@@ -47,34 +49,45 @@ class ShopPolicy:
 
     def __call__(self, histories: Histories) -> Tensor:
         """Return log μ(a | x) of every item, float32 [S, A]; −∞ where μ is 0."""
-        pieces = self._pieces(histories)
-        found = [self.probabilities(histories.take(piece)).log_() for piece in pieces]
-        return torch.cat(found) if found else torch.zeros(0, self.settings.n_items)
+        mixture = self._mixture(histories)
+        found = torch.empty(len(histories.items), self.settings.n_items)
+        for rows, weight in self._weights(histories):
+            found[rows] = weight * (mixture.share[rows] / weight.sum(-1)).float()[:, None]
+        found += mixture.floor
+        found.scatter_add_(1, mixture.column[:, None], mixture.extra[:, None].float())
+        return found.log_()
 
     def draw(self, histories: Histories, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Draw items [S], 1 … A, for uniform numbers [S]; returns their log μ, float64 [S], too."""
+        mixture = self._mixture(histories)
         pieces = [
-            draw(self.probabilities(histories.take(piece)), uniform[piece])
-            for piece in self._pieces(histories)
+            draw(weight, uniform[rows], mixture.take(rows))
+            for rows, weight in self._weights(histories)
         ]
         column, log_probability = (torch.cat(list(part)) for part in zip(*pieces, strict=True))
         return column + 1, log_probability
 
-    def probabilities(self, histories: Histories) -> Tensor:
-        """Return μ(a | x) of every item, float32 [S, A], at histories that fit into the cache."""
-        s, items, kinds = self.settings, histories.items, histories.kinds
-        weight = torch.mm(self._query(histories), self.table)
-        weight.sub_(weight.amax(-1, keepdim=True)).exp_()
-        row, place = (kinds == self.purchase).nonzero(as_tuple=True)
-        weight[row, items[row, place] - 1] = 0.0
-        again = self._clicked_last(histories)
-        shown = s.remind * ((again > 0) & ~self._bought(histories, again))
-        weight.mul_(((1 - s.explore - shown) / weight.sum(-1))[:, None])
-        if s.explore:
-            weight.add_(s.explore / s.n_items)
-        if s.remind:
-            weight.scatter_add_(1, (again - 1).clamp_min(0)[:, None], shown[:, None].float())
-        return weight
+    def _weights(self, histories: Histories) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield some rows at a time, and what their softmax is proportional to, float32 [rows, A].
+
+        The largest of each row is 1, and what was bought has 0. The memory of the one is used for
+        the next: to ask the system for it each time took longer than the product.
+        """
+        memory = torch.empty(AT_ONCE, self.settings.n_items)
+        query, items = self._query(histories), histories.items
+        bought = histories.kinds == self.purchase
+        for rows in torch.arange(len(items)).split(AT_ONCE):
+            weight = torch.mm(query[rows], self.table, out=memory[: len(rows)])
+            row, place = bought[rows].nonzero(as_tuple=True)
+            weight[row, items[rows[row], place] - 1] = -torch.inf
+            yield rows, weight.sub_(weight.amax(-1, keepdim=True)).exp_()
+
+    def _mixture(self, histories: Histories) -> Mixture:
+        """Return the reminders and the exploration."""
+        s, again = self.settings, self._clicked_last(histories)
+        shown = s.remind * ((again > 0) & ~self._bought(histories, again)).double()
+        share = (1 - s.explore) - shown
+        return Mixture(share, s.explore / s.n_items, (again - 1).clamp_min(0), shown)
 
     def _query(self, histories: Histories) -> Tensor:
         """Return what is multiplied with the table, [S, D + 1]."""
@@ -101,8 +114,3 @@ class ShopPolicy:
         """Whether each history has a purchase of an item [S], bool [S]."""
         items, kinds, _, _ = histories
         return ((items == item[:, None]) & (kinds == self.purchase)).any(1)
-
-    @staticmethod
-    def _pieces(histories: Histories) -> tuple[Tensor, ...]:
-        number = len(histories.items)
-        return torch.arange(number).split(AT_ONCE) if number else ()

@@ -35,7 +35,9 @@ class World(Protocol):
     Two kinds of value are the world's own, and only handed back to it: *users*, what S users are
     like at one moment, which no policy sees; and *luck*, all that chance decides about one event of
     each of S sessions but the item that is shown. Both have ``take(index)``, which gives those of
-    some sessions. Luck does not depend on what is shown, so two policies can be given the same.
+    some sessions, and users ``put(index, others)``, which gives all of them, with others in some
+    places. Luck does not depend on what is shown, so two policies can be given the same. Users who
+    were handed back to ``respond`` are not used again.
     """
 
     @property
