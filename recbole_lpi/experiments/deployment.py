@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from recbole_lpi.policy.settings import PolicySettings
 from recbole_lpi.settings import SettingError, Values, coerce
 from recbole_lpi.simulation.histories import Policy, histories_of
 from recbole_lpi.simulation.networks import policy_of
-from recbole_lpi.simulation.rollout import mean_of, roll_out
+from recbole_lpi.simulation.rollout import Rollout, mean_of, roll_out
 from recbole_lpi.simulation.world import World
 from recbole_lpi.training import TrainingSettings, train_policy
 from recbole_lpi.yaml_values import read_file
@@ -148,7 +148,7 @@ def deploy(
 
 
 def learn(
-    world: World, log: Any, contender: Contender, settings: DeploymentSettings, seed: int
+    world: World, log: Rollout, contender: Contender, settings: DeploymentSettings, seed: int
 ) -> PolicyNetwork:
     """Train a policy on a log, with the settings of its property file but for what is said."""
     length = world.max_events
@@ -158,7 +158,8 @@ def learn(
     }  # fmt: skip
     policy = PolicySettings.of(Values(given))
     reading = Reading(length, policy.objective.gamma, None, True, "all")
-    data = SessionData(log.sessions, None, world.n_items + 1, reading)
+    sessions = replace(log.sessions, propensities=np.exp(log.log_probabilities))
+    data = SessionData(sessions, None, world.n_items + 1, reading)
     torch.manual_seed(seed)
     network = PolicyNetwork(
         contender.model, policy, world.n_items, data.max_reward, event_names=world.event_names
