@@ -148,11 +148,29 @@ class Shop:
         bought = (again & (histories.kinds == PURCHASE + 1)).any(-1, keepdim=True)
         return torch.where(bought, torch.tensor([1.0, 0.0, 0.0]), chances)
 
+    def expected_rewards(self, users: Users, histories: Histories, luck: Luck) -> Tensor:
+        """Return the expected reward of showing each item next, float32 [S, A].
+
+        Args: as of ``respond``; of the luck, only whether the users were away has a part in it.
+        """
+        s, items = self.settings, histories.items
+        like = _after_pause(users, luck).intent @ self.vectors.T
+        times = torch.zeros(len(items), s.n_items + 1)  # shown before; of padding, whatever
+        added = (
+            self.appeal - s.repeat_penalty * times.scatter_add(1, items, (items > 0).float())[:, 1:]
+        )
+        click = s.click[0] + s.click[1] * like + added
+        purchase = s.purchase[0] + s.purchase[1] * like + added + self.conversion
+        chances = torch.stack([torch.zeros_like(like), click, purchase], -1).softmax(-1)
+        is_bought = (histories.kinds == PURCHASE + 1).float()
+        bought = times.scatter_reduce(1, items, is_bought, "amax")[:, 1:] > 0
+        return (chances @ torch.tensor(REWARDS)).masked_fill(bought, 0.0)
+
     def respond(self, users: Users, histories: Histories, item: Tensor, luck: Luck) -> Response:
         """Let users see one item each, as ``World.respond`` says."""
         s = self.settings
-        intent = torch.where(luck.paused[:, None], luck.intent, users.intent)
-        users = Users(intent, users.ignored * ~luck.paused)
+        users = _after_pause(users, luck)
+        intent = users.intent
         edges = self.responses(users, histories, item).cumsum(-1)[:, :2]
         kind = (luck.response[:, None] >= edges).sum(-1)
         liked = kind != IGNORED
@@ -165,6 +183,12 @@ class Shop:
             luck.leaving < s.leave + s.bored * ignored,
             Users(F.normalize(intent + drift, dim=-1), ignored),
         )
+
+
+def _after_pause(users: Users, luck: Luck) -> Users:
+    """Return users as they come to the next event, some of them after a pause."""
+    intent = torch.where(luck.paused[:, None], luck.intent, users.intent)
+    return Users(intent, users.ignored * ~luck.paused)
 
 
 def _directions(number: int, dimension: int, draws: torch.Generator) -> Tensor:
