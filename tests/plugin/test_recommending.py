@@ -1,4 +1,4 @@
-"""The example of docs/recommending.md, on a run of the tests."""
+"""The examples of docs/recommending.md, on a run of the tests."""
 
 import re
 from pathlib import Path
@@ -10,16 +10,19 @@ from tests.support.logs import SMALL
 
 pytestmark = pytest.mark.recbole
 DOCS = Path(__file__).parents[2] / "docs/recommending.md"
+NAMES = {"199": "i3", "200": "i4", "242": "i5", "liked": "click", "rated": "purchase"}
 
 
-def test_the_example_recommends_items_of_the_data(log):
-    text = DOCS.read_text()
+def test_the_examples_recommend_items_of_the_data(log):
     run("LoggingPolicy", "shop", (), {**SMALL, "epochs": 1, "run_dir": "runs/first"})
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    code, example = code.rsplit("\n", 2)[0], code.rstrip().rsplit("\n", 1)[1]
-    example = example.replace("199", "i3").replace("200", "i4")
-    example = example.replace("liked", "click").replace("rated", "purchase")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL))
+    for ours, theirs in NAMES.items():
+        code = code.replace(f'"{ours}"', f'"{theirs}"')
     scope: dict[str, object] = {}
     exec(code, scope)
-    found = eval(example, scope)
-    assert len(set(found)) == 3 and all(re.fullmatch(r"i\d+", name) for name in found)
+    for name in ("found", "drawn"):
+        found = scope[name]
+        assert found.items.shape == (2, 3) and found.unknown == 0
+        for items, chances in zip(found.items, found.propensities, strict=True):
+            assert len(set(items)) == 3 and all(re.fullmatch(r"i\d+", item) for item in items)
+            assert ((chances > 0) & (chances < 1)).all()
