@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def simulate(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder to write; its name is the data set's")],
-    world: Annotated[Literal["shop"], typer.Option(help="Kind of world")] = "shop",
+    world: Annotated[Literal["shop", "sardine"], typer.Option(help="Kind of world")] = "shop",
     sessions: Annotated[int, typer.Option(min=1, help="How many to draw")] = 200_000,
     exposures: Annotated[
-        Literal["all", "engaged"],
-        typer.Option(help="Log all that was shown, or clicks and purchases alone"),
-    ] = "all",
+        Literal["all", "engaged"] | None,
+        typer.Option(help="Of a shop: log all that was shown, or clicks and purchases alone"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the world")] = 0,
     log_seed: Annotated[
         int | None,
@@ -41,15 +41,16 @@ def simulate(
         given = settings_of(context.args)
         from recbole_lpi.settings import coerce
         from recbole_lpi.simulation import saved_worlds
-        from recbole_lpi.simulation.shop_settings import ShopSettings
         from recbole_lpi.training.memory import keep_freed_memory
 
         keep_freed_memory()
         saved_worlds.check_free(output)
-        settings = coerce(world, {"exposures": exposures, **given}, ShopSettings)
+        if exposures is not None:
+            given["exposures"] = exposures
+        settings = coerce(world, given, saved_worlds.SETTINGS[world])
         own_seed = seed if log_seed is None else log_seed
         description = saved_worlds.WorldDescription(
-            world, seed, settings, sessions=sessions, log_seed=own_seed
+            world, seed, sessions=sessions, log_seed=own_seed, settings=settings
         )
         saved = saved_worlds.make_world(description, output)
         log = _logged(saved)

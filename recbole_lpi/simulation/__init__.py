@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         simulate,
         value,
     )
+    from recbole_lpi.simulation.sardine_world import SardineSettings, SardineWorld
     from recbole_lpi.simulation.saved_policies import TranslatedPolicy, saved_policy
     from recbole_lpi.simulation.saved_worlds import (
         SavedWorld,
@@ -42,6 +43,8 @@ __all__ = [
     "PolicyValue",
     "Response",
     "Rollout",
+    "SardineSettings",
+    "SardineWorld",
     "SavedWorld",
     "Shop",
     "ShopSettings",
@@ -78,6 +81,8 @@ __getattr__ = lazily(
         "PolicyValue": "comparison",
         "Response": "world",
         "Rollout": "rollout",
+        "SardineSettings": "sardine_world",
+        "SardineWorld": "sardine_world",
         "SavedWorld": "saved_worlds",
         "Shop": "shop",
         "ShopSettings": "shop_settings",

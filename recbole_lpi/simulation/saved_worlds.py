@@ -20,22 +20,24 @@ from recbole_lpi import settings
 from recbole_lpi.files import filling, write_text
 from recbole_lpi.settings import SettingError
 from recbole_lpi.simulation.rollout import Rollout
+from recbole_lpi.simulation.sardine_world import SardineSettings, SardineWorld
 from recbole_lpi.simulation.shop import Shop
 from recbole_lpi.simulation.shop_settings import ShopSettings
+from recbole_lpi.simulation.world import World
 from recbole_lpi.yaml_values import read_file
 
 FILE, SCHEMA = "world.yaml", 1
-WORLDS = ("shop",)
+Settings = ShopSettings | SardineSettings
+SETTINGS: dict[str, type[Settings]] = {"shop": ShopSettings, "sardine": SardineSettings}
 
 
 @dataclass(frozen=True)
-class WorldDescription:
-    """What ``world.yaml`` holds.
+class Origin:
+    """Where a log is from, but for the settings of its world. ValueError names what is wrong.
 
     Attributes:
-        world: the kind of world, one of ``WORLDS``.
+        world: the kind of world, one of ``SETTINGS``.
         seed: >= 0, of what the world is like.
-        settings: of the world, all of them.
         schema: of the file.
         sessions: how many were drawn for the log, those of which nothing is logged included.
         log_seed: >= 0, of the log.
@@ -43,7 +45,6 @@ class WorldDescription:
 
     world: str
     seed: int = 0
-    settings: ShopSettings = field(default_factory=ShopSettings)
     schema: int = SCHEMA
     sessions: int = 1
     log_seed: int = 0
@@ -54,12 +55,24 @@ class WorldDescription:
                 f"schema must be {SCHEMA}, got {self.schema}: another version of recbole_lpi "
                 "wrote it"
             )
-        if self.world not in WORLDS:
-            raise ValueError(f"world must be {' or '.join(WORLDS)}, got {self.world!r}")
+        if self.world not in SETTINGS:
+            raise ValueError(f"world must be {' or '.join(SETTINGS)}, got {self.world!r}")
         for name, least in (("seed", 0), ("log_seed", 0), ("sessions", 1)):
             value = getattr(self, name)
             if not least <= value < 2**63:
                 raise ValueError(f"{name} must be >= {least} and below 2**63, got {value}")
+
+
+@dataclass(frozen=True)
+class WorldDescription(Origin):
+    """What ``world.yaml`` holds: where the log is from, and all settings of the world."""
+
+    settings: Settings = field(default_factory=ShopSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.settings, SETTINGS[self.world]):
+            raise ValueError(f"settings must be those of a {self.world}, got {self.settings}")
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +93,7 @@ class SavedWorld:
 
     folder: Path
     description: WorldDescription
-    world: Shop
+    world: World
 
     @property
     def tokens(self) -> list[str]:
@@ -91,12 +104,18 @@ class SavedWorld:
 
 def describe_world(values: Mapping[str, Any]) -> WorldDescription:
     """Read the values of a ``world.yaml``; SettingError names what is wrong or unknown."""
-    return settings.coerce("world", dict(values), WorldDescription)  # type: ignore[no-any-return]
+    given = {name: value for name, value in values.items() if name != "settings"}
+    origin: Origin = settings.coerce("world", given, Origin)
+    own = settings.coerce("settings", values.get("settings", {}), SETTINGS[origin.world])
+    return WorldDescription(**vars(origin), settings=own)
 
 
 def make_world(description: WorldDescription, folder: Path) -> SavedWorld:
-    """Build the world of a description."""
-    return SavedWorld(folder, description, Shop(description.settings, description.seed))
+    """Build the world of a description; SettingError if a package that it needs is missing."""
+    given, seed = description.settings, description.seed
+    if isinstance(given, SardineSettings):
+        return SavedWorld(folder, description, SardineWorld(given, seed))
+    return SavedWorld(folder, description, Shop(given, seed))
 
 
 def load_world(folder: Path) -> SavedWorld:
@@ -153,7 +172,7 @@ def _write_log(path: Path, saved: SavedWorld, log: Rollout) -> None:
 
 def logs_propensities(saved: SavedWorld) -> bool:
     """Whether every item shown is an event, so that an event's propensity is that of μ."""
-    return saved.description.settings.exposures == "all"
+    return "ignored" in saved.world.event_names
 
 
 def _properties(saved: SavedWorld) -> str:

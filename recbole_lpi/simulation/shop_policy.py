@@ -30,7 +30,7 @@ class ShopPolicy:
         seen: v̂, float32 [A, D].
         appeal: g, float32 [A].
         signal: by how much an event of each logged kind pushes.
-        click, purchase: the codes of these kinds in the log.
+        click, purchase: the codes of these kinds in the log; None: there are no purchases.
     """
 
     def __init__(
@@ -40,11 +40,12 @@ class ShopPolicy:
         appeal: Tensor,
         signal: tuple[float, ...],
         click: int,
-        purchase: int,
+        purchase: int | None = None,
     ) -> None:
         self.settings, self.seen = settings, seen
         self.signal = torch.tensor([0.0, *signal])
-        self.click, self.purchase = click + 1, purchase + 1  # as histories number them
+        self.click = click + 1  # as histories number them
+        self.purchase = -1 if purchase is None else purchase + 1
         self.table = torch.cat([seen, settings.popular * appeal[:, None]], 1).T.contiguous()
 
     def __call__(self, histories: Histories) -> Tensor:

@@ -64,6 +64,8 @@ def test_simulate_writes_a_data_set_that_is_its_world(world):
         (["--n_itmes=5"], "unknown setting 'n_itmes'; did you mean 'n_items'"),
         (["--leave=often"], "leave must be a number, got 'often'"),
         (["leave"], "'leave' is not --setting=value"),
+        (["--world=sardine", "--exposures=all"], "unknown setting 'exposures'"),
+        (["--world=sardine", "--environment=Slate"], "environment must be one of SingleItem-St"),
         (["--leave=1.5"], "leave must be in [0, 1], got 1.5"),
     ],
 )

@@ -87,7 +87,7 @@ def test_items_of_another_world_have_other_names(tmp_path, other):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"world": "cinema"}, "world must be shop"),
+        ({"world": "cinema"}, "world must be shop or sardine"),
         ({"schema": 2}, "schema must be 1"),
         ({"seed": -1}, "seed must be >= 0"),
         ({"seed": 1.5}, "seed must be a whole number"),
