@@ -24,6 +24,7 @@ COLUMNS = {
     "item": "item_id:token",
     "timestamp": "timestamp:float",
     "rating": "rating:float",  # of rating logs
+    "propensity": "propensity:float",  # of logs that have it
     "event": "event:token",
     "reward": "reward:float",
 }
@@ -50,6 +51,7 @@ class Summary:
     notes: Sequence[str] = ()  # what was derived or changed, in lines
     tied_events: int = 0  # kept ones that share their time with another of their session
     repeated_rows: int = 0  # kept ones that repeat another in session, item, time and event
+    data_settings: Mapping[str, Any] = field(default_factory=dict)  # more of them, for NAME.yaml
 
     def as_json(self) -> dict[str, Any]:
         """Plain values only; of the inputs no more than base name and size in bytes."""
@@ -71,7 +73,8 @@ def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) ->
             "filtered out: mend the log or lower the --min_... options"
         )
     folder.mkdir()
-    columns = [written(log, ours).alias(COLUMNS[ours]) for ours in columns_of(summary)]
+    names = columns_of(log, summary)
+    columns = [written(log, ours).alias(COLUMNS[ours]) for ours in names]
     tied = repeated = 0
     with (folder / f"{folder.name}.inter").open("wb") as file:
         for number, rows in enumerate(in_order(log)):
@@ -85,7 +88,7 @@ def write(log: pl.DataFrame, reward: pl.Expr, summary: Summary, folder: Path) ->
                 float_scientific=False,
             )
     summary = replace(summary, tied_events=tied, repeated_rows=repeated)
-    (folder / f"{folder.name}.yaml").write_text(properties(summary), encoding="utf-8")
+    (folder / f"{folder.name}.yaml").write_text(properties(summary, names), encoding="utf-8")
     text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
     return summary
@@ -97,14 +100,15 @@ def written(log: pl.DataFrame, column: str) -> pl.Expr:
     return tokens.written(value) if log.schema.get(column) == pl.String else value
 
 
-def columns_of(summary: Summary) -> list[str]:
-    """Our names of the columns that are written; only a log of ratings has ``rating``."""
-    return [name for name in COLUMNS if name != "rating" or summary.rating_to_reward]
+def columns_of(log: pl.DataFrame, summary: Summary) -> list[str]:
+    """Our names of the columns that are written: ``rating`` of ratings, ``propensity`` if known."""
+    there = {"rating": bool(summary.rating_to_reward), "propensity": "propensity" in log.columns}
+    return [name for name in COLUMNS if there.get(name, True)]
 
 
-def properties(summary: Summary) -> str:
+def properties(summary: Summary, columns: Sequence[str]) -> str:
     """RecBole's property file for the data set; JSON lists are YAML and need no quoting rules."""
-    names = [COLUMNS[name].partition(":")[0] for name in columns_of(summary)]
+    names = [COLUMNS[name].partition(":")[0] for name in columns]
     ratings = [
         "RATING_FIELD: rating",
         f"rating_to_reward: {dict(summary.rating_to_reward)}  # what the column reward was made by",
@@ -122,6 +126,7 @@ def properties(summary: Summary) -> str:
             "event_field: event",
             f"purchase_events: {json.dumps(list(summary.purchase_events), ensure_ascii=False)}",
             f"click_events: {json.dumps(list(summary.click_events), ensure_ascii=False)}",
+            *(f"{name}: {json.dumps(value)}" for name, value in summary.data_settings.items()),
             "",
         ]
     )

@@ -62,7 +62,8 @@ def convert(
     """Write the data set ``output`` from logs with one row per event, read in the order given.
 
     Without an event column every event is a click. ``purchases`` defaults to the events of highest
-    reward, ``clicks`` to the kind that is left where there is but one. Raises InputError for what
+    reward, ``clicks`` to the kind that is left where there is but one. A kind of which every event
+    has reward 0 is what was shown and not taken, and neither unless it is named. Raises InputError for what
     the user can cure.
     """
     rewards = check(columns, rewards)
@@ -204,6 +205,13 @@ def main(
             help="Take rewards from here instead",
         ),
     ] = None,
+    propensity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the probability with which the item was shown, above 0 and at most 1",
+        ),
+    ] = None,
     purchase: Annotated[
         list[str] | None,
         typer.Option(
@@ -214,8 +222,9 @@ def main(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A click event; repeat it. Default: the other one, where there are two kinds. "
-            "Events that are neither are kept",
+            help="A click event; repeat it. Default: the other one, where there are two kinds "
+            "with rewards. Events that are neither are kept, such as those of reward 0: what was "
+            "shown and not taken",
         ),
     ] = None,
     separator: Annotated[
@@ -254,7 +263,7 @@ def main(
         summary = convert(
             inputs,
             output,
-            Columns(session, item, time, event, reward_column, time_of_day),
+            Columns(session, item, time, event, reward_column, time_of_day, propensity),
             Rewards(rewards_from(reward or []), default_reward),
             Format(
                 separator_from(separator),

@@ -21,7 +21,8 @@ def of(
     """Names of the purchases, of the clicks, and lines that say what was derived, and of others.
 
     Purchases are those asked for, or else the events of highest reward. Clicks are those asked for,
-    or else the kind that is left; InputError where several are.
+    or else the kind that is left; InputError where several are. A kind of which no event has a
+    reward but 0 is what was shown and not taken: neither of them, unless asked for.
     """
     seen = logs.events(log)
     known = seen if columns.reward is not None else {*seen, *rewards.by_event}
@@ -35,8 +36,10 @@ def of(
                 raise InputError(f"{name!r} is both --purchase and --click: keep one")
     if columns.event is None:
         return list(purchases), [name for name in seen if name not in purchases], []
-    bought = list(purchases) or _of_highest_reward(log, columns, rewards, clicks)
-    left = [name for name in sorted(known) if name not in bought]
+    named = {*purchases, *clicks}
+    shown = [name for name in _without_reward(log, columns, rewards) if name not in named]
+    bought = list(purchases) or _of_highest_reward(log, columns, rewards, [*clicks, *shown])
+    left = [name for name in sorted(known) if name not in (*bought, *shown)]
     clicked = list(clicks) or left
     if not clicks and len([name for name in left if name in seen]) > 1:
         raise InputError(
@@ -44,8 +47,17 @@ def of(
             "by --click NAME which are clicks; others are kept as neither purchase nor click"
         )
     others = [f"{name} ({seen[name]:,})" for name in left if name in seen and name not in clicked]
-    notes = [f"purchases: {', '.join(bought)}; clicks: {', '.join(clicked) or 'none'}"]
+    others += [f"{name} ({seen[name]:,}), shown and not taken: its reward is 0" for name in shown]
+    notes = [f"purchases: {', '.join(bought) or 'none'}; clicks: {', '.join(clicked) or 'none'}"]
     return bought, clicked, notes + [f"neither purchase nor click: {name}" for name in others]
+
+
+def _without_reward(log: pl.DataFrame, columns: Columns, rewards: Rewards) -> list[str]:
+    """The kinds of the log whose events all have reward 0, unless there is no other kind."""
+    value = pl.col("reward") if columns.reward is not None else rewards.of(pl.col("event"))
+    rewarded = log.lazy().group_by("event").agg(any=(value != 0).any()).sort("event").collect()
+    found = rewarded.filter(~pl.col("any"))["event"].to_list()
+    return [] if len(found) == len(rewarded) else found
 
 
 def _of_highest_reward(

@@ -1,7 +1,8 @@
 """A log in memory: what it counts, which rows are kept, and their order.
 
 It is a polars frame with the columns ``row`` (place in the raw file or files), ``session``,
-``item``, ``timestamp`` (Unix seconds), ``event``, ``rating`` if it is a log of ratings, and
+``item``, ``timestamp`` (Unix seconds), ``event``, ``rating`` if it is a log of ratings,
+``propensity`` if the log says how likely each item was to be shown, and
 ``reward`` when it is written.
 """
 

@@ -15,7 +15,9 @@ from dataset_prep.logs import CLICK
 from dataset_prep.rows import OnError
 from dataset_prep.sources import InputError, Source
 
+NUMBERS = ("time", "reward", "time_of_day", "propensity")  # no names: 2.0 is not 2
 ROW = "\x01row"  # of a Parquet file: no column of the user's has this name
+NO_PROPENSITY = "the propensity is not a number above 0 and at most 1"
 LARGEST = 3.4e38  # of a float32, which is what a reward becomes
 
 
@@ -32,6 +34,7 @@ class Columns:
     event: str | None = None
     reward: str | None = None
     time_of_day: str | None = None
+    propensity: str | None = None
 
     @property
     def sessions(self) -> dict[str, str]:
@@ -116,12 +119,14 @@ def read(
     else:
         reward = pl.col("reward_text").str.strip_chars().cast(pl.Float64, strict=False)
         no_reward = f"the reward is not a finite number, {-LARGEST:g} to {LARGEST:g}"
+    propensity = {"propensity": probability("propensity_text")} if columns.propensity else {}
     parts = [pl.col(f"{ours}_text") for ours in columns.sessions]
     values = {
         "session": tokens.joined(parts),
         "item": pl.col("item_text"),
         "timestamp": seconds,
         "event": pl.col("event_text") if columns.event else pl.lit(CLICK),
+        **propensity,
     }
     problems = {
         f"{rows.STRAY} (--quote=none reads quotes as letters)": pl.col("stray"),
@@ -131,6 +136,7 @@ def read(
         "the event is missing": tokens.is_missing(pl.col("event")),
         **tokens.problems([pl.col(name) for name in ("session", "item", "event")]),
         f"the time is {no_time}": pl.col("timestamp").is_null(),
+        **{NO_PROPENSITY: pl.col(name).is_null() for name in propensity},
         no_reward: ~(pl.col("reward").abs() <= LARGEST).fill_null(False),
     }
     if len(parts) > 1:
@@ -143,6 +149,12 @@ def read(
     log, bad_rows = rows.sound(valued, kept, problems, source, on_error)
     log, said = order.oldest_first(log, source.label)
     return Reading(log, bad_rows, notes + said)
+
+
+def probability(column: str) -> pl.Expr:
+    """The probability that a column of text holds, in (0, 1] also as a float32; else null."""
+    value = pl.col(column).str.strip_chars().cast(pl.Float64, strict=False)
+    return pl.when((value.cast(pl.Float32) > 0) & (value <= 1)).then(value)
 
 
 def _times(
@@ -195,7 +207,7 @@ def read_parquet(
         if kind.is_nested() or kind in (pl.Binary, pl.Object):
             raise InputError(f"{source.label}: column {theirs!r} holds no plain values: cast it")
         value = pl.col(theirs)
-        if (kind.is_float() or kind.is_decimal()) and ours not in ("time", "reward", "time_of_day"):
+        if (kind.is_float() or kind.is_decimal()) and ours not in NUMBERS:
             value, note = tokens.whole_floats(raw, theirs, source.label)
             notes.append(note)
         texts[ours] = value.cast(pl.String)

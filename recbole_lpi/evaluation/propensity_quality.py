@@ -77,6 +77,16 @@ def differs(estimate: Estimate, value: float) -> bool:
     return abs(estimate.mean - value) > 2 * estimate.stderr + ROUNDING
 
 
+def plus_minus(estimate: Estimate, sign: int = 1) -> str:
+    """Spell an estimate, or what it is the negative of, to the first digit of its error."""
+    mean, error = sign * estimate.mean, estimate.stderr
+    if not abs(mean) < 1e4:
+        return f"{mean:.1e} ± {error:.1e}"
+    digits = -math.floor(math.log10(error)) if 0 < error < 1 else 2
+    digits = min(max(digits, 2), 4)
+    return f"{mean:.{digits}f} ± {error:.{digits}f}"
+
+
 def mean_over_sessions(values: np.ndarray, session: np.ndarray) -> Estimate:
     """Return the mean of values [N] with a standard error clustered by ``session`` [N]."""
     mean = float(values.mean())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.likelihood_floor import COMPONENTS, fit_floor
 from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.propensity_agreement import PropensityAgreement, agreement
 from recbole_lpi.evaluation.propensity_quality import (
     Calibration,
     ImportanceWeights,
@@ -20,6 +20,7 @@ from recbole_lpi.evaluation.propensity_quality import (
     differs,
     importance_weights,
     mean_over_sessions,
+    plus_minus,
 )
 
 
@@ -35,6 +36,7 @@ class LoggingPolicyQuality:
         weights: the importance weights of another policy.
         weights_of: that policy, ``policy`` where a run has one, or the ``mixture``.
         calibration: of the first choices of μ̂; None where they are another policy's.
+        agreement: of μ̂ with the propensities of the log; None where the log has none.
     """
 
     nll: float
@@ -44,6 +46,7 @@ class LoggingPolicyQuality:
     weights: ImportanceWeights
     weights_of: str
     calibration: Calibration | None = None
+    agreement: PropensityAgreement | None = None
 
     @property
     def beats_floor(self) -> bool:
@@ -53,6 +56,8 @@ class LoggingPolicyQuality:
     def lines(self) -> Iterator[str]:
         """Say it in words, the main thing first, with a warning below what it is about."""
         yield from self._of_likelihood()
+        if self.agreement is not None:
+            yield from self.agreement.lines()
         yield from self._of_weights()
         if self.calibration is not None:
             yield from _of_calibration(self.calibration)
@@ -63,6 +68,7 @@ class LoggingPolicyQuality:
         if self.calibration is not None:
             for name in ("given", "logged", "count"):
                 values["calibration"][name] = getattr(self.calibration, name).tolist()
+        values["agreement"] = None if self.agreement is None else self.agreement.plain()
         return values
 
     def _of_likelihood(self) -> Iterator[str]:
@@ -157,14 +163,7 @@ def judge(
         calibration=None
         if first is None
         else calibration(first, table.greedy_item == table.item_id, table.session),
+        agreement=None
+        if table.log_propensity is None
+        else agreement(log_mu, table.log_propensity, table.session),
     )
-
-
-def plus_minus(estimate: Estimate, sign: int = 1) -> str:
-    """Spell an estimate, or what it is the negative of, to the first digit of its error."""
-    mean, error = sign * estimate.mean, estimate.stderr
-    if not abs(mean) < 1e4:
-        return f"{mean:.1e} ± {error:.1e}"
-    digits = -math.floor(math.log10(error)) if 0 < error < 1 else 2
-    digits = min(max(digits, 2), 4)
-    return f"{mean:.{digits}f} ± {error:.{digits}f}"

@@ -14,8 +14,8 @@ from recbole_lpi.data.sessions import Part, flat_sessions
 from recbole_lpi.evaluation.event_table import EventTable
 from recbole_lpi.evaluation.likelihood_floor import fit_floor
 from recbole_lpi.evaluation.metrics import Estimate
-from recbole_lpi.evaluation.propensity_quality import ImportanceWeights, calibration
-from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge, plus_minus
+from recbole_lpi.evaluation.propensity_quality import ImportanceWeights, calibration, plus_minus
+from recbole_lpi.evaluation.quality_report import LoggingPolicyQuality, judge
 
 ITEMS, SESSIONS, LENGTH = 6, 300, 6
 TRUTH = 0.1 + 0.0 * np.eye(ITEMS)
