@@ -8,7 +8,7 @@ have a known reward on the full matrix; iAR@1 is to rank them so from what was g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -19,82 +19,19 @@ import torch
 import typer
 from matplotlib.figure import Figure
 
-from recbole_lpi.data.sessions import Part, Sessions
 from recbole_lpi.evaluation.imputation import Imputation, ImputationSettings, ImputedRewards
 from recbole_lpi.evaluation.imputation.fit_report import fit_report
-from recbole_lpi.evaluation.imputation.rated_log import RewardScale, session_ratings
+from recbole_lpi.evaluation.imputation.rated_log import session_ratings
 from recbole_lpi.experiments.figures import COLOURS, SETTINGS, write
 from recbole_lpi.nn.factorization import sweeps
+from recbole_lpi.simulation import RatingsWorld
+from recbole_lpi.simulation.ratings_world import SCALE
 
-GIVEN = (0.01, 0.02, 0.05, 0.15, 0.25)  # how often a rating of 1, 2, … 5 is given
-SCALE = RewardScale(np.arange(1.0, 6.0), np.array([0.0, 0.0, 0.5, 1.0, 1.0]))
 WEIGHTED = ImputationSettings(rank=(4,), regularization=(0.02,), missing_weight=0.02, sweeps=20)
 NAIVE = replace(WEIGHTED, missing_weight=0.0)  # but for r_m, which rows of few ratings shrink to
 
 
-@dataclass(frozen=True)
-class World:
-    """Ratings [U, A] of all, those that were given as sessions, and what four policies choose.
-
-    Attributes:
-        part: the last fifth of the users, on whom the policies are measured.
-        policies: items [P, 1], 0 … A − 1, for the users of ``part``.
-    """
-
-    ratings: np.ndarray
-    sessions: Sessions
-    training: Part
-    part: Part
-    policies: dict[str, np.ndarray]
-
-    @property
-    def rewards(self) -> np.ndarray:
-        """True rewards [U, A]."""
-        return SCALE(self.ratings)
-
-    @property
-    def mean_given(self) -> float:
-        """Mean of the training users' given ratings, round which one would factorise naively."""
-        assert self.sessions.ratings is not None
-        return float(self.sessions.ratings[: int(self.training.stop[-1])].mean())
-
-
-def planted(users: int = 600, items: int = 120, seed: int = 0) -> World:
-    """Ratings of rank 2 and of items' quality, cut into five, and given by ``GIVEN``."""
-    rng = np.random.default_rng(seed)
-    taste = rng.normal(size=(users, 2)) @ rng.normal(size=(2, items))
-    liked = taste + rng.normal(size=items) + 0.3 * rng.normal(size=(users, items))
-    ratings = 1.0 + np.digitize(liked, np.quantile(liked, (0.4, 0.75, 0.85, 0.95)))
-    given = rng.random(ratings.shape) < np.array(GIVEN)[ratings.astype(int) - 1]
-    given[:, :2] |= ~given.any(1, keepdims=True)  # nobody without a rating
-    user, item = given.nonzero()
-    sessions = Sessions(
-        items=(item + 1).astype(np.int32),
-        rewards=SCALE(ratings[user, item]).astype(np.float32),
-        events=np.zeros(len(item), np.uint8),
-        timestamps=np.arange(len(item), dtype=np.float64),
-        offsets=np.concatenate([[0], np.cumsum(given.sum(1))]),
-        event_names=("rated",),
-        ratings=ratings[user, item].astype(np.float32),
-    )
-    offsets, cut = sessions.offsets, users * 4 // 5
-    training, part = (
-        Part(chosen, offsets[chosen], offsets[chosen + 1])
-        for chosen in (np.arange(cut), np.arange(cut, users))
-    )
-    tested = liked[cut:]
-    best = tested.argsort(1)
-    chosen = {
-        "each user's 5th best": best[:, -5],
-        "the best on average": np.full(users - cut, liked.mean(0).argmax()),
-        "a random item": rng.integers(items, size=users - cut),
-        "each user's 5th worst": best[:, 4],
-    }
-    policies = {name: column[:, None] for name, column in chosen.items()}
-    return World(ratings, sessions, training, part, policies)
-
-
-def fitted(world: World, settings: ImputationSettings) -> Imputation:
+def fitted(world: RatingsWorld, settings: ImputationSettings) -> Imputation:
     """An imputation from the training users' given ratings, its report included."""
     items = world.ratings.shape[1]
     ratings = session_ratings(
@@ -109,7 +46,9 @@ def fitted(world: World, settings: ImputationSettings) -> Imputation:
     return replace(imputation, report=fit_report(imputation, ratings, observed))
 
 
-def rewards_of_policies(world: World, imputation: Imputation) -> dict[str, tuple[float, float]]:
+def rewards_of_policies(
+    world: RatingsWorld, imputation: Imputation
+) -> dict[str, tuple[float, float]]:
     """True mean reward and iAR@1 of each policy."""
     imputed = ImputedRewards(imputation, world.sessions, world.part, world.ratings.shape[1] + 1)
     users = world.part.session
@@ -122,7 +61,7 @@ def rewards_of_policies(world: World, imputation: Imputation) -> dict[str, tuple
     }
 
 
-def draw(world: World, imputations: dict[str, Imputation]) -> Figure:
+def draw(world: RatingsWorld, imputations: dict[str, Imputation]) -> Figure:
     """Left the distribution of rewards, right the policies' rewards against the truth."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(9, 4), layout="constrained", dpi=150)
@@ -164,7 +103,7 @@ def main(
     ),
 ) -> None:
     """Fit both imputations to the planted world, print what they say, and draw it."""
-    world = planted()
+    world = RatingsWorld.drawn()
     ordinary = replace(NAIVE, missing_rating=round(world.mean_given, 1))
     imputations = {
         f"imputed, w_m = {s.missing_weight:g}, r_m = {s.missing_rating:g}": fitted(world, s)

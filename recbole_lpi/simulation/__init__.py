@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from recbole_lpi.simulation.draws import draw, draw_items
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
     from recbole_lpi.simulation.networks import policy_of
+    from recbole_lpi.simulation.ratings_world import RatingsWorld
     from recbole_lpi.simulation.rollout import (
         Rollout,
         roll_out,
@@ -41,6 +42,7 @@ __all__ = [
     "Histories",
     "Policy",
     "PolicyValue",
+    "RatingsWorld",
     "Response",
     "Rollout",
     "SardineSettings",
@@ -79,6 +81,7 @@ __getattr__ = lazily(
         "Histories": "histories",
         "Policy": "histories",
         "PolicyValue": "comparison",
+        "RatingsWorld": "ratings_world",
         "Response": "world",
         "Rollout": "rollout",
         "SardineSettings": "sardine_world",

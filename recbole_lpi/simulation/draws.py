@@ -112,7 +112,9 @@ def draw_items(policy: Policy, histories: Histories, uniform: Tensor) -> tuple[T
     logits = policy(histories)
     pieces = [
         draw((rows - rows.amax(-1, keepdim=True)).exp_(), numbers)
-        for rows, numbers in zip(logits.split(AT_ONCE), uniform.split(AT_ONCE), strict=True)
+        for rows, numbers in zip(
+            torch.split(logits, AT_ONCE), torch.split(uniform, AT_ONCE), strict=True
+        )
     ]
     column, log_probability = (torch.cat(list(part)) for part in zip(*pieces, strict=True))
     return column + 1, log_probability

@@ -77,7 +77,7 @@ class ShopPolicy:
         memory = torch.empty(AT_ONCE, self.settings.n_items)
         query, items = self._query(histories), histories.items
         bought = histories.kinds == self.purchase
-        for rows in torch.arange(len(items)).split(AT_ONCE):
+        for rows in torch.split(torch.arange(len(items)), AT_ONCE):
             weight = torch.mm(query[rows], self.table, out=memory[: len(rows)])
             row, place = bought[rows].nonzero(as_tuple=True)
             weight[row, items[rows[row], place] - 1] = -torch.inf

@@ -83,7 +83,7 @@ class TabularWorld:
 
     def state_values(self, policy: np.ndarray) -> np.ndarray:
         """Return V_π, [n]: the solution of V = r_π + γ P_π V."""
-        return self._solve(policy, (policy * self.rewards).sum(1), transposed=False)
+        return self._solve(policy, np.asarray((policy * self.rewards).sum(1)), transposed=False)
 
     def action_values(self, policy: np.ndarray) -> np.ndarray:
         """Return Q_π, [n, m]: r + γ (1 − ends) P V_π."""
@@ -92,7 +92,7 @@ class TabularWorld:
 
     def advantages(self, policy: np.ndarray) -> np.ndarray:
         """Return A_π = Q_π − V_π, [n, m]."""
-        return self.action_values(policy) - self.state_values(policy)[:, None]
+        return np.asarray(self.action_values(policy) - self.state_values(policy)[:, None])
 
     def visits(self, policy: np.ndarray) -> np.ndarray:
         """Return Σ_t γᵗ P(x_t = x | π), [n]: the discounted visitation, which is not normalised."""
@@ -201,7 +201,7 @@ def _drawn(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     until = rows.cumsum(1)
     sought = rng.random((len(rows), 1)) * until[:, -1:]
     last = (until < until[:, -1:]).sum(1)
-    return np.minimum((until <= sought).sum(1), last)
+    return np.asarray(np.minimum((until <= sought).sum(1), last))
 
 
 def _check_distributions(name: str, rows: np.ndarray) -> None:

@@ -7,21 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.missing_not_at_random import (
-    NAIVE,
-    SCALE,
-    WEIGHTED,
-    fitted,
-    planted,
-    rewards_of_policies,
-)  # fmt: skip
+from benchmarks.missing_not_at_random import NAIVE, WEIGHTED, fitted, rewards_of_policies
 from recbole_lpi.evaluation.imputation.fit_report import held_apart
 from recbole_lpi.evaluation.imputation.rated_log import session_ratings
+from recbole_lpi.simulation import RatingsWorld
+from recbole_lpi.simulation.ratings_world import SCALE
 
 
 @pytest.fixture(scope="module")
 def world():
-    return planted()
+    return RatingsWorld.drawn()
 
 
 def test_imputed_rewards_rank_policies_as_the_truth_does(world):

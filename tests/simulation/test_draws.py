@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_lpi.simulation import draw, draw_items
+from recbole_lpi.simulation import Histories, draw, draw_items
 
 
 @pytest.mark.parametrize("items", [1, 2, 7, 100, 331])
@@ -37,7 +37,9 @@ def test_draws_have_their_probabilities():
     logits = torch.tensor([[1.0, -torch.inf, 0.0, 2.0, -1.0]])
     draws = torch.Generator().manual_seed(0)
     uniform = torch.rand(40_000, generator=draws, dtype=torch.float64)
-    item, log_p = draw_items(lambda h: logits.expand(40_000, -1), None, uniform)
+    empty = torch.zeros(40_000, 0, dtype=torch.int64)
+    nothing = Histories(empty, empty, empty.double(), empty.sum(1))
+    item, log_p = draw_items(lambda h: logits.expand(len(h.items), -1), nothing, uniform)
     counts = np.bincount(item.numpy(), minlength=6)[1:]
     expected = 40_000 * logits.softmax(-1)[0].numpy()
     there = expected > 0

@@ -85,7 +85,8 @@ def test_a_policy_is_worth_in_it_what_a_roll_out_says(world):
     env, mu = WorldVectorEnv(world, 500), world.logging_policy
     observation, _ = env.reset(seed=0)
     draws, running = torch.Generator().manual_seed(1), np.zeros(500)
-    first, finished = np.ones(500, bool), []
+    first = np.ones(500, bool)
+    finished: list[float] = []
     while first.any():  # of each the first session alone, or short ones would count more often
         uniform = torch.rand(500, generator=draws, dtype=torch.float64)
         items, _ = draw_items(mu, histories_of_observations(observation), uniform)

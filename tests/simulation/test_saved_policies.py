@@ -24,7 +24,8 @@ from recbole_lpi.simulation import (
     saved_policy,
 )
 
-HOW = WorldDescription("shop", settings=ShopSettings(n_items=9, dimension=2, max_events=6))
+SHOP = ShopSettings(n_items=9, dimension=2, max_events=6)
+HOW = WorldDescription("shop", settings=SHOP)
 ORDER = [4, 0, 8, 2, 6, 1, 3, 7, 5]  # the world's items as the policy numbers them
 NAMES = ("purchase", "ignored", "click")
 
@@ -93,7 +94,7 @@ def test_the_logging_policy_opens_for_one_without_a_start_token(monkeypatch, sav
 
 
 def test_in_an_engaged_world_it_reads_engaged_events_alone(monkeypatch, tmp_path):
-    engaged = replace(HOW, settings=replace(HOW.settings, exposures="engaged"))
+    engaged = replace(HOW, settings=replace(SHOP, exposures="engaged"))
     saved = make_world(engaged, tmp_path)
     policy = loaded(monkeypatch, saved, network(names=("purchase", "click")), ORDER)
     assert policy.kind.tolist() == [0, 2, 1]
@@ -116,7 +117,8 @@ def test_one_of_another_data_set_is_refused(monkeypatch, saved, tmp_path):
 
 
 def test_policies_are_compared_before_the_same_users(saved):
-    world, told = saved.world, []
+    world = saved.world
+    told: list[int] = []
 
     def uniform(histories):
         return torch.zeros(len(histories.items), 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.simulation.shop import CLICK, IGNORED, PURCHASE, Users
 
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "signal": (-0.5, 1.0, 1.0), "temperature": 0.2, "pause_chance": 0.1, "leave": 0.02,
     "bored": 0.03, "appeal": 0.0, "conversion": 0.0, "popular": 0.0, "blur": 0.0, "remind": 0.0,
     "explore": 0.0, "repeat_penalty": 0.0,
@@ -181,7 +182,8 @@ def test_what_a_response_leaves_behind(world):
                               SMALL.leave + 3 * SMALL.bored + 1e-4, SMALL.leave + 1e-4,
                               SMALL.leave + SMALL.bored - 1e-4]),
     )  # fmt: skip
-    nothing = Histories(*torch.zeros(3, 4, 0, dtype=torch.int64), torch.zeros(4).long())
+    empty = torch.zeros(4, 0, dtype=torch.int64)
+    nothing = Histories(empty, empty, empty.double(), torch.zeros(4, dtype=torch.int64))
     found = world.respond(users, nothing, torch.tensor([1, 2, 3, 4]), luck)
     after = found.users
     assert found.kind.tolist() == [IGNORED, IGNORED, PURCHASE, IGNORED]
@@ -276,4 +278,5 @@ def test_a_value_is_the_mean_of_the_rewards_of_sessions(world, log):
 )
 def test_settings_that_make_no_sense_are_named(name, wrong):
     with pytest.raises(ValueError, match=rf"^{name} must be .* got {wrong}"):
-        ShopSettings(**{name: wrong.strip("'") if isinstance(wrong, str) else wrong})
+        given: dict[str, Any] = {name: wrong.strip("'") if isinstance(wrong, str) else wrong}
+        ShopSettings(**given)
