@@ -25,6 +25,7 @@ class Estimator:
         improvement: whether it is of the difference to the log's own policy.
         positive: whether rewards must be ≥ 0.
         weight: how it weighs events, for its diagnostics; None: it does not.
+        trades: name of the estimator without the bias that this one accepts for less variance.
     """
 
     title: str
@@ -35,3 +36,4 @@ class Estimator:
     improvement: bool = False
     positive: bool = False
     weight: Callable[[LoggedEvents, EstimationSettings], np.ndarray] | None = None
+    trades: str | None = None

@@ -141,7 +141,7 @@ EVENT_ESTIMATORS: dict[str, Estimator] = {
     ),
     "clipped_ips": Estimator(
         "importance weights, clipped", weighted(clipped_weights), WEIGHED,
-        "Ionides 2008; paper, section 4.1", weight=clipped_weights,
+        "Ionides 2008; paper, section 4.1", weight=clipped_weights, trades="ips",
     ),
     "snips": Estimator(
         "importance weights, self-normalised", self_normalised, WEIGHED,
@@ -149,19 +149,20 @@ EVENT_ESTIMATORS: dict[str, Estimator] = {
     ),
     "exponential_smoothing": Estimator(
         "importance weights, exponentially smoothed", weighted(smoothed_weights), WEIGHED,
-        "Aouali et al. 2023", weight=smoothed_weights,
+        "Aouali et al. 2023", weight=smoothed_weights, trades="ips",
     ),
     "implicit_exploration": Estimator(
         "importance weights, implicit exploration", weighted(explored_weights), WEIGHED,
-        "Gabbianelli, Neu & Papini 2024", weight=explored_weights,
+        "Gabbianelli, Neu & Papini 2024", weight=explored_weights, trades="ips",
     ),
     "logarithmic_smoothing": Estimator(
         "importance weights, logarithmically smoothed", logarithmic, WEIGHED,
-        "Sakhi et al. 2024", positive=True, weight=weights,
+        "Sakhi et al. 2024", positive=True, weight=weights, trades="ips",
     ),
     "mips": Estimator(
         "weights of clusters of items", weighted(cluster_weights),
         ("log_pi_cluster", "log_mu_cluster"), "Saito & Joachims 2022", weight=cluster_weights,
+        trades="ips",
     ),
     "dm": Estimator(
         "direct method: the model alone", direct, ("v_pi",), "Beygelzimer & Langford 2009"
@@ -175,16 +176,17 @@ EVENT_ESTIMATORS: dict[str, Estimator] = {
     ),
     "switch_dr": Estimator(
         "doubly robust, large weights dropped", corrected(switched_weights), BOTH,
-        "Wang, Agarwal & Dudík 2017", weight=switched_weights,
+        "Wang, Agarwal & Dudík 2017", weight=switched_weights, trades="dr",
     ),
     "dros": Estimator(
         "doubly robust, weights shrunk", corrected(shrunk_weights), BOTH, "Su et al. 2020",
         weight=shrunk_weights,
+        trades="dr",
     ),
     "offcem": Estimator(
         "doubly robust over clusters of items", corrected(cluster_weights),
         ("log_pi_cluster", "log_mu_cluster", *MODELLED), "Saito, Ren & Joachims 2023",
-        weight=cluster_weights,
+        weight=cluster_weights, trades="dr",
     ),
     "delta_ips": Estimator(
         "improvement: importance weights, best baseline", delta_ips, WEIGHED,

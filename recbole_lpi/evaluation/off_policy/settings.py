@@ -24,9 +24,10 @@ class EstimationSettings:
         resamples: of the bootstrap, ≥ 100. seed: of its draws.
         least_effective: the effective sample size below which what weighs is refused, ≥ 1. 100:
             a log-normal weight leaves an error of the size of a tenth there (Kong 1992).
-        least_carriers: how many sessions must carry the error of an estimate, ≥ 1: the skewness
-            of the mean is at most one over its root, and 95 % intervals of a t-distribution hold
-            within a point where it is below 0.15 (Johnson 1978, Berry-Esseen term of one side).
+        least_carriers: how many sessions must carry the error of an estimate, ≥ 1; or
+            ``least_carriers_even`` of them, where at least ``even_share`` of the events, in [0, 1],
+            are effective. ``benchmarks/interval_coverage.py`` measures how often intervals of
+            fewer do not hold.
         most_off: by how many of its errors the mean weight may be off 1, > 0.
         most_unsupported: how much of π may lie where μ is below the floor, in [0, 1].
         most_width: half the width of a usable interval, as a share of the log's own value, > 0.
@@ -43,13 +44,15 @@ class EstimationSettings:
     resamples: int = 1000
     seed: int = 0
     least_effective: float = 100.0
-    least_carriers: float = 45.0
+    least_carriers: float = 150.0
+    least_carriers_even: float = 30.0
+    even_share: float = 0.5
     most_off: float = 3.0
     most_unsupported: float = 0.05
     most_width: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("gamma", "smoothing", "most_unsupported"):
+        for name in ("gamma", "smoothing", "most_unsupported", "even_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if not 0 < self.confidence < 1:
@@ -60,6 +63,9 @@ class EstimationSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        for name, least in (("least_effective", 1), ("least_carriers", 1), ("resamples", 100)):
+        for name, least in (
+            ("least_effective", 1), ("least_carriers", 1), ("least_carriers_even", 1),
+            ("resamples", 100),
+        ):  # fmt: skip
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
