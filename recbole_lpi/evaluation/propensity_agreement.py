@@ -61,16 +61,26 @@ class PropensityAgreement:
                 "were shown. Do not weigh by them."
             )
         yield (
-            f"μ̂/μ averages {plus_minus(self.ratio)}, the share of μ̂ on items that μ can show. "
-            "Geometric means by tenths of the events, from the least probable under μ:"
+            f"μ̂/μ averages {plus_minus(self.ratio)}: the share of μ̂ on items that μ can show, at "
+            "most 1. Geometric means by tenths of the events, from the least probable under μ:"
         )
-        for name, values in (("μ", self.logged), ("μ̂", self.estimated)):
-            yield f"  {name:<3} " + " ".join(f"{x:8.2g}" for x in values)
+        yield from self.table
         if self.ratio.mean > 1 and differs(self.ratio, 1.0):
             yield (
                 "Warning: an average above 1 cannot be if the propensities are right: those of "
                 "what μ̂ prefers are too small."
             )
+
+    @property
+    def table(self) -> list[str]:
+        """The bins as two lines of text, from the least probable items under μ."""
+        rows = [[f"{x:.2g}" for x in values] for values in (self.logged, self.estimated)]
+        width = max(map(len, [*rows[0], *rows[1]]))
+        names = ("  μ  ", "  μ̂  ")  # the second takes as much room, of one character more
+        return [
+            name + " ".join(cell.rjust(width) for cell in row)
+            for name, row in zip(names, rows, strict=True)
+        ]
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, for metrics.json."""

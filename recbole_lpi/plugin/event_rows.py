@@ -48,8 +48,10 @@ def store_of(
         frame[s.reward_column].to_numpy(),
         frame[s.event_column].to_numpy() - 1,
         event_names,
-        *(frame[name].to_numpy() if name in frame else None
-          for name in (s.RATING_FIELD, s.propensity_column)),
+        *(
+            frame[name].to_numpy() if name in frame else None
+            for name in (s.RATING_FIELD, s.propensity_column)
+        ),
     )
 
 

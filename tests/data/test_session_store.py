@@ -60,7 +60,9 @@ def made(monkeypatch) -> list[PolicyDataset]:
 def widen(log: Path) -> dict[str, object]:
     """Give the log columns that no policy reads, and items features; what loads them."""
     header, *lines = log.read_text().splitlines()
-    rows = [f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}\t{1 / (n % 9 + 1)}" for n, line in enumerate(lines)]
+    rows = [
+        f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}\t{1 / (n % 9 + 1)}" for n, line in enumerate(lines)
+    ]
     rows = rows[::-1]  # neither by session nor by time
     more = "rating:float\tpage:token\tdwell:float\tpropensity:float"
     log.write_text("\n".join([f"{header}\t{more}", *rows]) + "\n")
