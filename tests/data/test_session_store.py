@@ -114,7 +114,7 @@ def assert_parts_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
     for ours, others in zip(
         train.batch(train.training_windows), same.batch(same.training_windows), strict=True
     ):
-        assert (ours is None and others is None) or torch.equal(ours, others)
+        assert ours is others if ours is None or others is None else torch.equal(ours, others)
 
 
 @pytest.mark.parametrize("wide", [False, True])

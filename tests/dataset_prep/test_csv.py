@@ -379,7 +379,8 @@ def test_kinds_without_reward_are_neither_purchases_nor_clicks(tmp_path, by_colu
         rewards = Rewards({})
     summary = any_log.convert(path, tmp_path / "data", columns, rewards)
     assert (summary.purchase_events, summary.click_events) == (["order"], [])
-    assert summary.kept.clicks == 0 and summary.kept.purchases == 2
+    counted = vars(summary.kept)
+    assert counted["clicks"] == 0 and counted["purchases"] == 2
     assert "neither purchase nor click: seen (2), shown and not taken" in "\n".join(summary.notes)
     clicks = any_log.convert(path, tmp_path / "taps", columns, rewards, clicks=["order"])
     assert (clicks.purchase_events, clicks.click_events) == ([], ["order"])

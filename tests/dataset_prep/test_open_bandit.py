@@ -93,6 +93,6 @@ def test_bad_cells_are_refused_by_their_line(log, tmp_path, line, reason):
 
 def test_words_that_are_none_are_refused(log, tmp_path):
     with pytest.raises(InputError, match="sessions is 'users': pass impressions or features"):
-        open_bandit.convert(log, tmp_path / "obd", sessions="users")
+        open_bandit.convert(log, tmp_path / "obd", sessions="users")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="position is 4: pass one of 1, 2, 3"):
         open_bandit.convert(log, tmp_path / "obd", position=4)

@@ -74,7 +74,7 @@ def test_propensities_go_with_their_events(given, cache):
 @pytest.mark.parametrize("value", ["0", "-0.1", "1.01", "nan", "", "1e-60", "inf"])
 def test_what_is_no_propensity_is_refused_by_its_line(value):
     rows = list(ROWS)
-    rows[6] = (*rows[6][:3], value, *rows[6][4:])  # type: ignore[assignment]
+    rows[6] = (*rows[6][:3], value, *rows[6][4:])
     write_bandit(Path("dataset"), rows)
     with pytest.raises(SettingError, match=r"shown\.inter, line 8: propensity is .*at most 1") as e:
         dataset()
@@ -140,6 +140,19 @@ def test_a_log_without_propensities_is_refused_with_the_cure():
     said = str(told.value)
     assert "shown has none" in said and "column propensity:float" in said and "\n" not in said
     assert not list(Path("runs").rglob("model.pth"))  # no logging policy was trained before
+
+
+def test_sessions_of_one_impression_each_are_a_bandit_without_memory():
+    """As of the Open Bandit Dataset: split, learnt from and measured, from no history."""
+    rows = [(f"s{n}", *row[1:]) for n, row in enumerate(ROWS)]
+    write_bandit(Path("dataset"), rows)
+    given = {**SMALL, **GIVEN, "propensity": "logged", "run_dir": "runs/it"}
+    found = run("IPS", "shown", config_dict=given)
+    table = read_events(Path("runs/it/events.parquet"))
+    assert (table.position == 0).all() and len(table) == found.results["test"]["nll"].count
+    assert len(np.unique(table.greedy_item)) == 1  # every state is the same
+    with pytest.raises(SettingError, match="the training part has nothing to predict"):
+        run("IPS", "shown", config_dict=given | {"evaluate_first_event": False, "run_dir": None})
 
 
 def test_a_run_says_which_events_were_shown_and_not_taken(caplog):
