@@ -335,6 +335,18 @@ def test_arrays_that_do_not_belong_together_are_not_believed(log, made, caplog, 
     assert re.search(f"does not belong together: .*{said}", caplog.text)
 
 
+@pytest.mark.parametrize("value", [0.0, -0.5, 1.5, np.nan])
+def test_a_kept_propensity_that_is_none_is_not_believed(log, made, caplog, value):
+    given = widen(log)
+    plain = dataset(**given, session_cache_dir="none")
+    dataset(**given)
+    (folder,) = stores()
+    change(folder, "propensities", setting(4, value))
+    assert_the_same(plain, dataset(**given))
+    assert len(made) == 3
+    assert "does not belong together: a propensity that is not in (0, 1]" in caplog.text
+
+
 def replace_by_a_file(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()

@@ -386,3 +386,12 @@ def test_kinds_without_reward_are_neither_purchases_nor_clicks(tmp_path, by_colu
     assert (clicks.purchase_events, clicks.click_events) == ([], ["order"])
     asked = any_log.convert(path, tmp_path / "asked", columns, rewards, clicks=["seen"])
     assert (asked.purchase_events, asked.click_events) == (["order"], ["seen"])
+
+
+def test_a_kind_without_reward_that_no_event_is_of_is_no_click(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(SHOWN_LOG.replace("seen", "tap"))
+    rewards = Rewards({"seen": 0.0, "tap": 0.2, "order": 1.0})
+    summary = any_log.convert(path, tmp_path / "data", SHOWN, rewards)
+    assert (summary.purchase_events, summary.click_events) == (["order"], ["tap"])
+    assert "seen" not in "\n".join(summary.notes)
