@@ -63,8 +63,8 @@ def convert(
 
     Without an event column every event is a click. ``purchases`` defaults to the events of highest
     reward, ``clicks`` to the kind that is left where there is but one. A kind of which every event
-    has reward 0 is what was shown and not taken, and neither unless it is named. Raises InputError for what
-    the user can cure.
+    has reward 0 is what was shown and not taken, and neither unless it is named. Raises InputError
+    for what the user can cure.
     """
     rewards = check(columns, rewards)
     format, kept = format or Format(), kept or Kept()

@@ -47,17 +47,21 @@ def of(
             "by --click NAME which are clicks; others are kept as neither purchase nor click"
         )
     others = [f"{name} ({seen[name]:,})" for name in left if name in seen and name not in clicked]
+    shown = [name for name in shown if name in seen]
     others += [f"{name} ({seen[name]:,}), shown and not taken: its reward is 0" for name in shown]
     notes = [f"purchases: {', '.join(bought) or 'none'}; clicks: {', '.join(clicked) or 'none'}"]
     return bought, clicked, notes + [f"neither purchase nor click: {name}" for name in others]
 
 
 def _without_reward(log: pl.DataFrame, columns: Columns, rewards: Rewards) -> list[str]:
-    """The kinds of the log whose events all have reward 0, unless there is no other kind."""
+    """The kinds whose events all have reward 0, unless there is no other kind in the log."""
     value = pl.col("reward") if columns.reward is not None else rewards.of(pl.col("event"))
     rewarded = log.lazy().group_by("event").agg(any=(value != 0).any()).sort("event").collect()
     found = rewarded.filter(~pl.col("any"))["event"].to_list()
-    return [] if len(found) == len(rewarded) else found
+    if len(found) == len(rewarded):
+        return []
+    there = set(rewarded["event"])
+    return found + [name for name, r in rewards.by_event.items() if r == 0 and name not in there]
 
 
 def _of_highest_reward(

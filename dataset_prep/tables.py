@@ -114,11 +114,7 @@ def read(
         notes += said
         notes += tokens.decimals(table, f"{ours}_text", what, source.label)
     seconds, no_time = _times(table, columns, format, source)
-    if columns.reward is None:
-        reward, no_reward = rewards.of(pl.col("event")), "the event has no --reward NAME=VALUE"
-    else:
-        reward = pl.col("reward_text").str.strip_chars().cast(pl.Float64, strict=False)
-        no_reward = f"the reward is not a finite number, {-LARGEST:g} to {LARGEST:g}"
+    reward, no_reward = _reward(columns, rewards)
     propensity = {"propensity": probability("propensity_text")} if columns.propensity else {}
     parts = [pl.col(f"{ours}_text") for ours in columns.sessions]
     values = {
@@ -136,7 +132,7 @@ def read(
         "the event is missing": tokens.is_missing(pl.col("event")),
         **tokens.problems([pl.col(name) for name in ("session", "item", "event")]),
         f"the time is {no_time}": pl.col("timestamp").is_null(),
-        **{NO_PROPENSITY: pl.col(name).is_null() for name in propensity},
+        **({NO_PROPENSITY: pl.col("propensity").is_null()} if propensity else {}),
         no_reward: ~(pl.col("reward").abs() <= LARGEST).fill_null(False),
     }
     if len(parts) > 1:
@@ -155,6 +151,14 @@ def probability(column: str) -> pl.Expr:
     """The probability that a column of text holds, in (0, 1] also as a float32; else null."""
     value = pl.col(column).str.strip_chars().cast(pl.Float64, strict=False)
     return pl.when((value.cast(pl.Float32) > 0) & (value <= 1)).then(value)
+
+
+def _reward(columns: Columns, rewards: Rewards) -> tuple[pl.Expr, str]:
+    """The reward of each row, and what is said where it has none."""
+    if columns.reward is None:
+        return rewards.of(pl.col("event")), "the event has no --reward NAME=VALUE"
+    number = pl.col("reward_text").str.strip_chars().cast(pl.Float64, strict=False)
+    return number, f"the reward is not a finite number, {-LARGEST:g} to {LARGEST:g}"
 
 
 def _times(

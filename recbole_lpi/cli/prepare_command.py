@@ -14,7 +14,7 @@ from dataset_prep.once import Once
 class Converters(TyperGroup):
     """The group of converters, each imported when it is asked for."""
 
-    NAMES = ("retailrocket", "yoochoose", "netflix", "movielens", "csv")
+    NAMES = ("retailrocket", "yoochoose", "netflix", "movielens", "open_bandit", "csv")
 
     def list_commands(self, ctx: Any) -> list[str]:
         """List the names of the converters."""

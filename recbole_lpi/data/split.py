@@ -17,7 +17,12 @@ Cuts = tuple[float | str, float | str]
 
 
 def split_sessions(
-    sessions: Sessions, how: str, ratios: Ratios, seed: int, at: Cuts | None = None
+    sessions: Sessions,
+    how: str,
+    ratios: Ratios,
+    seed: int,
+    at: Cuts | None = None,
+    first_event: bool = False,
 ) -> tuple[Part, Part, Part]:
     """Split sessions into a training, a validation and a test part.
 
@@ -30,7 +35,8 @@ def split_sessions(
 
     ``ratios`` are shares of the sessions, or with ``cutoff`` of the events; if the first is None,
     the others are numbers of sessions. ``at`` are the two times of ``cutoff``: dates, times as the
-    log has them, or shares of the events that are earlier.
+    log has them, or shares of the events that are earlier. ``first_event`` says whether the first
+    event of a session is a target too.
 
     Raises:
         ValueError: a part would be empty; it is named, with the counts. Or dates are given, and the
@@ -43,7 +49,7 @@ def split_sessions(
     else:
         parts = _by_session(sessions, how, ratios, seed)
     for name, part in zip(NAMES, parts, strict=True):
-        if not (part.stop - np.maximum(part.start, sessions.offsets[part.session] + 1) > 0).any():
+        if not part.targets(sessions, first_event).any():
             raise ValueError(
                 f"the {name} part has nothing to predict: {len(sessions)} sessions split {how}"
                 f"{'' if how == 'leave_one_out' else f' {_spelled(at or ratios)}'} give it "

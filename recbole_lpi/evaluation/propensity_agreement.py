@@ -3,8 +3,9 @@
     E_{a ~ μ}[log μ(a | x) − log μ̂(a | x)] = KL(μ ‖ μ̂) ≥ 0,      0 only if μ̂ = μ
     E_{a ~ μ}[μ̂(a | x) / μ(a | x)] = Σ_{a: μ > 0} μ̂(a | x) ≤ 1,    1 where μ can show every item
 
-Both are means over logged events, which need the propensity of nothing but what was shown. What
-breaks an inequality by more than chance tells against the propensities, not against μ̂.
+Both are means over everything that was shown, and need the propensity of nothing else. What breaks
+an inequality by more than chance tells against the propensities, or of impressions that the log
+leaves out, such as those that were not taken; and not against μ̂.
 """
 
 from __future__ import annotations
@@ -58,19 +59,29 @@ class PropensityAgreement:
             yield (
                 "Warning: μ̂ predicts the log better than its propensities do, which no estimate "
                 "can if these are right: they are not the probabilities with which these items "
-                "were shown. Do not weigh by them."
+                "were shown, or the log leaves out some of what was shown, as what was not taken."
             )
         yield (
-            f"μ̂/μ averages {plus_minus(self.ratio)}, the share of μ̂ on items that μ can show. "
-            "Geometric means by tenths of the events, from the least probable under μ:"
+            f"μ̂/μ averages {plus_minus(self.ratio)}: the share of μ̂ on items that μ can show, at "
+            "most 1. Geometric means by tenths of the events, from the least probable under μ:"
         )
-        for name, values in (("μ", self.logged), ("μ̂", self.estimated)):
-            yield f"  {name:<3} " + " ".join(f"{x:8.2g}" for x in values)
+        yield from self.table
         if self.ratio.mean > 1 and differs(self.ratio, 1.0):
             yield (
-                "Warning: an average above 1 cannot be if the propensities are right: those of "
-                "what μ̂ prefers are too small."
+                "Warning: an average above 1 cannot be if the propensities are right and the log "
+                "has everything that was shown: those of what μ̂ prefers are too small."
             )
+
+    @property
+    def table(self) -> list[str]:
+        """The bins as two lines of text, from the least probable items under μ."""
+        rows = [[f"{x:.2g}" for x in values] for values in (self.logged, self.estimated)]
+        width = max(map(len, [*rows[0], *rows[1]]))
+        names = ("  μ  ", "  μ̂  ")  # the second takes as much room, of one character more
+        return [
+            name + " ".join(cell.rjust(width) for cell in row)
+            for name, row in zip(names, rows, strict=True)
+        ]
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, for metrics.json."""

@@ -138,7 +138,7 @@ def _check_values(loaded: Atomic, s: DataSettings, path: str) -> None:
     for column in (s.TIME_FIELD, s.reward_column):
         if column in loaded.frame:
             check_finite(loaded.frame, column, path)
-    if s.propensity_column in loaded.frame:
+    if s.propensity_column is not None and s.propensity_column in loaded.frame:
         check_propensities(loaded.frame, s.propensity_column, path)
     check_units(loaded.frame[s.TIME_FIELD].to_numpy(), s.TIME_FIELD, path)
     for column, kind in loaded.kinds.items():

@@ -89,7 +89,9 @@ class PolicyDataset(SessionData, LoadedLog):
         try:
             seed = s.seed if s.split_seed is None else s.split_seed
             at = None if s.split_at is None else read_cuts(s.split_at)
-            parts = split_sessions(self.sessions, s.split, s.split_ratio, seed, at)
+            parts = split_sessions(
+                self.sessions, s.split, s.split_ratio, seed, at, s.evaluate_first_event
+            )
         except ValueError as error:
             raise SettingError(f"{self.dataset_name}: {error}") from None
         for name, part in zip(NAMES[1:], parts[1:], strict=True):

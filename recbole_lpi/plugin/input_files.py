@@ -18,6 +18,7 @@ CONVERTER = {
         "python dataset_prep/yoochoose.py --clicks yoochoose-clicks.dat --buys yoochoose-buys.dat"
     ),
     "netflix": "python dataset_prep/netflix.py --ratings FOLDER",
+    "obd": "python dataset_prep/open_bandit.py --log POLICY/CAMPAIGN/CAMPAIGN.csv",
     "ml-": "python dataset_prep/movielens.py --ratings FILE",
     "": (
         "python dataset_prep/csv.py --input FILE --session COLUMN --item COLUMN --time COLUMN "

@@ -38,8 +38,28 @@ def report_log(sessions: Sessions, settings: DataSettings) -> None:
             f"{below} of {len(sessions.rewards)} rewards are below 0: average_reward counts a "
             "choice that was not logged as 0, which is more"
         )
-    known = {*settings.purchase_events, *settings.click_events}
-    other = sorted(set(sessions.event_names) - known)
+    _warn_of_kinds(sessions, {*settings.purchase_events, *settings.click_events})
+
+
+def _warn_of_kinds(sessions: Sessions, known: set[str]) -> None:
+    """Warn of kinds of event that are not ``known``, purchases or clicks: how metrics count them.
+
+    Those of which every event has reward 0 are taken for what was shown and not taken.
+    """
+    logger, names = logging.getLogger(), np.array(sessions.event_names, dtype=object)
+    counts = np.bincount(sessions.events, minlength=len(names))
+    rewarded = np.bincount(sessions.events[sessions.rewards != 0], minlength=len(names)) > 0
+    unknown = np.array([name not in known for name in names])
+    other = sorted(names[unknown & rewarded & (counts > 0)])
+    shown = [
+        f"{names[i]} ({counts[i]})" for i in np.flatnonzero(unknown & ~rewarded & (counts > 0))
+    ]
+    if shown:
+        logger.warning(
+            f"events {one_line(', '.join(shown))} have reward 0, as what was shown and not taken: "
+            "hit, ndcg and nll over all events count them as what was logged, and so as right; "
+            "purchase_ and click_ metrics and average_reward tell what a policy is worth"
+        )
     if other:
         logger.warning(
             f"events {one_line(', '.join(other))} are neither purchase_events nor "

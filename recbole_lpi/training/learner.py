@@ -111,9 +111,9 @@ class PolicyLearner:
             )
         if self.network.needs_propensities and train.sessions.propensities is None:
             raise SettingError(
-                f"propensity: logged needs the probability with which each item was shown, and "
-                f"{train.dataset_name} has none: give its .inter file a column propensity:float, or "
-                "name one (PROPENSITY_FIELD); or set propensity to head or checkpoint"
+                "propensity: logged needs the probability with which each item was shown, and "
+                f"{train.dataset_name} has none: give its .inter file a column propensity:float, "
+                "or name one (PROPENSITY_FIELD); or set propensity to head or checkpoint"
             )
         return SessionEpochs(
             train, settings.train_batch_size, settings.reward_sampling, device, ranks

@@ -60,7 +60,9 @@ def made(monkeypatch) -> list[PolicyDataset]:
 def widen(log: Path) -> dict[str, object]:
     """Give the log columns that no policy reads, and items features; what loads them."""
     header, *lines = log.read_text().splitlines()
-    rows = [f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}\t{1 / (n % 9 + 1)}" for n, line in enumerate(lines)]
+    rows = [
+        f"{line}\t{n % 5 + 1}\tp{n % 3}\t{n / 7}\t{1 / (n % 9 + 1)}" for n, line in enumerate(lines)
+    ]
     rows = rows[::-1]  # neither by session nor by time
     more = "rating:float\tpage:token\tdwell:float\tpropensity:float"
     log.write_text("\n".join([f"{header}\t{more}", *rows]) + "\n")
@@ -112,7 +114,7 @@ def assert_parts_the_same(one: PolicyDataset, other: PolicyDataset) -> None:
     for ours, others in zip(
         train.batch(train.training_windows), same.batch(same.training_windows), strict=True
     ):
-        assert (ours is None and others is None) or torch.equal(ours, others)
+        assert ours is others if ours is None or others is None else torch.equal(ours, others)
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -331,6 +333,18 @@ def test_arrays_that_do_not_belong_together_are_not_believed(log, made, caplog, 
     assert_the_same(plain, dataset())
     assert len(made) == 3
     assert re.search(f"does not belong together: .*{said}", caplog.text)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5, 1.5, np.nan])
+def test_a_kept_propensity_that_is_none_is_not_believed(log, made, caplog, value):
+    given = widen(log)
+    plain = dataset(**given, session_cache_dir="none")
+    dataset(**given)
+    (folder,) = stores()
+    change(folder, "propensities", setting(4, value))
+    assert_the_same(plain, dataset(**given))
+    assert len(made) == 3
+    assert "does not belong together: a propensity that is not in (0, 1]" in caplog.text
 
 
 def replace_by_a_file(folder: Path) -> None:

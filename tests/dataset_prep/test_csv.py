@@ -321,3 +321,77 @@ def test_rewards_fit_a_float32(log: Path, tmp_path: Path, reward: str) -> None:
     columns = Columns("user", "product", "when", "action", "price")
     with pytest.raises(InputError, match="line 2: the reward is not a finite number"):
         any_log.convert(log, tmp_path / "shop", columns, Rewards({}))
+
+
+SHOWN = Columns("user", "product", "when", "action", propensity="chance")
+SHOWN_LOG = """\
+when,action,product,chance,user
+1600000003,seen,B,0.5,ann
+1600000001,seen,A,1,ann
+1600000001,tap,A,1e-9,bob
+1600000003,order,A,0.125,ann
+"""
+
+
+class TestAnyLogWithPropensities(ConverterSuite):
+    files = {"log.csv": SHOWN_LOG}
+    rows = [
+        ("ann", "A", 1600000001.0, 1.0, "seen", 0.0),
+        ("ann", "B", 1600000003.0, 0.5, "seen", 0.0),
+        ("ann", "A", 1600000003.0, 0.125, "order", 1.0),
+        ("bob", "A", 1600000001.0, 1e-9, "tap", 0.2),
+    ]
+    bad = ("log.csv", "1600000004,seen,B,0,ann", "the propensity is not a number above 0 and at")
+
+    def convert(self, paths, output, **options):
+        rewards = Rewards({"seen": 0.0, "tap": 0.2, "order": 1.0})
+        return any_log.convert(paths, output, SHOWN, rewards, **options)
+
+
+@pytest.mark.parametrize("cell", ["0", "-1", "1.001", "nan", "inf", "", "often", "1e-60"])
+def test_what_is_no_propensity_is_refused_by_its_line(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(SHOWN_LOG + f"1600000004,seen,B,{cell},ann\n")
+    rewards = Rewards({}, 1.0)
+    with pytest.raises(InputError) as told:
+        any_log.convert(path, tmp_path / "data", SHOWN, rewards)
+    assert str(told.value).startswith(f"{path}, line 6: the propensity is not a number above 0")
+
+
+def test_propensities_of_parquet(tmp_path: Path) -> None:
+    frame = pl.read_csv(SHOWN_LOG.encode()).with_columns(chance=pl.Series([1.0, 1.0, 0.5, 1.0]))
+    frame.write_parquet(tmp_path / "log.parquet")
+    any_log.convert(tmp_path / "log.parquet", tmp_path / "data", SHOWN, Rewards({}, 1.0))
+    lines = (tmp_path / "data" / "data.inter").read_text().splitlines()[1:]
+    assert sorted(float(line.split("\t")[3]) for line in lines) == [0.5, 1, 1, 1]
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+def test_kinds_without_reward_are_neither_purchases_nor_clicks(tmp_path, by_column):
+    """Shown and not taken: also where they are one of two kinds, and would be the clicks."""
+    path = tmp_path / "log.csv"
+    path.write_text(SHOWN_LOG.replace("tap", "order"))
+    columns, rewards = SHOWN, Rewards({"seen": 0.0, "order": 1.0})
+    if by_column:
+        frame = pl.read_csv(path).with_columns(pay=(pl.col("action") == "order").cast(pl.Float64))
+        frame.write_csv(path)
+        columns = Columns("user", "product", "when", "action", "pay")
+        rewards = Rewards({})
+    summary = any_log.convert(path, tmp_path / "data", columns, rewards)
+    assert (summary.purchase_events, summary.click_events) == (["order"], [])
+    counted = vars(summary.kept)
+    assert counted["clicks"] == 0 and counted["purchases"] == 2
+    assert "neither purchase nor click: seen (2), shown and not taken" in "\n".join(summary.notes)
+    clicks = any_log.convert(path, tmp_path / "taps", columns, rewards, clicks=["order"])
+    assert (clicks.purchase_events, clicks.click_events) == ([], ["order"])
+    asked = any_log.convert(path, tmp_path / "asked", columns, rewards, clicks=["seen"])
+    assert (asked.purchase_events, asked.click_events) == (["order"], ["seen"])
+
+
+def test_a_kind_without_reward_that_no_event_is_of_is_no_click(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(SHOWN_LOG.replace("seen", "tap"))
+    rewards = Rewards({"seen": 0.0, "tap": 0.2, "order": 1.0})
+    summary = any_log.convert(path, tmp_path / "data", SHOWN, rewards)
+    assert (summary.purchase_events, summary.click_events) == (["order"], ["tap"])
+    assert "seen" not in "\n".join(summary.notes)

@@ -36,7 +36,8 @@ def run(cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:
         ("retailrocket", ["--events", "--purchase_event", "--min_item_interactions"]),
         ("netflix", ["--ratings", "--max_ratings", "--reward RATING=VALUE", "--on-error"]),
         ("movielens", ["--ratings", "--min_ratings", "--min_item_ratings", "--max-ratings"]),
-        ("csv", ["--reward NAME=VALUE", "--default_reward", "--min_item_interactions"]),
+        ("csv", ["--reward NAME=VALUE", "--default_reward", "--propensity COLUMN"]),
+        ("open_bandit", ["--log", "--sessions", "--position", "--on-error"]),
     ],
 )
 def test_help_cuts_no_option_short(tmp_path: Path, script: str, options: list[str]) -> None:

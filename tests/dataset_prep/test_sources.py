@@ -159,7 +159,7 @@ def test_a_failure_leaves_the_old_data_set_and_no_other(
     events.write_text(EVENTS)
     retailrocket.convert(events, output)
 
-    def fail(summary: atomic.Summary) -> str:
+    def fail(summary: atomic.Summary, columns: object) -> str:
         raise kind("no space\nleft on device")
 
     monkeypatch.setattr(atomic, "properties", fail)  # called when the .inter file is written

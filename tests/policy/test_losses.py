@@ -82,7 +82,10 @@ class TestPG(ObjectiveSuite):
 
 
 class TestIPS(ObjectiveSuite):
-    name, variants = "IPS", [*OF_IPS, {"propensity": "logged", "weight_clip": 0.9}, {"weight_clip": 0.9}]
+    name, variants = (
+        "IPS",
+        [*OF_IPS, {"propensity": "logged", "weight_clip": 0.9}, {"weight_clip": 0.9}],
+    )
 
 
 class TestIPSPG(ObjectiveSuite):

@@ -1,6 +1,7 @@
 """Propensities of a log of impressions, from its file to what policies learn and files hold."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from recbole_lpi.evaluation.event_table import read_events
 from recbole_lpi.plugin.dataset import PolicyDataset
 from recbole_lpi.plugin.models import MODELS
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.policy.loss_parts import events_of
+from recbole_lpi.policy.losses import Heads, compute_losses
 from recbole_lpi.settings import SettingError
 from tests.support.bandit import bandit_rows, write_bandit
 from tests.support.logs import SMALL
@@ -64,14 +67,14 @@ def test_propensities_go_with_their_events(given, cache):
     expected = {(row[0], float(row[2])): np.float32(row[3]) for row in ROWS}
     for _ in range(2):
         found = by_event(dataset(session_cache_dir=cache, **given))
-        assert 0 < len(found) and found.items() <= expected.items()
+        assert len(found) > 0 and found.items() <= expected.items()
         assert ("items" in str(given)) or len(found) <= len(expected)
 
 
 @pytest.mark.parametrize("value", ["0", "-0.1", "1.01", "nan", "", "1e-60", "inf"])
 def test_what_is_no_propensity_is_refused_by_its_line(value):
     rows = list(ROWS)
-    rows[6] = (*rows[6][:3], value, *rows[6][4:])  # type: ignore[assignment]
+    rows[6] = (*rows[6][:3], value, *rows[6][4:])
     write_bandit(Path("dataset"), rows)
     with pytest.raises(SettingError, match=r"shown\.inter, line 8: propensity is .*at most 1") as e:
         dataset()
@@ -118,15 +121,15 @@ def test_losses_divide_by_the_logged_propensity(model):
         place, item = int(batch.place[b, position]), int(batch.action[b, position])
         name = train.session_tokens[int(batch.session[b])]
         own = log_pi[event, item - 1]
-        ratio = float(own.exp()) / logged[name, int(train.sessions.timestamps[place])]
+        ratio = float(own.detach().exp()) / logged[name, int(train.sessions.timestamps[place])]
         weight = min(ratio, 3.0)
         if model == "TopKIPS":
-            weight *= 2 * (1 - float(own.exp()))
+            weight *= 2 * (1 - float(own.detach().exp()))
         weight *= float(batch.reward[b, position] if model == "IPS" else batch.return_[b, position])
         total = total - weight * own
         event += 1
     torch.testing.assert_close(parts["policy loss"], total / event, rtol=1e-5, atol=1e-7)
-    assert 0 < total
+    assert total > 0
 
 
 def test_a_log_without_propensities_is_refused_with_the_cure():
@@ -137,6 +140,56 @@ def test_a_log_without_propensities_is_refused_with_the_cure():
     said = str(told.value)
     assert "shown has none" in said and "column propensity:float" in said and "\n" not in said
     assert not list(Path("runs").rglob("model.pth"))  # no logging policy was trained before
+
+
+def test_sessions_of_one_impression_each_are_a_bandit_without_memory():
+    """As of the Open Bandit Dataset: split, learnt from and measured, from no history."""
+    rows = [(f"s{n}", *row[1:]) for n, row in enumerate(ROWS)]
+    write_bandit(Path("dataset"), rows)
+    given = {**SMALL, **GIVEN, "propensity": "logged", "run_dir": "runs/it"}
+    found = run("IPS", "shown", config_dict=given)
+    table = read_events(Path("runs/it/events.parquet"))
+    assert (table.position == 0).all() and len(table) == found.results["test"]["nll"].count
+    assert len(np.unique(table.greedy_item)) == 1  # every state is the same
+    with pytest.raises(SettingError, match="the training part has nothing to predict"):
+        run("IPS", "shown", config_dict=given | {"evaluate_first_event": False, "run_dir": None})
+
+
+def test_a_run_says_which_events_were_shown_and_not_taken(caplog):
+    logging.getLogger().setLevel(logging.INFO)
+    write_bandit(Path("dataset"), ROWS)
+    dataset().build()
+    ignored = sum(row[4] == "ignored" for row in ROWS)
+    assert f"events ignored ({ignored}) have reward 0, as what was shown and not taken" in (
+        caplog.text
+    )
+    assert "neither purchase_events nor" not in caplog.text
+    lowest, highest = min(row[3] for row in ROWS), max(row[3] for row in ROWS)
+    assert f"propensities as logged (propensity): {lowest:.3g} to {highest:.3g}" in caplog.text
+    caplog.clear()
+    dataset(click_events=["none"]).build()
+    assert "events click are neither purchase_events nor click_events" in caplog.text
+
+
+def test_rows_of_impressions_have_no_weight_where_the_reward_is_the_weight():
+    """So that what was shown and not taken moves no policy weighed by its reward."""
+    write_bandit(Path("dataset"), ROWS)
+    given = SMALL | GIVEN | {"propensity": "logged"}
+    config = make_config("IPS", "shown", (), given)
+    train = PolicyDataset(config).build()[0]
+    policy = MODELS["IPS"](config, train).network.eval()
+    batch = train.batch(train.training_windows.take(np.arange(20)))
+    ignored = batch.reward[batch.counts] == 0
+    assert 0 < ignored.sum() < len(ignored)
+    state = policy.forward(batch.history)[batch.counts].detach().requires_grad_()
+    found = compute_losses(
+        events_of(batch, state, 1.0), policy.factors_of(state, None), policy.objective,
+        policy.settings.objective, Heads(),
+    )  # fmt: skip
+    found.policy.loss.backward()
+    assert state.grad is not None
+    assert (found.policy.weight[ignored] == 0).all() and (state.grad[ignored] == 0).all()
+    assert (found.policy.weight[~ignored] > 0).all()
 
 
 @pytest.mark.parametrize("model", ["LoggingPolicy", "LPI", "SQN", "IPS"])
@@ -156,3 +209,7 @@ def test_a_log_of_impressions_trains_and_is_measured(model):
     assert table.has("log_propensity") and set(table.event) == {"click", "ignored"}
     metrics = json.loads(Path("runs/it/metrics.json").read_text())
     assert np.isfinite(metrics["test"]["click_ndcg@3"]["mean"])
+    told = metrics["logging_policy_quality"]["agreement"]
+    held = table.log_propensity
+    assert held is not None and told["nll"] == pytest.approx(-held.mean(dtype=np.float64))
+    assert told["divergence"]["count"] == len(held) == sum(told["count"])

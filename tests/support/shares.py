@@ -2,7 +2,6 @@
 
 import torch
 
-from recbole_lpi.data.batches import Batch
 from recbole_lpi.nn.candidates import LoggedItems
 from recbole_lpi.policy.loss_parts import GlobalBatch
 from tests.support.tiny import gradients

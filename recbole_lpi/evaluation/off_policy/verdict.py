@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics, WeightDiagnostics
 from recbole_lpi.evaluation.off_policy.estimator import Estimator
 from recbole_lpi.evaluation.off_policy.intervals import Interval
@@ -160,6 +158,6 @@ def _of_bias(evidence: Evidence, unbiased: SessionSums) -> list[str]:
     if abs(bias.value) + bias.stderr <= BIAS * evidence.sums.stderr:
         return []
     return [
-        f"it is {bias.value:+.2g} ± {bias.stderr:.2g} off the estimate without its bias, and its own "
-        f"error is {evidence.sums.stderr:.2g}: its interval need not hold the truth"
+        f"it is {bias.value:+.2g} ± {bias.stderr:.2g} off the estimate without its bias, and its "
+        f"own error is {evidence.sums.stderr:.2g}: its interval need not hold the truth"
     ]
