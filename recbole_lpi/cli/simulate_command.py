@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from recbole_lpi.simulation.saved_worlds import SavedWorld
     from recbole_lpi.simulation.shop_settings import ShopSettings
 
+MOST = 2**62  # of a seed
+
 
 def simulate(
     context: typer.Context,
@@ -32,10 +34,12 @@ def simulate(
         Path | None,
         typer.Option(help="Fit a shop to the clicks and purchases of this .inter file"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the world")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST, help="Of the world")] = 0,
     log_seed: Annotated[
         int | None,
-        typer.Option("--log-seed", "--log_seed", min=0, help="Of the log; empty: the world's"),
+        typer.Option(
+            "--log-seed", "--log_seed", min=0, max=MOST, help="Of the log; empty: as --seed"
+        ),
     ] = None,
 ) -> None:
     """Log what a known logging policy shows in a simulated world, as a data set of RecBole's.

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from recbole_lpi.simulation.comparison import PolicyValue, WorldComparison, compare_policies
     from recbole_lpi.simulation.draws import draw, draw_items
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
+    from recbole_lpi.simulation.known_logging_policy import KnownLoggingPolicy
     from recbole_lpi.simulation.networks import policy_of
     from recbole_lpi.simulation.ratings_world import RatingsWorld
     from recbole_lpi.simulation.rollout import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DrawingPolicy",
     "Histories",
+    "KnownLoggingPolicy",
     "LogShape",
     "Policy",
     "PolicyValue",
@@ -89,6 +91,7 @@ __getattr__ = lazily(
     {
         "DrawingPolicy": "world",
         "Histories": "histories",
+        "KnownLoggingPolicy": "known_logging_policy",
         "LogShape": "shop_fitting",
         "Policy": "histories",
         "PolicyValue": "comparison",
