@@ -61,3 +61,11 @@ def test_threads_change_nothing(saved, monkeypatch):
     np.testing.assert_array_equal(one.rewards, three.rewards)
     np.testing.assert_array_equal(one.sessions.timestamps, three.sessions.timestamps)
     assert len(one.rewards) == 150 and len(set(one.rewards[:16]) ^ set(one.rewards[16:32])) > 0
+
+
+def test_a_policy_without_probabilities_is_told(saved):
+    def broken(histories):
+        return torch.full((len(histories.items), 9), torch.nan)
+
+    with pytest.raises(FloatingPointError, match="no probabilities at event 1 of a session"):
+        roll_out(saved.world, broken, 10, 0)

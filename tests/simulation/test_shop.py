@@ -154,6 +154,7 @@ def test_a_value_is_the_mean_of_the_rewards_of_sessions(world, log):
         ("temperature", 0.0),
         ("memory", -1.0),
         ("leave", 1.5),
+        ("popular", float("inf")),
         ("max_events", 0),
     ],
 )
