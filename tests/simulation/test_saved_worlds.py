@@ -64,6 +64,7 @@ def test_an_engaged_log_has_neither_ignored_events_nor_propensities(tmp_path):
     saved(tmp_path / "mine", replace(HOW, settings=replace(SETTINGS, exposures="engaged")))
     found = rows(tmp_path / "mine")
     assert {row["event:token"] for row in found} == {"click", "purchase"}
+    assert {row["reward:float"] for row in found} == {"0.2", "1"}
     assert "propensity:float" not in found[0]
 
 
