@@ -26,7 +26,7 @@ def rollout(
     sessions: Annotated[
         int, typer.Option(min=2, help="How many, of each policy and of μ")
     ] = 50_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the users and their luck")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Of the users and their luck")] = 0,
     output: Annotated[Path | None, typer.Option(help="Write the figures there, as JSON")] = None,
 ) -> None:
     """What policies are worth in a simulated world, beside the logging policy of its log.

@@ -14,7 +14,11 @@ from recbole_lpi.settings import SettingError
 
 if TYPE_CHECKING:
     from recbole_lpi.simulation.rollout import Rollout
+    from recbole_lpi.simulation.sardine_world import SardineSettings
     from recbole_lpi.simulation.saved_worlds import SavedWorld
+    from recbole_lpi.simulation.shop_settings import ShopSettings
+
+MOST = 2**62  # of a seed
 
 
 def simulate(
@@ -26,10 +30,16 @@ def simulate(
         Literal["all", "engaged"] | None,
         typer.Option(help="Of a shop: log all that was shown, or clicks and purchases alone"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the world")] = 0,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Fit a shop to the clicks and purchases of this .inter file"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MOST, help="Of the world")] = 0,
     log_seed: Annotated[
         int | None,
-        typer.Option("--log-seed", "--log_seed", min=0, help="Of the log; empty: the world's"),
+        typer.Option(
+            "--log-seed", "--log_seed", min=0, max=MOST, help="Of the log; empty: as --seed"
+        ),
     ] = None,
 ) -> None:
     """Log what a known logging policy shows in a simulated world, as a data set of RecBole's.
@@ -48,6 +58,8 @@ def simulate(
         if exposures is not None:
             given["exposures"] = exposures
         settings = coerce(world, given, saved_worlds.SETTINGS[world])
+        if like is not None:
+            settings = _fitted(settings, like, seed)
         own_seed = seed if log_seed is None else log_seed
         description = saved_worlds.WorldDescription(
             world, seed, sessions=sessions, log_seed=own_seed, settings=settings
@@ -58,6 +70,22 @@ def simulate(
             raise SettingError(f"nothing is logged of {sessions} sessions: raise --sessions")
         saved_worlds.save_world(saved, log)
         say(_account(saved, log))
+
+
+def _fitted(settings: ShopSettings | SardineSettings, like: Path, seed: int) -> ShopSettings:
+    """Fit a shop to a log, and say how near it comes."""
+    from recbole_lpi.simulation import shop_fitting
+    from recbole_lpi.simulation.shop_settings import ShopSettings
+
+    if not isinstance(settings, ShopSettings):
+        raise SettingError("--like is for --world=shop: other worlds are as they are")
+    sought = shop_fitting.shape_of(shop_fitting.read_log(like))
+    say(f"fitting a shop to {like}, which takes a minute or so")
+    found = shop_fitting.fitted_shop(sought, settings, seed)
+    reached = vars(shop_fitting.shape_of_shop(found, seed))
+    for name, value in vars(sought).items():
+        say(f"{name}: {value:.4g} in the log, {reached[name]:.4g} in the shop")
+    return found
 
 
 def _logged(saved: SavedWorld) -> Rollout:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from recbole_lpi.simulation.comparison import PolicyValue, WorldComparison, compare_policies
     from recbole_lpi.simulation.draws import draw, draw_items
     from recbole_lpi.simulation.histories import Histories, Policy, log_probabilities
+    from recbole_lpi.simulation.known_logging_policy import KnownLoggingPolicy
     from recbole_lpi.simulation.networks import policy_of
     from recbole_lpi.simulation.ratings_world import RatingsWorld
     from recbole_lpi.simulation.rollout import (
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
         save_world,
     )
     from recbole_lpi.simulation.shop import Shop
+    from recbole_lpi.simulation.shop_fitting import (
+        LogShape,
+        fitted_shop,
+        shape_of,
+        shape_of_shop,
+    )
     from recbole_lpi.simulation.shop_settings import ShopSettings
     from recbole_lpi.simulation.tabular_world import (
         TabularLog,
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DrawingPolicy",
     "Histories",
+    "KnownLoggingPolicy",
+    "LogShape",
     "Policy",
     "PolicyValue",
     "RatingsWorld",
@@ -60,6 +69,7 @@ __all__ = [
     "draw",
     "draw_items",
     "exact_lpi",
+    "fitted_shop",
     "load_world",
     "log_probabilities",
     "make_world",
@@ -70,6 +80,8 @@ __all__ = [
     "save_world",
     "saved_policy",
     "session_rewards",
+    "shape_of",
+    "shape_of_shop",
     "simulate",
     "value",
 ]
@@ -79,6 +91,8 @@ __getattr__ = lazily(
     {
         "DrawingPolicy": "world",
         "Histories": "histories",
+        "KnownLoggingPolicy": "known_logging_policy",
+        "LogShape": "shop_fitting",
         "Policy": "histories",
         "PolicyValue": "comparison",
         "RatingsWorld": "ratings_world",
@@ -99,6 +113,7 @@ __getattr__ = lazily(
         "draw": "draws",
         "draw_items": "draws",
         "exact_lpi": "tabular_world",
+        "fitted_shop": "shop_fitting",
         "load_world": "saved_worlds",
         "log_probabilities": "histories",
         "make_world": "saved_worlds",
@@ -109,6 +124,8 @@ __getattr__ = lazily(
         "save_world": "saved_worlds",
         "saved_policy": "saved_policies",
         "session_rewards": "rollout",
+        "shape_of": "shop_fitting",
+        "shape_of_shop": "shop_fitting",
         "simulate": "rollout",
         "value": "rollout",
     },

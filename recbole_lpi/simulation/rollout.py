@@ -56,6 +56,9 @@ def roll_out(world: World, policy: Policy, n_sessions: int, seed: int) -> Rollou
             go on, and reads what is logged of them.
         n_sessions: S, >= 1.
         seed: >= 0, of all draws.
+
+    Raises:
+        FloatingPointError: logits of the policy are not a number.
     """
     return joined(world, list(blocks(world, policy, n_sessions, seed)))
 
@@ -125,6 +128,11 @@ def _block(world: World, policy: Policy, size: int, start: float, draws: torch.G
         luck = world.luck(size, draws).take(there)
         so_far = Histories(items, kinds, times, lengths).first(place).take(there)
         item, log_probability = draw_items(policy, world.logged(so_far), uniform)
+        if not torch.isfinite(log_probability).all():
+            raise FloatingPointError(
+                f"the policy gives no probabilities at event {place + 1} of a session: its logits "
+                "are not finite"
+            )
         response = world.respond(users, so_far, item, luck)
         items[there, place], kinds[there, place] = item, response.kind + 1
         rewards[there, place], log_probabilities[there, place] = response.reward, log_probability

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from recbole_lpi.policy.checkpoint import load_policy
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.simulation.histories import Histories, Policy
+from recbole_lpi.simulation.known_logging_policy import world_numbers
 from recbole_lpi.simulation.networks import policy_of
 from recbole_lpi.simulation.saved_worlds import SavedWorld
 
@@ -76,16 +76,9 @@ def saved_policy(path: str | os.PathLike[str], saved: SavedWorld) -> TranslatedP
 
 def _items(tokens: Tokens, saved: SavedWorld, path: object) -> Tensor:
     """Return the policy's number of each item of the world, [A + 1]."""
-    numbers = {token: number for number, token in enumerate(saved.tokens, 1)}
-    item = np.zeros(len(numbers) + 1, np.int64)
-    for own, token in enumerate(tokens.tolist()[1:], 1):
-        if token not in numbers:
-            raise SettingError(
-                f"{path} ranks the item '{token}', which the world in {saved.folder} does not "
-                "have: give a policy trained on the log in that folder"
-            )
-        item[numbers[token]] = own
-    return torch.from_numpy(item)
+    item = torch.zeros(saved.world.n_items + 1, dtype=torch.int64)
+    item[world_numbers(tokens, saved, f"{path} ranks")] = torch.arange(len(tokens))
+    return item
 
 
 def _kinds(network: PolicyNetwork, saved: SavedWorld, path: object) -> Tensor:

@@ -162,7 +162,7 @@ def _write_log(path: Path, saved: SavedWorld, log: Rollout) -> None:
     columns["item_id:token"] = names.gather(sessions.items.astype(np.int64) - 1)
     columns["timestamp:float"] = pl.Series(sessions.timestamps.round(3))
     columns["event:token"] = pl.Series(sessions.event_names).gather(sessions.events)
-    columns["reward:float"] = pl.Series(sessions.rewards)
+    columns["reward:float"] = pl.Series(sessions.rewards.astype(np.float64).round(6))
     if logs_propensities(saved):
         columns["propensity:float"] = pl.Series(np.exp(log.log_probabilities))
     pl.DataFrame(columns).write_csv(

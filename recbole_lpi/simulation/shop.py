@@ -43,7 +43,7 @@ class Luck(NamedTuple):
     """All that chance decides about one event of each of S sessions but the item shown.
 
     Attributes:
-        gap: seconds since the event before, float64 [S].
+        gap: seconds since the event before, whole milliseconds, float64 [S].
         paused: whether the user was away in between, bool [S].
         intent: what the user then wants, unit vectors [S, D].
         response, leaving: uniform in [0, 1), [S].
@@ -129,8 +129,9 @@ class Shop:
         s = self.settings
         paused = torch.rand(number, generator=draws) < s.pause_chance
         spread = (0.5 * torch.randn(number, generator=draws, dtype=torch.float64)).exp()
+        gap = spread * torch.where(paused, s.pause, s.gap)
         return Luck(
-            spread * torch.where(paused, s.pause, s.gap),
+            (gap * 1000).round().clamp_min(1) / 1000,  # as a file keeps it: μ reads times
             paused,
             _directions(number, s.dimension, draws),
             torch.rand(number, generator=draws),

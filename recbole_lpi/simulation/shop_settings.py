@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 EXPOSURES = ("all", "engaged")
@@ -74,6 +75,10 @@ class ShopSettings:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be >= 0 and finite, got {value}")
+        for name in ("click", "purchase", "signal", "popular", "repeat_penalty", "drift"):
+            value = getattr(self, name)
+            if not all(map(math.isfinite, value if isinstance(value, tuple) else (value,))):
+                raise ValueError(f"{name} must be finite, got {value}")
         for name in ("pause_chance", "leave", "bored", "remind", "explore"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")

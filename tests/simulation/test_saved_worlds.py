@@ -53,10 +53,18 @@ def test_the_log_is_what_was_rolled_out(tmp_path):
         assert float(row["propensity:float"]) == pytest.approx(np.exp(log_mu), rel=1e-9)
 
 
+def test_propensities_can_be_found_again_from_the_file(tmp_path):
+    """Times are kept to the millisecond, and are such in the world."""
+    _, log = saved(tmp_path / "mine")
+    times = [float(row["timestamp:float"]) for row in rows(tmp_path / "mine")]
+    assert times == pytest.approx(log.sessions.timestamps, abs=1e-6, rel=0)
+
+
 def test_an_engaged_log_has_neither_ignored_events_nor_propensities(tmp_path):
     saved(tmp_path / "mine", replace(HOW, settings=replace(SETTINGS, exposures="engaged")))
     found = rows(tmp_path / "mine")
     assert {row["event:token"] for row in found} == {"click", "purchase"}
+    assert {row["reward:float"] for row in found} == {"0.2", "1"}
     assert "propensity:float" not in found[0]
 
 
