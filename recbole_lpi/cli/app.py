@@ -14,6 +14,7 @@ from recbole_lpi.cli.run_command import run
 from recbole_lpi.cli.simulate_command import simulate
 from recbole_lpi.cli.sweep_command import sweep
 from recbole_lpi.cli.table1_command import table1
+from recbole_lpi.cli.truth_command import truth
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -30,4 +31,5 @@ app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
 app.command(cls=Once)(rollout)
 app.command(cls=Once)(deploy)
+app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(truth)
 app.add_typer(prepare, name="prepare")

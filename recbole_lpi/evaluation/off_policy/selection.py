@@ -23,6 +23,7 @@ class OfflineNumber:
         low, high: of its intervals; None where it has none, or is not an estimate of the truth.
         usable: whether its verdict lets it be used, bool; None: nothing refuses it.
         target: what the intervals are to hold; None: the truth by which policies are ordered.
+        live: the number of the policy that is live; None: it has none.
     """
 
     name: str
@@ -31,6 +32,7 @@ class OfflineNumber:
     high: np.ndarray | None = None
     usable: np.ndarray | None = None
     target: np.ndarray | None = None
+    live: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Selection:
         name: of the number.
         rank_correlation: Spearman's, with the truth; NaN where the number is the same for all.
         regret: by how much the policy that it picks is below the best.
-        careful_regret: the same, where only policies with a usable number may be picked, and the
-            one that is live stays where there is none.
+        careful_regret: the same, where only policies may be picked whose number is usable and
+            above that of the live one, which stays where there is none.
         usable: how many policies have a usable number.
         held: the share of the intervals that hold their target, of all policies.
         held_usable: of those that are usable; NaN where there is none, or no interval.
@@ -71,9 +73,9 @@ def judge(number: OfflineNumber, truth: np.ndarray, live: float) -> Selection:
     if number.low is not None and number.high is not None:
         target = truth if number.target is None else number.target
         held = ((number.low <= target) & (target <= number.high)).astype(float)
-    careful = live
-    if usable.any():
-        careful = float(truth[np.flatnonzero(usable)[value[usable].argmax()]])
+    careful, above = live, usable & (value > (-np.inf if number.live is None else number.live))
+    if above.any():
+        careful = float(truth[np.flatnonzero(above)[value[above].argmax()]])
     return Selection(
         number.name,
         rank_correlation(number.value, truth),

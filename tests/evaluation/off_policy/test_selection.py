@@ -33,6 +33,14 @@ def test_what_is_live_stays_where_everything_is_refused():
     assert judge(number, TRUTH, live=5.0).regret == 1.0
 
 
+def test_what_is_live_stays_where_nothing_is_said_to_be_better():
+    number = OfflineNumber("Δ", np.array([-3.0, -2.0, 0.5, -1.0]), live=0.0)
+    assert judge(number, TRUTH, live=2.5).careful_regret == 1.0
+    number = OfflineNumber("Δ", np.array([-3.0, -2.0, -0.5, -1.0]), live=0.0)
+    assert judge(number, TRUTH, live=2.5).careful_regret == 1.5
+    assert judge(number, TRUTH, live=2.5).regret == 1.0
+
+
 def test_intervals_hold_their_own_target():
     low, high = TRUTH - 0.5, TRUTH + np.array([0.5, 0.5, -0.1, 0.5])
     usable = np.array([True, True, False, True])

@@ -1,0 +1,194 @@
+"""The truth beside the table: what policies are worth, and which offline number would have known.
+
+Every number that an offline comparison can look at, a ranking metric, an estimate of the value, a
+lower bound of it, is judged by what is true (``off_policy.selection``): does it order policies as
+their values do, what is the policy worth that it picks, do intervals hold, what does refusing save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from recbole_lpi import text
+from recbole_lpi.evaluation.off_policy.event_files import read_logged_events
+from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report
+from recbole_lpi.evaluation.off_policy.selection import OfflineNumber, Selection, judge
+from recbole_lpi.evaluation.off_policy.settings import EstimationSettings
+from recbole_lpi.experiments.truth import Truth, Worth
+from recbole_lpi.objectives import OBJECTIVES
+from recbole_lpi.training.run_folder import RunFolder
+
+RANKING = (
+    "purchase_ndcg@20", "click_ndcg@20", "ndcg@20", "reward_weighted_ndcg@20", "average_reward@1",
+    "-nll",
+)  # fmt: skip
+HOW = EstimationSettings(resamples=200)
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A finished run with its truth.
+
+    Attributes:
+        row: of the plan, and what tables call it. seed: of the run. beta: of the policy, or None.
+        truth: what it is worth.
+        metrics: of the test part, by name.
+        reports: what the log says of it, by where μ is from: ``logged`` or ``estimated``.
+    """
+
+    row: str
+    seed: int
+    beta: float | None
+    truth: Truth
+    metrics: dict[str, float]
+    reports: dict[str, PolicyReport]
+
+
+def known_run(row: str, folder: RunFolder, truth: Truth) -> KnownRun:
+    """Read a run, and estimate from its test events in every way."""
+    config, found = folder.read_config(), folder.read_metrics()["test"]
+    reports = {}
+    for name, logged in (("logged", True), ("estimated", False)):
+        events = read_logged_events(folder.events, logged=logged)
+        if logged and events.log_propensity is None:
+            continue
+        if events.has_log_mu:
+            reports[name] = report(row, events, HOW)
+    beta = config.get("beta") if "beta" in OBJECTIVES[config["model"]].reads else None
+    return KnownRun(
+        row, int(config["seed"]), None if beta is None else float(beta), truth,
+        {name: cell["mean"] for name, cell in found.items() if cell["mean"] is not None}, reports,
+    )  # fmt: skip
+
+
+def selections(runs: Sequence[KnownRun], worth: Worth) -> list[Selection]:
+    """Judge every offline number over all runs, the ones that order them best first."""
+    truth = np.array([run.truth.value.mean for run in runs])
+    numbers = [_ranking(name, runs) for name in RANKING]
+    for source in ("logged", "estimated"):
+        if all(source in run.reports for run in runs):
+            numbers += _estimates(source, runs)
+    found = [judge(number, truth, worth.value.mean) for number in numbers]
+    return sorted(found, key=lambda one: -np.nan_to_num(one.rank_correlation, nan=-2))
+
+
+def _ranking(name: str, runs: Sequence[KnownRun]) -> OfflineNumber:
+    sign, metric = (-1.0, name[1:]) if name.startswith("-") else (1.0, name)
+    values = [sign * run.metrics.get(metric, float("nan")) for run in runs]
+    return OfflineNumber(name, np.array(values))
+
+
+def _estimates(source: str, runs: Sequence[KnownRun]) -> list[OfflineNumber]:
+    """Every estimate, and its lower bound as a number of its own."""
+    found = []
+    for name in runs[0].reports[source].estimates:
+        rows = [run.reports[source].estimates[name] for run in runs]
+        column = {
+            key: np.array([getattr(row.interval, key) for row in rows])
+            for key in ("low", "high", "lower_bound")
+        }
+        value = np.array([row.value for row in rows])
+        usable = np.array([row.verdict.usable for row in rows])
+        target = np.array([_target(run, rows[0].per_session, rows[0].improvement) for run in runs])
+        title, live = f"{name}, μ {source}", _live(runs[0].reports[source], name)
+        found.append(
+            OfflineNumber(title, value, column["low"], column["high"], usable, target, live)
+        )
+        bound = column["lower_bound"]
+        found.append(OfflineNumber(f"{title}, lower bound", bound, usable=usable, live=live))
+    return found
+
+
+def _live(found: PolicyReport, name: str) -> float:
+    """What an estimate would be of the policy that is live."""
+    row = found.estimates[name]
+    if row.improvement:
+        return 0.0
+    return (found.session if row.per_session else found.event).mean
+
+
+def _target(run: KnownRun, per_session: bool, improvement: bool) -> float:
+    """What an estimate is about: of a session, or of an event that the log leads to."""
+    truth = run.truth
+    if per_session:
+        return (truth.gain if improvement else truth.value).mean
+    return (truth.step.gain if improvement else truth.step.value).mean
+
+
+def markdown(name: str, runs: Sequence[KnownRun], worth: Worth) -> str:
+    """Return both tables."""
+    return "\n".join([*_truth_lines(name, runs, worth), "", *_selection_lines(runs, worth), ""])
+
+
+def _truth_lines(name: str, runs: Sequence[KnownRun], worth: Worth) -> list[str]:
+    lines = [
+        f"# {text.markdown(name)}: the truth beside the table",
+        "",
+        f"J(μ) is {worth.value.mean:.4f} ± {worth.value.stderr:.4f} rewards a session, "
+        f"{worth.event.mean:.4f} an event.",
+        "",
+        "| policy | seeds | J(π) | J(π) − J(μ) | p | per event | bound of Eq. 7 | KL(π‖μ) | JS |",
+        "| - | -: | -: | -: | -: | -: | -: | -: | -: |",
+    ]
+    for row in dict.fromkeys(run.row for run in runs):
+        own = [run for run in runs if run.row == row]
+        gain, stderr = over_seeds(own)
+        step = {
+            key: float(np.mean([getattr(run.truth.step, key).mean for run in own]))
+            for key in ("gain", "kl", "js")
+        }
+        beta = own[0].beta
+        bound = "" if beta is None else f"{step['gain'] - beta * step['kl']:+.4f}"
+        p = 2 * stats.norm.sf(abs(gain) / stderr)
+        lines.append(
+            f"| {text.markdown(row)} | {len(own)} | {worth.value.mean + gain:.4f} | "
+            f"{gain:+.4f} ± {stderr:.4f} | {_p(p)} | {step['gain']:+.4f} | {bound} | "
+            f"{step['kl']:.3f} | {step['js']:.3f} |"
+        )
+    return [
+        *lines,
+        "",
+        "± is one standard error over users and seeds. Per event: what the policy would earn at "
+        "the events that μ leads to, less what μ earns there. The bound is that less β KL(π‖μ). "
+        "Divergences are from μ itself, in nats.",
+    ]
+
+
+def over_seeds(runs: Sequence[KnownRun]) -> tuple[float, float]:
+    """Return the mean of J(π) − J(μ) over seeds with its error: all were before the same users."""
+    gains = np.array([run.truth.gain.mean for run in runs])
+    users = float(np.mean([run.truth.gain.stderr**2 for run in runs]))
+    seeds = float(gains.var(ddof=1)) / len(gains) if len(gains) > 1 else 0.0
+    return float(gains.mean()), float(np.sqrt(users + seeds))
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def _selection_lines(runs: Sequence[KnownRun], worth: Worth) -> list[str]:
+    lines = [
+        "## Which offline number finds the better policy",
+        "",
+        f"Of {len(runs)} policies, from their test events. Order: Spearman's correlation with "
+        "J(π). Regret: by how much the policy that the number picks is below the best there is. "
+        "Careful: the same where a policy is picked only if its number is usable and above the "
+        "log's own; μ stays where there is none. Held: how often the 95 % interval holds what it "
+        "is about, of all and of usable estimates.",
+        "",
+        "| number | order | regret | careful | usable | held | held, usable |",
+        "| - | -: | -: | -: | -: | -: | -: |",
+    ]
+    for found in selections(runs, worth):
+        cells = (
+            found.rank_correlation, found.regret, found.careful_regret, found.usable, found.held,
+            found.held_usable,
+        )  # fmt: skip
+        shown = ["" if np.isnan(cell) else f"{cell:.3f}" for cell in cells]
+        shown[3] = "" if " μ " not in found.name else f"{found.usable}"
+        lines.append(f"| {text.markdown(found.name)} | " + " | ".join(shown) + " |")
+    return lines
