@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-
 from recbole_lpi.evaluation.metrics import Estimate, stderr_of_sum
 
 LARGEST = 0.01  # the share of events whose weights are the largest
@@ -93,8 +91,17 @@ def importance_weights(
 
     Args: log-probabilities under the policy and under the estimate, and sessions; each [N], N ≥ 1.
     """
-    log_weight = np.asarray(log_pi, np.float64) - np.asarray(log_mu, np.float64)
-    weight = np.exp(np.minimum(log_weight, BOUND))
+    return summary_of(weights_of(log_pi, log_mu), session)
+
+
+def weights_of(log_pi: np.ndarray, log_mu: np.ndarray) -> np.ndarray:
+    """Return importance weights exp(log π − log μ), float64 [N], none too large to be squared."""
+    weight = np.subtract(log_pi, log_mu, dtype=np.float64)
+    return np.exp(np.minimum(weight, BOUND, out=weight), out=weight)
+
+
+def summary_of(weight: np.ndarray, session: np.ndarray) -> ImportanceWeights:
+    """Return what importance weights [N] are like; ``session`` [N] of the events, N ≥ 1."""
     number = math.ceil(LARGEST * len(weight))
     total = float(weight.sum())
     return ImportanceWeights(
@@ -138,6 +145,8 @@ def best_temperature(nll: Callable[[float], float], tolerance: float = 1e-3) -> 
 
     Args: ``nll`` gives the mean negative log-likelihood of validation events at a temperature.
     """
+    from scipy.optimize import minimize_scalar  # a third of a second, for who fits a temperature
+
     found = minimize_scalar(
         lambda point: nll(math.exp(point)),
         bounds=(math.log(COLDEST), math.log(HOTTEST)),
