@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from recbole_lpi.evaluation.metrics import Estimate, stderr_of_sum
 
 LARGEST = 0.01  # the share of events whose weights are the largest

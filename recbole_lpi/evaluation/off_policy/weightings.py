@@ -29,7 +29,7 @@ def switched(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
 
 def shrunk(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
     """Return λ w / (w² + λ), which is w for small w and λ/w for large (Su et al. 2020)."""
-    return s.shrinkage / (events.weight + s.shrinkage / np.maximum(events.weight, 1e-300))
+    return s.shrinkage * events.weight / (np.square(events.weight) + s.shrinkage)
 
 
 def exponential(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
