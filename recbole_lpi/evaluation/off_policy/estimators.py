@@ -45,6 +45,8 @@ class Estimator:
             where μ is right and covers π.
         nonnegative: whether it is for rewards ≥ 0 alone.
         assumes: what must hold for it to be without bias, and no log can show; None: nothing.
+        weight: the weights it corrects by, [N], or [S] of a row per session, which average 1 where
+            it can be trusted; None: it has none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Estimator:
     reference: str | None = None
     nonnegative: bool = False
     assumes: str | None = None
+    weight: Weighting | None = weightings.plain
 
     def missing(self, events: LoggedEvents) -> tuple[str, ...]:
         """The columns that it needs and these events do not have."""
@@ -124,7 +127,7 @@ _ROWS = (
     Estimator("snips", "SNIPS", WEIGHTS, "Hájek 1971; Swaminathan & Joachims 2015", snips),
     Estimator(
         "dm", "direct method", MODEL, "Beygelzimer & Langford 2009", direct_method,
-        reference="dr", assumes="q is right of what π takes",
+        reference="dr", assumes="q is right of what π takes", weight=None,
     ),
     Estimator(
         "dr", "doubly robust", (*WEIGHTS, *MODEL), "Dudík et al. 2011",
@@ -157,12 +160,12 @@ _ROWS = (
     Estimator(
         "mips", "MIPS over clusters", CLUSTERS, "Saito & Joachims 2022",
         partial(weighted_mean, cluster_weight), reference="ips",
-        assumes="an item's reward is that of its cluster",
+        assumes="an item's reward is that of its cluster", weight=cluster_weight,
     ),
     Estimator(
         "offcem", "OffCEM over clusters", (*CLUSTERS, *MODEL), "Saito et al. 2023",
         partial(doubly_robust, cluster_weight), reference="dr",
-        assumes="q is right of differences within a cluster",
+        assumes="q is right of differences within a cluster", weight=cluster_weight,
     ),
     Estimator(
         "delta_ips", "Δ-IPS", WEIGHTS, "Jeunen & Ustimenko 2024", improvement.delta_ips,
