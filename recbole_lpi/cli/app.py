@@ -1,4 +1,4 @@
-"""The command line: ``recbole-lpi run``, ``compare``, ``sweep``, ``table1`` and ``prepare``."""
+"""The command line: ``run``, ``compare``, ``estimate``, ``sweep``, ``table1`` and ``prepare``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typer
 from dataset_prep.once import Once
 from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
+from recbole_lpi.cli.estimate_command import estimate
 from recbole_lpi.cli.prepare_command import prepare
 from recbole_lpi.cli.run_command import run
 from recbole_lpi.cli.sweep_command import sweep
@@ -22,6 +23,7 @@ def describe() -> None:
 
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(run)
 app.command(cls=Once)(compare)
+app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(estimate)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.add_typer(prepare, name="prepare")
