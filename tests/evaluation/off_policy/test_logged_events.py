@@ -54,7 +54,7 @@ def test_sessions_of_numbers_and_first_choices(tmp_path):
         ({"position": [0, 1, 3, 3]}, "column position, row 4: 3 is there twice in one session"),
         ({"position": [0, 1, 3, -1]}, "column position, row 4: it must be a whole number ≥ 0"),
         ({"position": [0.5, 1, 3, 4]}, "column position: it must hold whole numbers"),
-        ({"log_mu": None, "log_mu_": [-1.0] * 4}, "no column log_mu: is it 'log_mu_'? rename it"),
+        ({"log_mu": None, "logmu": [-1.0] * 4}, "no column log_mu: is it 'logmu' or"),
         ({"reward": None}, "there is no column reward: needed are session_id, position"),
         ({name: [] for name in TABLE}, "the table is empty"),
         ({"q": [0.1, 0.2, float("inf"), 0.4]}, "column q, row 3: it must be a finite number"),
