@@ -20,7 +20,8 @@ from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report
 from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 
 CONTEXTS, ITEMS, LONGEST = 8, 20, 5
-OVERLAPS = {"good": 0.5, "fair": 1.0, "poor": 2.0, "hopeless": 5.0}
+# How peaked μ is, and how far π is from it: standard deviations of logits.
+OVERLAPS = {"good": (1.0, 0.5), "fair": (1.0, 1.0), "poor": (2.0, 2.0), "hopeless": (3.0, 8.0)}
 KEEN = (0.5, 1.5)  # times the mean reward, each of half of the users
 CLUSTERS = 5
 
@@ -35,10 +36,11 @@ class TabularBandit:
     q: np.ndarray
 
     @classmethod
-    def drawn(cls, distance: float, seed: int = 1) -> TabularBandit:
-        """A world whose π has logits ``distance`` standard deviations from those of μ."""
+    def drawn(cls, peaked: float, distance: float, seed: int = 1) -> TabularBandit:
+        """A world whose μ has logits of deviation ``peaked``, and π logits ``distance`` from it."""
         draw = np.random.default_rng(seed)
         logits, shift = draw.normal(size=(2, CONTEXTS, ITEMS))
+        logits = peaked * logits
         reward = draw.beta(1, 8, (CONTEXTS, ITEMS))
         q = reward * draw.uniform(0.5, 1.2, reward.shape)
         return cls(_softmax(logits), _softmax(logits + distance * shift), reward, q)
@@ -158,9 +160,9 @@ def main() -> None:
     given = parser.parse_args()
     coverages = {
         overlap: cover(
-            TabularBandit.drawn(distance), given.logs, given.sessions, given.resamples, given.seed
+            TabularBandit.drawn(*shape), given.logs, given.sessions, given.resamples, given.seed
         )
-        for overlap, distance in OVERLAPS.items()
+        for overlap, shape in OVERLAPS.items()
     }
     print("\n".join(table(coverages)), "\n")
     print("\n".join(bounds_table(coverages)))

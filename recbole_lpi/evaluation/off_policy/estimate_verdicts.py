@@ -25,9 +25,10 @@ class VerdictSettings:
         min_effective: equally weighted events that the weights are to be worth, (Σ w)² / Σ w²
             (Kish 1965). Below about 100 the error of a weighted mean is itself known to no better
             than 10 % (relative error 1/√(2 n)) even with normal terms.
-        min_carrying: sessions that are to carry the error (``effective_sessions``). Cochran (1977,
-            section 2.15): 95 % intervals err in at most 6 % where n > 25 G², G the skewness; 25
-            carrying sessions imply it, and twice as many allow for a skewness that was estimated.
+        min_carrying: rewards that are to carry the error, by the spread of weights and of rewards
+            (``Evidence.carrying``). Cochran (1977, section 2.15): 95 % intervals err in at most
+            6 % where n > 25 G², G the skewness, which 25 carrying rewards imply. A third of it is
+            asked of the sessions that carried it in this log (``effective_sessions``).
         weight_errors: standard errors by which the mean weight may be off 1; by 3 it is in 0.3 %
             of logs by chance.
         weight_rounding: by which it may be off besides, which moves the estimate by as little.
@@ -43,7 +44,7 @@ class VerdictSettings:
     ROLE: ClassVar[Role] = Role.MEASURING
 
     min_effective: float = 100.0
-    min_carrying: float = 50.0
+    min_carrying: float = 25.0
     weight_errors: float = 3.0
     weight_rounding: float = 0.01
     max_unsupported: float = 0.01
@@ -70,9 +71,7 @@ class EstimateVerdict:
         return self.status == "usable"
 
     def __str__(self) -> str:
-        return "; ".join([self.status, *self.reasons]) if not self.reasons else (
-            f"{self.status}: {'; '.join(self.reasons)}"
-        )  # fmt: skip
+        return f"{self.status}: {'; '.join(self.reasons)}" if self.reasons else self.status
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,10 @@ class Evidence:
         log_value: the mean reward of the log, in the unit of the estimate.
         weight_mean: of the weights it corrects by, which is to be 1; None: it has none.
         effective: how many equally weighted events they are worth.
+        carrying: about how many rewards carry the error, if they fall independently of weights:
+            (Σ u²)² / Σ u⁴ · (Σ y²)² / (N Σ y⁴) for weights u and rewards y. What the log happened
+            to pay for large weights is not in it, or logs with a low estimate would pass more
+            often than others. None: it has no weights.
         unsupported: the share of π that μ hardly shows, exactly; None: not known.
         bias: what its regularisation moved it by, as far as can be told; None: it has none.
         assumes: what no log can show and it needs; None: nothing, or somebody vouches for it.
@@ -95,6 +98,7 @@ class Evidence:
     log_value: float
     weight_mean: Estimate | None = None
     effective: float | None = None
+    carrying: float | None = None
     unsupported: float | None = None
     bias: Estimate | None = None
     assumes: str | None = None
@@ -139,11 +143,14 @@ def _of_numbers(evidence: Evidence, settings: VerdictSettings) -> list[str]:
             f"the weights are worth {evidence.effective:,.0f} events of equal weight, fewer than "
             f"{settings.min_effective:,.0f}"
         )
-    carrying = evidence.sums.effective_sessions
-    if not carrying >= settings.min_carrying:
+    there = evidence.sums.effective_sessions
+    asked = settings.min_carrying / 3
+    if evidence.carrying is not None and not evidence.carrying >= settings.min_carrying:
+        there, asked = evidence.carrying, settings.min_carrying
+    if not there >= asked:
         reasons.append(
-            f"its error hangs on about {carrying:,.0f} sessions, fewer than "
-            f"{settings.min_carrying:,.0f}"
+            f"about {there:,.0f} rewards carry its error, fewer than {asked:,.0f}: nobody knows how "
+            "large it is"
         )
     return reasons
 

@@ -6,44 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.off_policy import bounds
 from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics, diagnose
-from recbole_lpi.evaluation.off_policy.estimate_verdicts import (
-    EstimateVerdict,
-    Evidence,
-    pass_verdict,
-)
+from recbole_lpi.evaluation.off_policy.estimation import Estimation, PolicyEstimate
 from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator
-from recbole_lpi.evaluation.off_policy.improvement import of_the_log
-from recbole_lpi.evaluation.off_policy.intervals import Interval, bootstrap_interval, t_interval
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
 from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
-from recbole_lpi.evaluation.off_policy.session_sums import SessionSums
-from recbole_lpi.evaluation.propensity_quality import summary_of
-
-NOTHING = Interval(float("nan"), float("nan"), float("nan"))
-
-
-@dataclass(frozen=True)
-class PolicyEstimate:
-    """One estimate of a policy.
-
-    Attributes:
-        estimator: the row of ESTIMATORS.
-        value, stderr: the estimate and its standard error, clustered by session.
-        t, bootstrap: its intervals; NaN where there are none.
-        verdict: whether it may be used.
-    """
-
-    estimator: Estimator
-    value: float
-    stderr: float
-    t: Interval
-    bootstrap: Interval
-    verdict: EstimateVerdict
+from recbole_lpi.settings import SettingError
 
 
 @dataclass(frozen=True)
@@ -119,75 +89,22 @@ def report_on(
         settings: what is estimated, and how surely.
         progress: is told what is made next.
     """
-    log_sums = of_the_log(events)
-    maker = _Maker(events, settings, log_sums)
+    lower_bounds = _lower_bounds(events, settings)
+    estimation = Estimation(events, settings)
     chosen = settings.estimators or tuple(ESTIMATORS)
     reasons = {key: _reason(ESTIMATORS[key], events) for key in chosen}
     estimates = []
     for key in chosen:
         if reasons[key] is None:
             progress(f"{name}: {ESTIMATORS[key].title}")
-            estimates.append(maker.estimate(ESTIMATORS[key]))
+            estimates.append(estimation.estimate(ESTIMATORS[key]))
     return PolicyReport(
-        name, len(events), len(log_sums),
-        Estimate(log_sums.value, log_sums.stderr, len(events)), tuple(estimates),
+        name, len(events), len(estimation.log),
+        Estimate(estimation.log.value, estimation.log.stderr, len(events)), tuple(estimates),
         {key: reason for key, reason in reasons.items() if reason is not None},
-        _lower_bounds(events, settings),
+        lower_bounds,
         diagnose(events, settings.terms.clip, settings.floor), _warnings(events),
     )  # fmt: skip
-
-
-class _Maker:
-    """Makes estimates of one log, what several need once."""
-
-    def __init__(self, events: LoggedEvents, settings: ReportSettings, log: SessionSums) -> None:
-        self.events, self.settings, self.log = events, settings, log
-        self._weights: dict[Any, tuple[Estimate, float]] = {}
-        self._references: dict[str, SessionSums] = {}
-
-    def estimate(self, row: Estimator) -> PolicyEstimate:
-        """Return the estimate of a row of ESTIMATORS, with intervals and verdict."""
-        s = self.settings
-        sums = row.terms(self.events, s.terms)
-        if row.name in ("ips", "dr"):
-            self._references[row.name] = sums
-        t = t_interval(sums, s.level)
-        boot = bootstrap_interval(sums, s.level, s.resamples, s.seed) if s.resamples else NOTHING
-        verdict = pass_verdict(self._evidence(row, sums, t), s.verdicts)
-        return PolicyEstimate(row, sums.value, sums.stderr, t, boot, verdict)
-
-    def _evidence(self, row: Estimator, sums: SessionSums, t: Interval) -> Evidence:
-        mean, effective = self._weighed(row) if row.weight else (None, None)
-        vouched = row.name in self.settings.verdicts.assumed
-        bias = None
-        if row.reference and not vouched:
-            bias = self._bias(sums, ESTIMATORS[row.reference])
-        per_unit = 1.0 if row.per == "event" else len(self.events) / len(sums)
-        return Evidence(
-            sums, (t.high - t.low) / 2, self.log.value * per_unit, mean, effective,
-            self.events.unsupported.mean() if self.events.unsupported is not None else None,
-            bias, None if vouched or bias is not None else row.assumes,
-        )  # fmt: skip
-
-    def _weighed(self, row: Estimator) -> tuple[Estimate, float]:
-        """Mean and effective number of the weights that a row corrects by."""
-        assert row.weight is not None
-        if row.weight not in self._weights:
-            weight = row.weight(self.events, self.settings.terms)
-            of_sessions = len(weight) != len(self.events)
-            session = np.arange(len(weight)) if of_sessions else self.events.session
-            summary = summary_of(weight, session)
-            self._weights[row.weight] = (summary.mean, summary.effective)
-        return self._weights[row.weight]
-
-    def _bias(self, sums: SessionSums, reference: Estimator) -> Estimate | None:
-        """What a regularised estimate is off its unregularised form, paired by session."""
-        if reference.missing(self.events):
-            return None
-        if reference.name not in self._references:
-            self._references[reference.name] = reference.terms(self.events, self.settings.terms)
-        difference = sums - self._references[reference.name]
-        return Estimate(difference.value, difference.stderr, len(difference))
 
 
 def _reason(row: Estimator, events: LoggedEvents) -> str | None:
@@ -205,7 +122,13 @@ def _reason(row: Estimator, events: LoggedEvents) -> str | None:
 
 def _lower_bounds(events: LoggedEvents, s: ReportSettings) -> LowerBounds:
     """The bounds that hold for any number of sessions; none without μ, or with rewards below 0."""
-    largest = s.largest_reward or float(events.reward.max())
+    most = float(events.reward.max())
+    if s.largest_reward is not None and s.largest_reward < most:
+        raise SettingError(
+            f"largest_reward is {s.largest_reward}, and the log has a reward of {most}: it must be "
+            "at least as large"
+        )
+    largest = s.largest_reward or most
     if not events.has_log_mu or events.reward.min() < 0 or largest <= 0:
         return LowerBounds()
     values = bounds.session_values(events)
