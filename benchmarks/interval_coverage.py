@@ -1,4 +1,4 @@
-"""How often intervals of off-policy estimates hold the truth, by verdict, in a bandit that is known.
+"""How often intervals of off-policy estimates hold the truth, by verdict, in a known bandit.
 
     python benchmarks/interval_coverage.py [--logs 500] [--sessions 2000]
 

@@ -149,8 +149,8 @@ def _of_numbers(evidence: Evidence, settings: VerdictSettings) -> list[str]:
         there, asked = evidence.carrying, settings.min_carrying
     if not there >= asked:
         reasons.append(
-            f"about {there:,.0f} rewards carry its error, fewer than {asked:,.0f}: nobody knows how "
-            "large it is"
+            f"about {there:.2g} rewards carry its error, fewer than {asked:.2g}: nobody knows "
+            "how large it is"
         )
     return reasons
 
