@@ -66,6 +66,7 @@ class Estimation:
         self.log = of_the_log(events)
         self._weights: dict[Weighting, _Weighed] = {}
         self._references: dict[str, SessionSums] = {}
+        self._shares: dict[tuple[bool, bool], float] = {}
 
     def estimate(self, row: Estimator) -> PolicyEstimate:
         """Return the estimate of a row of ESTIMATORS, with intervals and verdict."""
@@ -108,13 +109,15 @@ class Estimation:
 
     def _carrying(self, row: Estimator, weighed: _Weighed) -> float:
         """About how many rewards carry the error: ``Evidence.carrying``."""
-        of_rewards = self.events.reward
-        if "q" in row.needs and self.events.q is not None:
-            of_rewards = of_rewards - self.events.q
-        if row.per == "session":
-            of_rewards = self.events.per_session(of_rewards)
-        share = effective_number(of_rewards) / len(of_rewards)
-        return share * (weighed.spread_of_excess if row.improves else weighed.spread)
+        key = ("q" in row.needs, row.per == "session")
+        if key not in self._shares:
+            of_rewards = self.events.reward
+            if key[0] and self.events.q is not None:
+                of_rewards = of_rewards - self.events.q
+            if key[1]:
+                of_rewards = self.events.per_session(of_rewards)
+            self._shares[key] = effective_number(of_rewards) / len(of_rewards)
+        return self._shares[key] * (weighed.spread_of_excess if row.improves else weighed.spread)
 
     def _bias(self, row: Estimator, sums: SessionSums) -> Estimate | None:
         """What a regularised estimate is off its unregularised form, paired by session."""
