@@ -54,7 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
-    print("| campaign | effective | mean weight | estimator | value | 95 % | uniform log | verdict |")
+    print(
+        "| campaign | effective | mean weight | estimator | value | 95 % | uniform log | verdict |"
+    )
     print("| - | -: | -: | - | -: | - | -: | - |")
     for campaign, (report, truth) in reports(given.folder, ReportSettings()).items():
         weights = report.diagnostics.weights

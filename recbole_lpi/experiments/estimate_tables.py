@@ -14,6 +14,7 @@ from recbole_lpi.evaluation.off_policy.intervals import Interval
 from recbole_lpi.evaluation.off_policy.policy_report import PolicyEstimate, PolicyReport
 from recbole_lpi.text import visible
 
+WIDE = 110  # characters from which the bootstrap has a column
 STYLES = {"usable": "bold", "too wide": "", "refused": "dim"}
 
 
@@ -26,24 +27,25 @@ def show(report: PolicyReport, console: Console) -> None:
         f"{log.mean:.4g} ± {log.stderr:.2g} per event",
         highlight=False,
     )
-    for improves, heading in ((False, "value of the policy"), (True, "improvement over the log")):
+    for improves, heading in ((False, "value"), (True, "improvement")):
         rows = [row for row in report.estimates if row.estimator.improves is improves]
         if rows:
-            console.print(_table(heading, rows))
+            console.print(_table(heading, rows, console.width >= WIDE))
     for line in lines(report):
         console.print(visible(line), markup=False, highlight=False)
 
 
-def _table(heading: str, rows: list[PolicyEstimate]) -> Table:
+def _table(heading: str, rows: list[PolicyEstimate], bootstrap: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(heading)
-    for name in ("estimate", "error", "t interval", "bootstrap", "at least"):
+    table.add_column(heading, no_wrap=True)
+    names = ["estimate", "± error", "t interval", *(["bootstrap"] * bootstrap), "at least"]
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in rows:
         cells = [
             row.estimator.title, f"{row.value:.4g}", f"{row.stderr:.2g}", spelled(row.t),
-            spelled(row.bootstrap), f"{row.t.lower:.4g}", row.verdict.status,
+            *([spelled(row.bootstrap)] * bootstrap), f"{row.t.lower:.4g}", row.verdict.status,
         ]  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells), style=STYLES[row.verdict.status])
     return table
@@ -86,8 +88,8 @@ def of_diagnostics(found: Diagnostics) -> Iterator[str]:
     """Say in words what the columns show."""
     if (w := found.weights) is not None:
         yield (
-            f"Weights: mean {w.mean.mean:.3g} ± {w.mean.stderr:.2g} (1 if μ is right and covers the "
-            f"policy), worth {w.effective:,.0f} of {w.mean.count:,} events; the largest is "
+            f"Weights: mean {w.mean.mean:.3g} ± {w.mean.stderr:.2g} (1 if μ is right and covers "
+            f"the policy), worth {w.effective:,.0f} of {w.mean.count:,} events; the largest is "
             f"{w.largest:.3g}, {w.largest_share:.1%} of all; {w.clipped:.2%} are clipped."
         )
         exact = "" if w.unsupported is None else f", {w.unsupported:.2%} of it exactly"

@@ -91,6 +91,7 @@ class Estimation:
             carrying=weighed and self._carrying(row, weighed),
             unsupported=None if unsupported is None else float(unsupported.mean()),
             bias=bias,
+            reference=ESTIMATORS[row.reference].title if row.reference else "",
             assumes=None if vouched or bias is not None else row.assumes,
         )
 
