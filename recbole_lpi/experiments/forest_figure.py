@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from recbole_lpi import text
 from recbole_lpi.evaluation.off_policy.policy_report import PolicyEstimate, PolicyReport
@@ -36,7 +37,7 @@ def forest(reports: Sequence[PolicyReport], level: float) -> Figure:
             line = (0.0, "as the log") if improves else (log, f"log: {log:.4g}")
             _draw(place, _of(report, improves), *line)
             title = f"{text.figure(report.name)}: {what}, bars: {level:.0%}"
-            place.set_title(title, fontsize=9, loc="left")
+            place.set_title(title, fontsize=9, loc="left", pad=14)
     return figure
 
 
@@ -47,18 +48,22 @@ def _of(report: PolicyReport, improves: bool) -> list[PolicyEstimate]:
 def _draw(axes: Axes, rows: Sequence[PolicyEstimate], reference: float, words: str) -> None:
     """Draw rows from the top, around a vertical line at ``reference``."""
     axes.axvline(reference, color=COLOURS[1], lw=1, zorder=1)
-    axes.set(xlim=_limits(rows, reference), ylim=(len(rows) - 0.4, -0.6))
+    left, right = _limits(rows, reference)
+    axes.set(xlim=(left, right), ylim=(len(rows) - 0.4, -0.6))
     axes.annotate(words, (reference, 1), (0, 2), ("data", "axes fraction"), "offset points",
                   fontsize=7, color=COLOURS[1], ha="center")  # fmt: skip
     for place, row in enumerate(rows):
         colour = GREY if row.verdict.status == "refused" else COLOURS[0]
         filled = colour if row.verdict.usable else "white"
         axes.plot([row.t.low, row.t.high], [place, place], color=colour, lw=1.2, zorder=2)
-        axes.plot(row.value, place, "o", color=colour, mfc=filled, ms=4.5, zorder=3)
+        marker = "<" if row.value < left else ">" if row.value > right else "o"
+        at = min(max(row.value, left), right)  # at the frame, an arrow to where it is
+        axes.plot(at, place, marker, color=colour, mfc=filled, ms=4.5, zorder=3, clip_on=False)
         if not row.verdict.usable:
             axes.annotate(_why(row), (1.01, place), xycoords=("axes fraction", "data"), fontsize=6,
                           color="0.35", va="center", annotation_clip=False)  # fmt: skip
     axes.set_yticks(range(len(rows)), [row.estimator.title for row in rows], fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", alpha=0.2)
 
