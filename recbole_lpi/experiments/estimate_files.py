@@ -55,17 +55,19 @@ class WeightsFile:
         sessions = pl.read_parquet(path, columns=["session_id"])["session_id"]
         for start in range(0, len(events), ROWS):
             piece = slice(start, start + ROWS)
-            ids = sessions[piece].cast(pl.String).to_arrow().cast(pa.string())
-            columns = [
-                pa.array([name], pa.string()).take(pa.array([0] * len(ids), pa.int8())), ids,
-                pa.array(events.position[piece]), pa.array(events.weight[piece]),
-            ]  # fmt: skip
-            self._writer.write_table(pa.table(columns, SCHEMA))
+            rows = pl.DataFrame(
+                {
+                    "session_id": sessions[piece].cast(pl.String),
+                    "position": events.position[piece],
+                    "weight": events.weight[piece],
+                }
+            ).select(pl.lit(name).alias("policy"), pl.all())
+            self._writer.write_table(rows.to_arrow().cast(SCHEMA))
 
 
 def write_report(reports: Sequence[PolicyReport], settings: ReportSettings, folder: Path) -> None:
     """Write estimates.json and forest.svg of the reports."""
-    from recbole_lpi.experiments import figures, forest_figure  # matplotlib takes a second
+    from recbole_lpi.experiments import figure_style, forest_figure  # matplotlib takes a second
 
     write_json(
         folder / "estimates.json",
@@ -75,4 +77,4 @@ def write_report(reports: Sequence[PolicyReport], settings: ReportSettings, fold
             "policies": {report.name: report.plain() for report in reports},
         },
     )
-    figures.write(forest_figure.forest(reports, settings.level), folder / "forest.svg")
+    figure_style.write(forest_figure.forest(reports, settings.level), folder / "forest.svg")

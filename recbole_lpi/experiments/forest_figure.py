@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from recbole_lpi import text
 from recbole_lpi.evaluation.off_policy.policy_report import PolicyEstimate, PolicyReport
-from recbole_lpi.experiments.figures import COLOURS, SETTINGS
+from recbole_lpi.experiments.figure_style import COLOURS, SETTINGS
 
 GREY = "0.65"
 ROW, FRAME = 0.22, 0.75  # inches: a row of the plot, what stands around the rows
