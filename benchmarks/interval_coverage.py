@@ -1,144 +1,172 @@
-"""How often intervals hold the truth, by what the verdict says of them.
+"""How often intervals of off-policy estimates hold the truth, by verdict, in a known bandit.
 
-    OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py
+    python benchmarks/interval_coverage.py [--logs 500] [--sessions 2000]
 
-Contextual bandits with known values: 40 contexts, 20 items, sessions of a few events. The policy
-that is estimated is more or less far from the one that logged, from next to it to where hardly any
-of its items are in the log; rewards are frequent or rare. Of each, 500 logs are drawn. What was
-estimated and what it really is are compared.
-
-Prints a table: for every estimator and verdict, how many estimates there are of all, how often the
-95 % interval of Student's t and that of the bootstrap hold the truth, and how often the lower bound
-is below it; then the cells of distance and rewards in which usable intervals hold least and most.
+Prints two Markdown tables. A world is a table of contexts × items: a session has a context and a
+user who is keen or not, and one to five events. π is further from μ from world to world, from
+alike to hopeless. q is off in every cell, so that the direct method is wrong.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
-import typer
-from tqdm import tqdm
 
-from recbole_lpi.evaluation.off_policy import EstimationSettings, LoggedEvents, report
-from recbole_lpi.evaluation.off_policy.event_estimators import EVENT_ESTIMATORS
+from recbole_lpi.evaluation.off_policy import LoggedEvents
+from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report_on
+from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 
-CONTEXTS, ITEMS = 40, 20
-DISTANCES = (0.3, 1.0, 2.0, 4.0)  # of the policy from μ
-RARITY = (2.0, 4.0)  # log odds against a reward
+CONTEXTS, ITEMS, LONGEST = 8, 20, 5
+# How peaked μ is, and how far π is from it: standard deviations of logits.
+OVERLAPS = {"good": (1.0, 0.5), "fair": (1.0, 1.0), "poor": (2.0, 2.0), "hopeless": (3.0, 8.0)}
+KEEN = (0.5, 1.5)  # times the mean reward, each of half of the users
+CLUSTERS = 5
 
 
-class Bandit(NamedTuple):
-    """Policies [K, A], mean rewards [K, A] and a model of them that is a little off."""
+@dataclass(frozen=True)
+class TabularBandit:
+    """A world: policies and mean rewards by context and item, [C, A]."""
 
     mu: np.ndarray
     pi: np.ndarray
     reward: np.ndarray
-    model: np.ndarray
+    q: np.ndarray
+
+    @classmethod
+    def drawn(cls, peaked: float, distance: float, seed: int = 1) -> TabularBandit:
+        """A world whose μ has logits of deviation ``peaked``, and π logits ``distance`` from it."""
+        draw = np.random.default_rng(seed)
+        logits, shift = draw.normal(size=(2, CONTEXTS, ITEMS))
+        logits = peaked * logits
+        reward = draw.beta(1, 8, (CONTEXTS, ITEMS))
+        q = reward * draw.uniform(0.5, 1.2, reward.shape)
+        return cls(_softmax(logits), _softmax(logits + distance * shift), reward, q)
 
     @property
-    def values(self) -> tuple[float, float]:
-        """What π and μ are worth."""
-        pi, mu = ((p * self.reward).sum(1).mean() for p in (self.pi, self.mu))
-        return float(pi), float(mu)
+    def value(self) -> float:
+        """Mean reward per event under π: contexts are equally likely."""
+        return float((self.pi * self.reward).sum(1).mean())
+
+    @property
+    def log_value(self) -> float:
+        """Mean reward per event under μ."""
+        return float((self.mu * self.reward).sum(1).mean())
+
+    def log(self, sessions: int, draw: np.random.Generator) -> LoggedEvents:
+        """Log sessions with μ."""
+        sizes = draw.integers(1, LONGEST + 1, sessions)
+        session = np.repeat(np.arange(sessions), sizes)
+        context = draw.integers(CONTEXTS, size=sessions)[session]
+        keen = draw.choice(KEEN, sessions)[session]
+        past = draw.random((len(session), 1)) > self.mu.cumsum(1)[context]
+        item = past.sum(1).clip(max=ITEMS - 1)
+        reward = draw.random(len(session)) < keen * self.reward[context, item]
+        clusters = np.eye(CLUSTERS)[np.arange(ITEMS) % CLUSTERS]
+        log_pi_c, log_mu_c = np.log(self.pi @ clusters), np.log(self.mu @ clusters)
+        return LoggedEvents(
+            reward=reward.astype(np.float64), log_pi=np.log(self.pi[context, item]),
+            log_mu=np.log(self.mu[context, item]), session=session,
+            position=np.arange(len(session)) - np.repeat(sizes.cumsum() - sizes, sizes),
+            q=self.q[context, item], v_pi=(self.pi * self.q).sum(1)[context],
+            v_mu=(self.mu * self.q).sum(1)[context],
+            log_pi_cluster=log_pi_c[context, item % CLUSTERS],
+            log_mu_cluster=log_mu_c[context, item % CLUSTERS],
+        )  # fmt: skip
 
 
-def bandit(distance: float, rarity: float, seed: int) -> Bandit:
-    """Draw a bandit; π moves towards its better items by ``distance``."""
-    draws = np.random.default_rng(seed)
-    worth, habit = draws.normal(size=(2, CONTEXTS, ITEMS))
-    reward = 1 / (1 + np.exp(rarity - worth))
-    model = np.clip(reward * (1 + 0.3 * draws.normal(size=reward.shape)), 0, 1)
-    return Bandit(_softmax(habit), _softmax(habit + distance * worth), reward, model)
+@dataclass
+class Count:
+    """How often an estimate had a verdict, and its intervals the truth."""
+
+    logs: int = 0
+    t: int = 0
+    bootstrap: int = 0
+    above: int = 0  # the one-sided t bound above the truth
+
+    def row(self) -> list[str]:
+        """Cells: logs, shares."""
+        shares = (f"{part / self.logs:.1%}" for part in (self.t, self.bootstrap, self.above))
+        return [str(self.logs), *shares]
+
+
+@dataclass
+class Coverage:
+    """Counts by estimator and verdict, and errors of the bounds that hold for any number."""
+
+    counts: dict[tuple[str, str], Count] = field(default_factory=dict)
+    bounds: dict[str, int] = field(default_factory=dict)
+    logs: int = 0
+
+    def add(self, report: PolicyReport, world: TabularBandit) -> None:
+        """Count one log's report."""
+        self.logs += 1
+        gain = world.value - world.log_value
+        for row in report.estimates:
+            truth = gain if row.estimator.improves else world.value
+            key = (row.estimator.name, row.verdict.status)
+            count = self.counts.setdefault(key, Count())
+            count.logs += 1
+            count.t += row.t.low <= truth <= row.t.high
+            count.bootstrap += row.bootstrap.low <= truth <= row.bootstrap.high
+            count.above += row.t.lower > truth
+        for name, bound in vars(report.bounds).items():
+            truth = gain if name == "improvement" else world.value
+            self.bounds[name] = self.bounds.get(name, 0) + (bound > truth)
+
+
+def cover(world: TabularBandit, logs: int, sessions: int, resamples: int, seed: int) -> Coverage:
+    """Count over ``logs`` logs of a world."""
+    found = Coverage()
+    for number in range(logs):
+        draw = np.random.default_rng([seed, number])
+        settings = ReportSettings(resamples=resamples, seed=number, largest_reward=1.0)
+        found.add(report_on("π", world.log(sessions, draw), settings), world)
+    return found
+
+
+def table(coverages: dict[str, Coverage]) -> Iterator[str]:
+    """Markdown: a row for each world, estimator and verdict."""
+    head = ["overlap", "estimator", "verdict", "logs", "t holds", "bootstrap holds", "t bound errs"]
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join(['-'] * 3 + ['-:'] * 4)} |"
+    for overlap, coverage in coverages.items():
+        for (name, verdict), count in sorted(coverage.counts.items()):
+            yield f"| {' | '.join([overlap, name, verdict, *count.row()])} |"
+
+
+def bounds_table(coverages: dict[str, Coverage]) -> Iterator[str]:
+    """Markdown: how often each finite-sample bound was above the truth."""
+    yield "| overlap | bound | logs | errs |"
+    yield "| - | - | -: | -: |"
+    for overlap, coverage in coverages.items():
+        for name, errors in coverage.bounds.items():
+            yield f"| {overlap} | {name} | {coverage.logs} | {errors / coverage.logs:.1%} |"
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    weight = np.exp(logits)
-    return np.asarray(weight / weight.sum(-1, keepdims=True))
+    exp = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(exp / exp.sum(1, keepdims=True))
 
 
-def log_of(world: Bandit, sessions: int, events: int, seed: int) -> LoggedEvents:
-    """Draw a log of μ."""
-    draws, number = np.random.default_rng(seed), sessions * events
-    x = draws.integers(0, CONTEXTS, number)
-    below = draws.random(number)[:, None] > world.mu[x].cumsum(1)
-    a = below.sum(1).clip(max=ITEMS - 1)
-    return LoggedEvents(
-        reward=(draws.random(number) < world.reward[x, a]).astype(float),
-        log_pi=np.log(world.pi[x, a]), log_mu=np.log(world.mu[x, a]),
-        session=np.repeat(np.arange(sessions), events),
-        position=np.tile(np.arange(events), sessions),
-        q=world.model[x, a], v_pi=(world.pi * world.model).sum(1)[x],
-        v_mu=(world.mu * world.model).sum(1)[x],
-    )  # fmt: skip
-
-
-def outcomes(
-    world: Bandit, sessions: int, events: int, logs: int, seed: int, resamples: int
-) -> Iterator[dict[str, object]]:
-    """Estimate from many logs: of each estimate its verdict, and whether it holds the truth."""
-    value, live = world.values
-    how = EstimationSettings(resamples=resamples)
-    for number in range(logs):
-        log = log_of(world, sessions, events, seed + number)
-        for name, found in report("π", log, how, tuple(EVENT_ESTIMATORS)).estimates.items():
-            truth = value - live if found.improvement else value
-            yield {
-                "estimator": name,
-                "verdict": found.verdict.word,
-                "t": found.interval.low <= truth <= found.interval.high,
-                "bootstrap": found.bootstrap.low <= truth <= found.bootstrap.high,
-                "lower": found.interval.lower_bound <= truth,
-                "safe": found.safe_bound is None or found.safe_bound <= truth,
-            }
-
-
-def coverage(
-    logs: int, sessions: int = 2000, events: int = 2, seed: int = 1, resamples: int = 200
-) -> pl.DataFrame:
-    """Return a row for each estimate of every log of every bandit."""
-    frames = []
-    for rarity in RARITY:
-        for distance in tqdm(DISTANCES, disable=None):
-            world = bandit(distance, rarity, seed)
-            rows = list(outcomes(world, sessions, events, logs, 1000 * seed, resamples))
-            frames.append(
-                pl.DataFrame(rows).with_columns(distance=pl.lit(distance), rarity=pl.lit(rarity))
-            )
-    return pl.concat(frames)
-
-
-HELD = [pl.col(name).mean() for name in ("t", "bootstrap", "lower", "safe")]
-
-
-def main(
-    logs: Annotated[int, typer.Option(help="Of each bandit.")] = 500,
-    sessions: Annotated[int, typer.Option(help="Of each log.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of bandits and logs.")] = 1,
-) -> None:
-    """Draw logs, estimate, print tables in Markdown."""
-    found = coverage(logs, sessions, seed=seed)
-    total = found.group_by("estimator").len("all")
-    table = found.group_by("estimator", "verdict").agg(pl.len(), *HELD).join(total, on="estimator")
-    print("| estimator | verdict | share | t holds | bootstrap holds | lower bound holds | safe |")
-    print("| - | - | -: | -: | -: | -: | -: |")
-    for row in table.sort("estimator", "verdict").iter_rows(named=True):
-        cells = " | ".join(f"{row[name]:.3f}" for name in ("t", "bootstrap", "lower", "safe"))
-        print(
-            f"| {row['estimator']} | {row['verdict']} | {row['len'] / row['all']:.2f} | {cells} |"
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--logs", type=int, default=500)
+    parser.add_argument("--sessions", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    coverages = {
+        overlap: cover(
+            TabularBandit.drawn(*shape), given.logs, given.sessions, given.resamples, given.seed
         )
-    usable = found.filter(pl.col("verdict") == "usable")
-    cells = usable.group_by("distance", "rarity").agg(pl.len(), *HELD).sort("t")
-    print()
-    for row in (cells.row(0, named=True), cells.row(-1, named=True)):
-        print(
-            f"usable, distance {row['distance']}, rarity {row['rarity']}: {row['len']} estimates, "
-            f"t holds {row['t']:.3f}, lower bound {row['lower']:.3f}"
-        )
-    print(f"all usable: t holds {usable['t'].mean():.3f}, lower bound {usable['lower'].mean():.3f}")
+        for overlap, shape in OVERLAPS.items()
+    }
+    print("\n".join(table(coverages)), "\n")
+    print("\n".join(bounds_table(coverages)))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -1,4 +1,4 @@
-"""The command line: one command a file, from ``recbole-lpi run`` to ``recbole-lpi prepare``."""
+"""The command line: ``run``, ``compare``, ``estimate``, ``sweep``, ``table1`` and ``prepare``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from dataset_prep.once import Once
 from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
-from recbole_lpi.cli.deploy_command import deploy
+from recbole_lpi.cli.estimate_command import estimate
 from recbole_lpi.cli.prepare_command import prepare
 from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
@@ -26,6 +26,7 @@ def describe() -> None:
 
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(run)
 app.command(cls=Once)(compare)
+app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(estimate)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)

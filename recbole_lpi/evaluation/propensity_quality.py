@@ -89,10 +89,10 @@ def plus_minus(estimate: Estimate, sign: int = 1) -> str:
 def mean_over_sessions(values: np.ndarray, session: np.ndarray) -> Estimate:
     """Return the mean of values [N] with a standard error clustered by ``session`` [N]."""
     mean = float(values.mean())
-    _, row = np.unique(session, return_inverse=True)
-    return Estimate(
-        mean, stderr_of_sum(np.bincount(row, (values - mean) / len(values))), len(values)
-    )
+    if session.min() < 0 or session.max() >= len(session):  # else there is no need of a sort
+        session = np.unique(session, return_inverse=True)[1]
+    pulls = np.bincount(session, (values - mean) / len(values))[np.bincount(session) > 0]
+    return Estimate(mean, stderr_of_sum(pulls), len(values))
 
 
 def importance_weights(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from textwrap import fill
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -16,28 +15,21 @@ from matplotlib.patheffects import withStroke
 
 from recbole_lpi import text
 from recbole_lpi.experiments.comparison import Cell, ComparedPolicy, Comparison
+from recbole_lpi.experiments.figure_style import COLOURS as COLOURS
+from recbole_lpi.experiments.figure_style import SETTINGS as SETTINGS
+from recbole_lpi.experiments.figure_style import check_suffix as check_suffix
+from recbole_lpi.experiments.figure_style import write as write
 from recbole_lpi.experiments.grouping import label
 from recbole_lpi.experiments.label_placement import along, around, settle
-from recbole_lpi.files import replacing
 from recbole_lpi.settings import SettingError
 
-SUFFIXES = (".png", ".svg", ".pdf")
-# Okabe and Ito (2008), without yellow, which is too light for a point on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 NAME = 34  # characters of a line of a policy's name
-SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "recbole_lpi", "font.size": 9}
 FAR = 2.0  # quartile distances beyond the quartiles at which a policy is outside the frame
 
 
 def trade_off_metrics(k: int) -> tuple[str, str]:
     """Names of the metrics that the two axes show: x, y."""
     return f"click_ndcg@{k}", f"purchase_ndcg@{k}"
-
-
-def check_suffix(path: Path) -> None:
-    """Raise SettingError unless a figure can be written by that name."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise SettingError(f"--figure must end in one of {', '.join(SUFFIXES)}, got {path}")
 
 
 def trade_off(comparison: Comparison, k: int) -> Figure:
@@ -87,15 +79,6 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
         if not front or points[n][1] > points[front[-1]][1] or points[n] == points[front[-1]]:
             front.append(n)
     return front[::-1]
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the suffix; beside, then renamed into place."""
-    check_suffix(path)
-    kind = path.suffix.lower().removeprefix(".")
-    undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    with matplotlib.rc_context(SETTINGS), replacing(path) as scratch:
-        figure.savefig(scratch, format=kind, metadata=undated)
 
 
 class _Point(NamedTuple):

@@ -1,8 +1,10 @@
-"""What an estimate rests on: how many events carry it, and whether its weights can be right."""
+"""What the columns of a log say of how far to believe an estimate made from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,145 +14,162 @@ from recbole_lpi.evaluation.propensity_quality import (
     Calibration,
     calibration,
     mean_over_sessions,
+    summary_of,
 )
-
-TOP = 10  # items that recommendations may be concentrated on
 
 
 @dataclass(frozen=True)
 class WeightDiagnostics:
-    """What weights are like.
+    """What the importance weights of a log are like.
 
     Attributes:
-        effective: (Σ w)² / Σ w², how many equally weighted events are as much (Kong 1992).
-        largest: the largest weight. largest_share: its share of their sum.
-        mean: of the weights with its error; 1 in expectation, if μ is right and π within it.
-        above_clip: the share of events whose weight is above ``clip``.
+        mean: of the weights, with its standard error; 1 where μ is right and covers π.
+        effective: (Σ w)² / Σ w², how many equally weighted events are as much (Kish 1965).
+        largest: the largest weight; largest_share: its share of the sum of all.
+        of_largest: the share that the largest 1 % of the weights have.
+        clipped: the share of events whose weight is above ``clip``.
+        below_floor: the share of π on items to which μ gives less than the floor, as far as they
+            were logged: mean of w over such events.
+        unseen: 1 − mean, the share of π that the log has nothing of; 0 where the mean is above 1.
+        unsupported: the share of π below the floor, exactly; None where the log does not give it.
     """
 
+    mean: Estimate
     effective: float
     largest: float
     largest_share: float
-    mean: Estimate
-    above_clip: float
+    of_largest: float
+    clipped: float
+    below_floor: float
+    unseen: float
+    unsupported: float | None
 
 
 @dataclass(frozen=True)
 class RewardDiagnostics:
-    """How many rewards carry an estimate.
+    """How many rewards carry the estimate.
 
     Attributes:
-        rewarded: events with a reward other than 0.
-        effective: (Σ |w r|)² / Σ (w r)², how many equal contributions are as much.
-        half: how many of the largest contributions make up half of their sum.
+        rewarded: events whose reward is not 0.
+        effective: (Σ |w r|)² / Σ (w r)², how many equal ones are as much.
+        of_half: how many of the largest w r make half of the sum of their sizes.
+        zero: events of reward 0.
     """
 
     rewarded: int
     effective: float
-    half: int
+    of_half: int
+    zero: int
 
 
 @dataclass(frozen=True)
-class Concentration:
-    """On how few items the first choices of π are.
+class ChoiceDiagnostics:
+    """How concentrated the first choices of π are.
 
     Attributes:
-        top_share: the share of the ten that are chosen most.
-        distinct: how many items are a first choice anywhere.
-        gini: of their numbers, 0 where all are chosen alike, towards 1 where one is.
+        distinct: how many items are a first choice at all.
+        top_ten: the share of the ten most frequent.
+        gini: of the frequencies of those items: 0 equal, towards 1 all of one.
     """
 
-    top_share: float
     distinct: int
+    top_ten: float
     gini: float
 
 
 @dataclass(frozen=True)
-class PropensityError:
-    """How far estimated propensities are from those that were logged.
+class PropensityDiagnostics:
+    """How near an estimate of μ is to what was logged.
 
     Attributes:
-        absolute: mean |log μ̂ − log μ|, in nats.
-        ratio: mean of μ/μ̂ with its error.
+        log_error: mean |log μ̂ − log μ|, in nats.
+        ratio: mean of μ̂/μ over logged events, with its standard error; 1 where μ̂ covers what μ
+            does and each sums to 1.
     """
 
-    absolute: float
+    log_error: float
     ratio: Estimate
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """All that is known of a policy and a log, None where the log has not got it.
-
-    Attributes:
-        engaged_only: whether every event has a reward above 0, so that nothing is known of what
-            was shown and not taken.
-        unsupported: the mean probability that π gives to items to which μ gives too little.
-    """
+    """All that is known; None where the log lacks the columns for it."""
 
     weights: WeightDiagnostics | None
-    rewards: RewardDiagnostics | None
-    concentration: Concentration | None
+    rewards: RewardDiagnostics
+    choices: ChoiceDiagnostics | None
     calibration: Calibration | None
-    propensities: PropensityError | None
-    unsupported: float | None
-    engaged_only: bool
+    propensities: PropensityDiagnostics | None
+
+    def plain(self) -> dict[str, Any]:
+        """Return them as plain values, for a file."""
+        values = asdict(self)
+        if self.calibration is not None:
+            for name in ("given", "logged", "count"):
+                values["calibration"][name] = getattr(self.calibration, name).tolist()
+        return values
 
 
-def diagnose(log: LoggedEvents, clip: float) -> Diagnostics:
-    """Return what is known of a policy and a log; ``clip`` is the weight of clipped IPS."""
-    known = log.has_log_mu
-    greedy, logged = log.greedy_log_mu, log.greedy_is_logged
-    calibrated = None
-    if greedy is not None and logged is not None:
-        calibrated = calibration(greedy, logged, log.session)
+def diagnose(events: LoggedEvents, clip: float = 30.0, floor: float = 1e-4) -> Diagnostics:
+    """Return what the columns say.
+
+    Args:
+        events: of the log.
+        clip: the weight above which an event counts as clipped.
+        floor: the probability below which μ hardly shows an item.
+    """
+    calibrated, propensities = None, None
+    if events.greedy_log_mu is not None and events.greedy_is_logged is not None:
+        calibrated = calibration(events.greedy_log_mu, events.greedy_is_logged, events.session)
+    if events.log_propensity is not None and events.has_log_mu:
+        difference = np.asarray(events.log_mu - events.log_propensity, np.float64)
+        ratio = mean_over_sessions(np.exp(np.minimum(difference, 300.0)), events.session)
+        propensities = PropensityDiagnostics(float(np.abs(difference).mean()), ratio)
     return Diagnostics(
-        weight_diagnostics(log.weight, log, clip) if known else None,
-        reward_diagnostics(log.weight, log.reward) if known else None,
-        None if log.greedy_item is None else concentration(log.greedy_item),
+        of_weights(events, clip, floor) if events.has_log_mu else None,
+        of_rewards(events),
+        None if events.greedy_item is None else of_choices(events.greedy_item),
         calibrated,
-        propensity_error(log) if known and log.log_propensity is not None else None,
-        None if log.unsupported is None else float(log.unsupported.mean()),
-        bool((log.reward > 0).all()),
+        propensities,
     )
 
 
-def weight_diagnostics(weight: np.ndarray, log: LoggedEvents, clip: float) -> WeightDiagnostics:
-    """Return what weights [N] of the events of a log are like."""
-    total, square = float(weight.sum()), float(weight @ weight)
+def of_weights(events: LoggedEvents, clip: float, floor: float) -> WeightDiagnostics:
+    """Return what the weights are like; arguments as of ``diagnose``."""
+    weight = events.weight
+    summary = summary_of(weight, events.session)
+    largest, total = float(weight.max()), float(weight.sum())
+    low = events.log_mu < math.log(floor)
     return WeightDiagnostics(
-        total**2 / square if square else 0.0,
-        float(weight.max()),
-        float(weight.max()) / total if total else 0.0,
-        mean_over_sessions(weight, log.session),
-        float((weight > clip).mean()),
+        mean=summary.mean,
+        effective=summary.effective,
+        largest=largest,
+        largest_share=largest / total if total else float("nan"),
+        of_largest=summary.of_largest,
+        clipped=float((weight > clip).mean()),
+        below_floor=float(weight[low].sum()) / len(weight),
+        unseen=max(0.0, 1 - summary.mean.mean),
+        unsupported=None if events.unsupported is None else float(events.unsupported.mean()),
     )
 
 
-def reward_diagnostics(weight: np.ndarray, reward: np.ndarray) -> RewardDiagnostics:
-    """Return how many rewards [N] carry an estimate with weights [N]."""
-    parts = np.abs(weight * reward)[reward != 0]
-    total = float(parts.sum())
-    if not total:
-        return RewardDiagnostics(len(parts), 0.0, 0)
-    ordered = np.sort(parts)[::-1].cumsum()
-    return RewardDiagnostics(
-        len(parts),
-        total**2 / float(parts @ parts),
-        int(np.searchsorted(ordered, total / 2) + 1),
-    )
+def of_rewards(events: LoggedEvents) -> RewardDiagnostics:
+    """Return how many rewards carry the estimate; unweighted where μ is not known."""
+    sizes = np.abs(events.reward * events.weight if events.has_log_mu else events.reward)
+    sizes = sizes[sizes > 0]
+    rewarded = int(np.count_nonzero(events.reward))
+    zero = len(events) - rewarded
+    if not len(sizes):
+        return RewardDiagnostics(rewarded, 0.0, 0, zero)
+    sizes = np.sort(sizes)[::-1] / sizes.max()
+    half = int(np.searchsorted(np.cumsum(sizes), sizes.sum() / 2)) + 1
+    return RewardDiagnostics(rewarded, float(sizes.sum() ** 2 / np.square(sizes).sum()), half, zero)
 
 
-def concentration(greedy_item: np.ndarray) -> Concentration:
-    """Return on how few items first choices [N] are."""
-    counts = np.sort(np.unique(greedy_item, return_counts=True)[1])
-    number, place = len(counts), np.arange(1, len(counts) + 1)
-    gini = float((2 * place - number - 1) @ counts / (number * counts.sum()))
-    return Concentration(float(counts[-TOP:].sum() / counts.sum()), number, gini)
-
-
-def propensity_error(log: LoggedEvents) -> PropensityError:
-    """Return how far ``log_mu`` is from ``log_propensity``."""
-    off = log.need("log_propensity") - log.log_mu
-    ratio = np.exp(np.minimum(off, 300.0))
-    return PropensityError(float(np.abs(off).mean()), mean_over_sessions(ratio, log.session))
+def of_choices(greedy_item: np.ndarray) -> ChoiceDiagnostics:
+    """Return how concentrated first choices are; ids of items, [N], N ≥ 1."""
+    counts = np.sort(np.unique(greedy_item, return_counts=True)[1]).astype(np.float64)
+    number, total = len(counts), float(counts.sum())
+    rank = np.arange(1, number + 1)
+    gini = 2 * float((rank * counts).sum()) / (number * total) - (number + 1) / number
+    return ChoiceDiagnostics(number, float(counts[-10:].sum()) / total, gini)

@@ -12,16 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from recbole_lpi.evaluation.off_policy.sequential import Trajectories
 from recbole_lpi.evaluation.propensity_quality import weights_of
 
 ROUNDING = 1e-5  # by which a log-probability in single precision may be above 0
 REQUIRED = ("reward", "log_pi", "log_mu", "session", "position")
 LOG_PROBABILITIES = (
     "log_pi", "log_mu", "log_pi_cluster", "log_mu_cluster", "log_propensity", "greedy_log_mu",
-)  # fmt: skip
-NUMBERS = (
-    "reward", "q", "v_pi", "v_mu", "action_value", "state_value", "expected_advantage",
 )  # fmt: skip
 POSITIVE = ("log_mu", "log_mu_cluster", "log_propensity")  # of what was logged: never log 0
 
@@ -55,8 +51,6 @@ class LoggedEvents:
         position: of the event in its session, in the order of time.
         q: estimated mean reward of the logged item, q(x, a).
         v_pi, v_mu: E_{a ~ π} q(x, a) and E_{a ~ μ} q(x, a).
-        action_value, state_value: Q^π(x, a) of the logged item, and its mean under π.
-        expected_advantage: E_{a ~ π} Q^μ(x, a) − E_{a ~ μ} Q^μ(x, a).
         log_pi_cluster, log_mu_cluster: log-probability under π and μ that the item lies in the
             cluster of item vectors that the logged item lies in.
         unsupported: the probability that π gives to items to which μ gives less than a floor.
@@ -74,9 +68,6 @@ class LoggedEvents:
     q: np.ndarray | None = None
     v_pi: np.ndarray | None = None
     v_mu: np.ndarray | None = None
-    action_value: np.ndarray | None = None
-    state_value: np.ndarray | None = None
-    expected_advantage: np.ndarray | None = None
     log_pi_cluster: np.ndarray | None = None
     log_mu_cluster: np.ndarray | None = None
     unsupported: np.ndarray | None = None
@@ -88,7 +79,7 @@ class LoggedEvents:
 
     def __post_init__(self) -> None:
         self._check_shapes()
-        for name in NUMBERS:
+        for name in ("reward", "q", "v_pi", "v_mu"):
             if (values := getattr(self, name)) is not None:
                 _refuse(name, ~np.isfinite(values), "it must be a finite number", values)
         if (values := self.unsupported) is not None:
@@ -117,36 +108,6 @@ class LoggedEvents:
     def weight(self) -> np.ndarray:
         """Importance weights w = π/μ of the logged items, [N]."""
         return weights_of(self.log_pi, self.log_mu)
-
-    @cached_property
-    def cluster_weight(self) -> np.ndarray:
-        """Importance weights of the clusters that the logged items lie in, [N]."""
-        return weights_of(self.need("log_pi_cluster"), self.need("log_mu_cluster"))
-
-    @cached_property
-    def _order(self) -> np.ndarray | slice:
-        """What sorts events by session and position; a slice if they are."""
-        if _increasing(self.session, self.position):
-            return slice(None)
-        return np.lexsort((self.position, self.session))
-
-    def in_order(self, values: np.ndarray) -> np.ndarray:
-        """Return values of events [N] in the order of sessions and positions."""
-        return np.asarray(values[self._order])
-
-    @cached_property
-    def trajectories(self) -> Trajectories:
-        """The sessions, undiscounted."""
-        log_weight = np.subtract(self.log_pi, self.log_mu, dtype=np.float64)
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(self.session))])
-        return Trajectories(self.in_order(self.reward), self.in_order(log_weight), offsets)
-
-    def need(self, column: str) -> np.ndarray:
-        """Return a column; ColumnError where it is not there."""
-        values: np.ndarray | None = getattr(self, column)
-        if values is None:
-            raise ColumnError(column, None, "this estimate needs it, and it is not there")
-        return values
 
     def per_session(self, values: np.ndarray) -> np.ndarray:
         """Sum values of events [N] over each session, [S]."""

@@ -1,182 +1,152 @@
-"""Everything that a log says of a policy: estimates with intervals, diagnostics and verdicts."""
+"""Everything that a log says of one policy: estimates, intervals, bounds, diagnostics, verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate
-from recbole_lpi.evaluation.off_policy.diagnostics import (
-    Diagnostics,
-    diagnose,
-    weight_diagnostics,
-)
-from recbole_lpi.evaluation.off_policy.estimator import Estimator
-from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS
-from recbole_lpi.evaluation.off_policy.event_estimators import log_smoothing_rate, logged_reward
-from recbole_lpi.evaluation.off_policy.intervals import (
-    Interval,
-    bernstein_bound,
-    bootstrap_interval,
-    log_smoothing_bound,
-    t_interval,
-)
+from recbole_lpi.evaluation.off_policy import bounds
+from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics, diagnose
+from recbole_lpi.evaluation.off_policy.estimation import Estimation, PolicyEstimate
+from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
-from recbole_lpi.evaluation.off_policy.session_estimators import logged_return
-from recbole_lpi.evaluation.off_policy.session_sums import SessionSums
-from recbole_lpi.evaluation.off_policy.settings import EstimationSettings
-from recbole_lpi.evaluation.off_policy.verdict import REFUSED, Evidence, Verdict, unknown, verdict
-
-BETTER, WORSE, UNTOLD = "better", "worse", "cannot tell"
-ENGAGED = (
-    "Every event of this log has a reward above 0: it holds what users took, and not what they "
-    "were shown and left. What made such a log is system and user together, and a weight says how "
-    "much more often a policy puts first what was taken. That is a smoothed ranking metric, and no "
-    "estimate of what would be earned: the log cannot tell whether an item would have been taken "
-    "that was not. Log what is shown, with its propensities."
-)
+from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
+from recbole_lpi.settings import SettingError
 
 
 @dataclass(frozen=True)
-class EstimateReport:
-    """One estimate of a policy.
+class LowerBounds:
+    """Bounds that hold for any number of sessions, if μ is right; None where they are not for it.
 
     Attributes:
-        name: of the row of ESTIMATORS. title: plain words.
-        per_session: whether it is of the reward of a session, and not of an event.
-        improvement: whether it is of the difference to the log.
-        value, stderr: with the error over sessions; NaN where it could not be computed.
-        interval: Student's. bootstrap: percentiles.
-        safe_bound: a lower bound that holds for any tail of the weights; None where there is none.
-        verdict: whether it may be used.
-        better: of an improvement: ``better`` or ``worse`` where its interval excludes 0 and it is
-            not refused, else ``cannot tell``; None of other estimates.
+        bernstein: on π's value, from weights cut off. logarithmic: likewise, by logarithms.
+        improvement: on π's value less that of the log.
     """
 
-    name: str
-    title: str
-    per_session: bool
-    improvement: bool
-    value: float
-    stderr: float
-    interval: Interval
-    bootstrap: Interval
-    safe_bound: float | None
-    verdict: Verdict
-    better: str | None
+    bernstein: float | None = None
+    logarithmic: float | None = None
+    improvement: float | None = None
 
 
 @dataclass(frozen=True)
 class PolicyReport:
-    """What a log says of one policy.
+    """What a log says of a policy.
 
     Attributes:
         name: of the policy.
         events, sessions: of the log.
-        event, session: what the log is worth: reward of an event, return of a session.
-        estimates: by name.
-        diagnostics: what they rest on.
-        warning: what such numbers can mean, where the log cannot tell what a policy would earn.
+        log_value: the mean reward of the log with its standard error: what runs now.
+        estimates: in the order of ESTIMATORS.
+        not_made: of estimators that were not made, the reason, by name.
+        bounds: that hold for any number of sessions.
+        diagnostics: of weights, rewards and choices.
+        warnings: what the numbers cannot mean, a sentence each.
     """
 
     name: str
     events: int
     sessions: int
-    event: Estimate
-    session: Estimate
-    estimates: dict[str, EstimateReport]
+    log_value: Estimate
+    estimates: tuple[PolicyEstimate, ...]
+    not_made: dict[str, str]
+    bounds: LowerBounds
     diagnostics: Diagnostics
-    warning: str | None
+    warnings: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values, for a file."""
+        rows = {
+            row.estimator.name: {
+                "title": row.estimator.title, "source": row.estimator.source,
+                "improvement": row.estimator.improves, "per": row.estimator.per,
+                "value": row.value, "stderr": row.stderr, "t": asdict(row.t),
+                "bootstrap": asdict(row.bootstrap), "verdict": row.verdict.status,
+                "reasons": list(row.verdict.reasons),
+            }
+            for row in self.estimates
+        }  # fmt: skip
+        return {
+            "events": self.events, "sessions": self.sessions,
+            "log_value": asdict(self.log_value), "estimates": rows, "not_made": self.not_made,
+            "lower_bounds": asdict(self.bounds), "diagnostics": self.diagnostics.plain(),
+            "warnings": list(self.warnings),
+        }  # fmt: skip
 
 
-def report(
+def report_on(
     name: str,
-    log: LoggedEvents,
-    how: EstimationSettings | None = None,
-    only: tuple[str, ...] | None = None,
+    events: LoggedEvents,
+    settings: ReportSettings,
+    progress: Callable[[str], None] = lambda said: None,
 ) -> PolicyReport:
-    """Estimate what a policy is worth in every way that the log allows.
+    """Return everything that a log says of a policy.
 
     Args:
         name: of the policy.
-        log: the events, with what the policy makes of them.
-        how: settings; None: the defaults.
-        only: names of estimators; None: all.
+        events: of the log.
+        settings: what is estimated, and how surely.
+        progress: is told what is made next.
     """
-    how = how or EstimationSettings()
-    found = diagnose(log, how.clip)
-    event, session = logged_reward(log), logged_return(log, how)
-    estimates = {}
-    for key in only or ESTIMATORS:
-        row = ESTIMATORS[key]
-        if all(log.has(column) for column in row.needs if column != "log_mu"):
-            worth = (session if row.per_session else event).value
-            estimates[key] = _estimate(key, row, log, found, worth, how)
+    lower_bounds = _lower_bounds(events, settings)
+    estimation = Estimation(events, settings)
+    chosen = settings.estimators or tuple(ESTIMATORS)
+    reasons = {key: _reason(ESTIMATORS[key], events) for key in chosen}
+    estimates = []
+    for key in chosen:
+        if reasons[key] is None:
+            progress(f"{name}: {ESTIMATORS[key].title}")
+            estimates.append(estimation.estimate(ESTIMATORS[key]))
     return PolicyReport(
-        name, len(log), len(log.session_sizes), _as_estimate(event), _as_estimate(session),
-        estimates, found, ENGAGED if found.engaged_only else None,
+        name, len(events), len(estimation.log),
+        Estimate(estimation.log.value, estimation.log.stderr, len(events)), tuple(estimates),
+        {key: reason for key, reason in reasons.items() if reason is not None},
+        lower_bounds,
+        diagnose(events, settings.terms.clip, settings.floor), _warnings(events),
     )  # fmt: skip
 
 
-def _estimate(
-    key: str, row: Estimator, log: LoggedEvents, found: Diagnostics, worth: float,
-    how: EstimationSettings,
-) -> EstimateReport:  # fmt: skip
-    """One estimate, with all that is said of it."""
-    refused = unknown(row, log)
-    if refused is not None:
-        none, nowhere = float("nan"), Interval(*[float("nan")] * 3)
-        return EstimateReport(
-            key, row.title, row.per_session, row.improvement, none, none, nowhere, nowhere, None,
-            refused, UNTOLD if row.improvement else None,
-        )  # fmt: skip
-    sums = row.sums(log, how)
-    interval = t_interval(sums, how.confidence)
-    compared = None
-    if row.trades is not None and log.has_log_mu:
-        compared = ESTIMATORS[row.trades].sums(log, how)
-    own = None
-    if row.weight is not None:
-        own = weight_diagnostics(row.weight(log, how), log, how.clip)
-    judged = verdict(row, Evidence(sums, interval, compared, own, worth), found, how)
-    return EstimateReport(
-        key, row.title, row.per_session, row.improvement, sums.value, sums.stderr, interval,
-        bootstrap_interval(sums, how.confidence, how.resamples, how.seed),
-        _safe_bound(key, sums, log, how), judged,
-        _better(interval, judged) if row.improvement else None,
-    )  # fmt: skip
-
-
-def _safe_bound(
-    key: str, sums: SessionSums, log: LoggedEvents, how: EstimationSettings
-) -> float | None:
-    """A lower bound that holds whatever the tail of the weights is, of rewards ≥ 0.
-
-    Terms are the sums of sessions; the events of a session are taken to be as many as they are on
-    average.
-    """
-    if bool((log.reward < 0).any()):
-        return None
-    events = len(log) / len(log.session_sizes)
-    if key == "logarithmic_smoothing":
-        terms = log.per_session(log.weight * log.reward)
-        return log_smoothing_bound(terms, log_smoothing_rate(log, how), how.confidence) / events
-    if key == "clipped_ips":
-        span = how.clip * float(log.reward.max()) * float(log.session_sizes.max())
-        return bernstein_bound(sums.numerators[0], span, how.confidence) / events
+def _reason(row: Estimator, events: LoggedEvents) -> str | None:
+    """Why an estimate cannot be made of these events; None if it can."""
+    missing = row.missing(events)
+    if "log_mu" in missing:
+        why = "was compared on drawn candidates only" if events.candidates_only else "is not known"
+        return f"log μ of the logged items {why}"
+    if missing:
+        return f"the table has no {', '.join(missing)}"
+    if row.nonnegative and events.reward.min() < 0:
+        return "it is for rewards ≥ 0"
     return None
 
 
-def _better(interval: Interval, judged: Verdict) -> str:
-    """Whether a policy is better than the log's, as far as it can be told."""
-    if judged.word == REFUSED:
-        return UNTOLD
-    if interval.low > 0:
-        return BETTER
-    return WORSE if interval.high < 0 else UNTOLD
+def _lower_bounds(events: LoggedEvents, s: ReportSettings) -> LowerBounds:
+    """The bounds that hold for any number of sessions; none without μ, or with rewards below 0."""
+    most = float(events.reward.max())
+    if s.largest_reward is not None and s.largest_reward < most:
+        raise SettingError(
+            f"largest_reward is {s.largest_reward}, and the log has a reward of {most}: it must be "
+            "at least as large"
+        )
+    largest = s.largest_reward or most
+    if not events.has_log_mu or events.reward.min() < 0 or largest <= 0:
+        return LowerBounds()
+    values = bounds.session_values(events)
+    return LowerBounds(
+        bounds.empirical_bernstein_bound(values, s.terms.clip * largest, s.level),
+        bounds.logarithmic_smoothing_bound(values, largest, s.level),
+        bounds.improvement_bound(events, largest, s.level),
+    )
 
 
-def _as_estimate(sums: SessionSums) -> Estimate:
-    stderr = sums.stderr
-    return Estimate(sums.value, stderr if np.isfinite(stderr) else float("nan"), len(sums))
+def _warnings(events: LoggedEvents) -> tuple[str, ...]:
+    """What the numbers cannot mean."""
+    found = []
+    if not (events.reward == 0).any():
+        found.append(
+            "The log has no event of reward 0: it is a log of engaged items only. Its μ is the "
+            "probability that an item was engaged with, not that it was shown, so these numbers "
+            "are the mean reward of engagements, reweighted to what π would predict. They are not "
+            "the reward of showing π's items: that takes a log with what was shown and not taken."
+        )
+    return tuple(found)

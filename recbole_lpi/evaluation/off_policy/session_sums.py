@@ -85,11 +85,7 @@ class SessionSums:
         Of S equal pulls it is S, of k rare rewards about k. The skewness of the estimate is at
         most one over its root (Cauchy and Schwarz), so it tells how nearly normal the error is.
         """
-        largest = float(np.abs(self.pulls).max())
-        if not largest > 0:
-            return 0.0
-        squares = np.square(self.pulls / largest)
-        return float(squares.sum() ** 2 / np.square(squares).sum())
+        return effective_number(self.pulls)
 
     def resampled(self, weights: np.ndarray) -> np.ndarray:
         """Return the estimate of each resample, [B], from the times each session is in it [B, S]"""
@@ -116,6 +112,15 @@ class SessionSums:
 def mean_of(numerator: np.ndarray, denominator: np.ndarray) -> SessionSums:
     """Return one ratio, from sums over each session [S]."""
     return SessionSums((numerator,), (denominator,))
+
+
+def effective_number(values: np.ndarray) -> float:
+    """Return (Σ v²)² / Σ v⁴ of values [n]: how many equal ones vary as much; 0 where all are 0."""
+    largest = float(np.abs(values).max())
+    if not largest > 0:
+        return 0.0
+    squares = np.square(values / largest)
+    return float(squares.sum() ** 2 / np.square(squares).sum())
 
 
 def _divided(numerator: float, denominator: float) -> float:
