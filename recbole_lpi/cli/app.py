@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``compare``, ``estimate``, ``sweep``, ``table1`` and ``prepare``."""
+"""The command line: one command a file, from ``recbole-lpi run`` to ``recbole-lpi prepare``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typer
 from dataset_prep.once import Once
 from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
+from recbole_lpi.cli.deploy_command import deploy
 from recbole_lpi.cli.estimate_command import estimate
 from recbole_lpi.cli.prepare_command import prepare
 from recbole_lpi.cli.rollout_command import rollout

@@ -14,10 +14,11 @@ import numpy as np
 from scipy import stats
 
 from recbole_lpi import text
-from recbole_lpi.evaluation.off_policy.event_files import read_logged_events
-from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report
+from recbole_lpi.evaluation.off_policy.estimation import PolicyEstimate
+from recbole_lpi.evaluation.off_policy.event_files import logs_propensities, read_logged_events
+from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report_on
+from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 from recbole_lpi.evaluation.off_policy.selection import OfflineNumber, Selection, judge
-from recbole_lpi.evaluation.off_policy.settings import EstimationSettings
 from recbole_lpi.experiments.truth import Truth, Worth
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.training.run_folder import RunFolder
@@ -26,7 +27,7 @@ RANKING = (
     "purchase_ndcg@20", "click_ndcg@20", "ndcg@20", "reward_weighted_ndcg@20", "average_reward@1",
     "-nll",
 )  # fmt: skip
-HOW = EstimationSettings(resamples=200)
+HOW = ReportSettings(resamples=0)
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,13 @@ def known_run(row: str, folder: RunFolder, truth: Truth) -> KnownRun:
     """Read a run, and estimate from its test events in every way."""
     config, found = folder.read_config(), folder.read_metrics()["test"]
     reports = {}
+    values = folder.path / "values.parquet"
     for name, logged in (("logged", True), ("estimated", False)):
-        events = read_logged_events(folder.events, logged=logged)
-        if logged and events.log_propensity is None:
+        if logged and not logs_propensities(folder.events):
             continue
+        events = read_logged_events(folder.events, values if values.is_file() else None, logged)
         if events.has_log_mu:
-            reports[name] = report(row, events, HOW)
+            reports[name] = report_on(row, events, HOW)
     beta = config.get("beta") if "beta" in OBJECTIVES[config["model"]].reads else None
     return KnownRun(
         row, int(config["seed"]), None if beta is None else float(beta), truth,
@@ -85,38 +87,39 @@ def _ranking(name: str, runs: Sequence[KnownRun]) -> OfflineNumber:
 def _estimates(source: str, runs: Sequence[KnownRun]) -> list[OfflineNumber]:
     """Every estimate, and its lower bound as a number of its own."""
     found = []
-    for name in runs[0].reports[source].estimates:
-        rows = [run.reports[source].estimates[name] for run in runs]
-        column = {
-            key: np.array([getattr(row.interval, key) for row in rows])
-            for key in ("low", "high", "lower_bound")
-        }
+    by_run = [_by_name(run.reports[source]) for run in runs]
+    for name, first in by_run[0].items():
+        rows = [estimates[name] for estimates in by_run if name in estimates]
+        if len(rows) < len(runs):
+            continue
+        low, high, bound = np.array([[row.t.low, row.t.high, row.t.lower] for row in rows]).T
         value = np.array([row.value for row in rows])
         usable = np.array([row.verdict.usable for row in rows])
-        target = np.array([_target(run, rows[0].per_session, rows[0].improvement) for run in runs])
-        title, live = f"{name}, μ {source}", _live(runs[0].reports[source], name)
-        found.append(
-            OfflineNumber(title, value, column["low"], column["high"], usable, target, live)
-        )
-        bound = column["lower_bound"]
+        target = np.array([_target(run, first) for run in runs])
+        title, live = f"{first.estimator.title}, μ {source}", _live(runs[0].reports[source], first)
+        found.append(OfflineNumber(title, value, low, high, usable, target, live))
         found.append(OfflineNumber(f"{title}, lower bound", bound, usable=usable, live=live))
     return found
 
 
-def _live(found: PolicyReport, name: str) -> float:
+def _by_name(found: PolicyReport) -> dict[str, PolicyEstimate]:
+    return {row.estimator.name: row for row in found.estimates}
+
+
+def _live(found: PolicyReport, row: PolicyEstimate) -> float:
     """What an estimate would be of the policy that is live."""
-    row = found.estimates[name]
-    if row.improvement:
+    if row.estimator.improves:
         return 0.0
-    return (found.session if row.per_session else found.event).mean
+    per_session = found.events / found.sessions if row.estimator.per == "session" else 1.0
+    return found.log_value.mean * per_session
 
 
-def _target(run: KnownRun, per_session: bool, improvement: bool) -> float:
-    """What an estimate is about: of a session, or of an event that the log leads to."""
-    truth = run.truth
-    if per_session:
-        return (truth.gain if improvement else truth.value).mean
-    return (truth.step.gain if improvement else truth.step.value).mean
+def _target(run: KnownRun, row: PolicyEstimate) -> float:
+    """What an estimate is about: a session, or an event that the log leads to."""
+    truth, improves = run.truth, row.estimator.improves
+    if row.estimator.per == "session":
+        return (truth.gain if improves else truth.value).mean
+    return (truth.step.gain if improves else truth.step.value).mean
 
 
 def markdown(name: str, runs: Sequence[KnownRun], worth: Worth) -> str:

@@ -38,6 +38,9 @@ class BanditLog:
             q=self.at(self.q),
             v_pi=(self.pi * self.q).sum(1),
             v_mu=(self.mu * self.q).sum(1),
+            action_value=self.at(self.q),
+            state_value=(self.pi * self.q).sum(1),
+            expected_advantage=((self.pi - self.mu) * self.q).sum(1),
             log_pi_cluster=np.log(self.of_clusters(self.pi)),
             log_mu_cluster=np.log(self.of_clusters(self.mu)),
         )

@@ -13,6 +13,7 @@ class EstimatorSettings:
     """How estimators treat large weights. ValueError names the setting and what it may be.
 
     Attributes:
+        gamma: discount γ of the return of a session, in [0, 1].
         clip: λ > 0, above which clipped IPS and the empirical Bernstein bound count a weight as λ.
             30 is what the paper clips its IPS baselines at (Liang & Vlassis, section 5).
         switch: τ ≥ 0, above which Switch-DR takes q's word; the same by default.
@@ -25,6 +26,7 @@ class EstimatorSettings:
 
     ROLE: ClassVar[Role] = Role.MEASURING
 
+    gamma: float = 1.0
     clip: float = 30.0
     switch: float = 30.0
     shrinkage: float = 900.0
@@ -42,5 +44,7 @@ class EstimatorSettings:
             raise ValueError(f"exploration must be ≥ 0, got {self.exploration}")
         if not self.switch >= 0:
             raise ValueError(f"switch must be ≥ 0, got {self.switch}")
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma must be from 0 to 1, got {self.gamma}")
         if not 0 <= self.exponent <= 1:
             raise ValueError(f"exponent must be from 0 to 1, got {self.exponent}")

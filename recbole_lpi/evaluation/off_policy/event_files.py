@@ -8,21 +8,27 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recbole_lpi.evaluation.off_policy.logged_events import ColumnError, LoggedEvents
+from recbole_lpi.evaluation.off_policy.logged_events import OF_MODELS, ColumnError, LoggedEvents
 from recbole_lpi.settings import SettingError, refused, suggest
 
 MUST = ("session_id", "position", "reward", "log_pi", "log_mu")
 NUMBERS = (
-    "reward", "log_pi", "log_mu", "q", "v_pi", "v_mu", "log_pi_cluster", "log_mu_cluster",
-    "unsupported", "log_propensity", "greedy_log_mu",
+    "reward", "log_pi", "log_mu", *OF_MODELS, "log_pi_cluster", "log_mu_cluster", "unsupported",
+    "log_propensity", "greedy_log_mu",
 )  # fmt: skip
 ITEMS = ("item_id", "greedy_item")
 FILE_NAMES = {"session": "session_id", "greedy_is_logged": "greedy_item"}  # of columns there
+LOGGED = "log_propensity"
 ON_CANDIDATES = "js_stderr"  # an event table has it where divergences are of drawn candidates
 
 
-def read_logged_events(path: Path) -> LoggedEvents:
+def read_logged_events(path: Path, values: Path | None = None, logged: bool = True) -> LoggedEvents:
     """Read the events of a Parquet file, columns as ``LoggedEvents`` names them.
+
+    Args:
+        path: the file.
+        values: a file with more columns of the same events in the same order; None: none.
+        logged: take ``log_propensity`` for log μ, in the place of ``log_mu``, where it is there.
 
     ``session_id``, of numbers or text, takes the place of ``session``. ``q``, ``v_pi`` and further
     columns are read where they are there, and the first choices of π from ``item_id`` and
@@ -39,6 +45,12 @@ def read_logged_events(path: Path) -> LoggedEvents:
     wanted = [name for name in (*MUST, *NUMBERS[3:], *ITEMS) if name in there]
     with refused(f"{path} cannot be read as Parquet: write the table as a Parquet file"):
         frame = pl.read_parquet(path, columns=wanted)
+    if values is not None:
+        frame = frame.hstack(_aligned(values, frame))
+    if logged and LOGGED in frame.columns and frame[LOGGED].null_count() < len(frame):
+        frame = frame.drop("log_mu", strict=False).rename({LOGGED: "log_mu"})
+    if "log_mu" not in frame.columns:
+        frame = frame.with_columns(log_mu=pl.lit(None, pl.Float64))
     if not len(frame):
         raise SettingError(f"{path}: the table is empty: an estimate takes events")
     try:
@@ -49,10 +61,29 @@ def read_logged_events(path: Path) -> LoggedEvents:
         raise SettingError(f"{path}: column {name}{row}: {error.wrong}") from None
 
 
+def logs_propensities(path: Path) -> bool:
+    """Whether a table of events has propensities as they were logged."""
+    if LOGGED not in pl.read_parquet_schema(path):
+        return False
+    return bool(pl.scan_parquet(path).select(pl.col(LOGGED).count() > 0).collect().item())
+
+
+def _aligned(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+    """Read further columns; SettingError unless they are of the same events."""
+    with refused(f"{path} cannot be read as Parquet: remove it, and it is made again"):
+        more = pl.read_parquet(path)
+    same = len(more) == len(frame) and all(
+        more[name].equals(frame[name]) for name in ("session_id", "position")
+    )
+    if not same:
+        raise SettingError(f"{path} is of other events: remove it, and it is made again")
+    return more.select(name for name in OF_MODELS if name in more.columns)
+
+
 def _check_columns(path: Path, there: Sequence[str]) -> None:
     """Raise SettingError for a column that is missing."""
     for name in MUST:
-        if name not in there:
+        if name not in there and not (name == "log_mu" and LOGGED in there):
             near = suggest(name, there)
             hint = f"is it {near}? rename it" if near else f"needed are {', '.join(MUST)}"
             raise SettingError(f"{path}: there is no column {name}: {hint}")
@@ -88,7 +119,7 @@ def _whole(frame: pl.DataFrame, name: str) -> pl.Series:
 def _numbers(frame: pl.DataFrame, name: str) -> np.ndarray:
     """A column of numbers as float64; one of log μ that is all null is all NaN."""
     column = frame[name]
-    if name == "log_mu" and column.null_count() == len(column):
+    if name in ("log_mu", LOGGED) and column.null_count() == len(column):
         return np.full(len(column), np.nan)
     if not column.dtype.is_numeric():
         raise ColumnError(name, None, f"it must hold numbers, got {column.dtype}")

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from recbole_lpi.evaluation.off_policy.sequential import Trajectories
 from recbole_lpi.evaluation.propensity_quality import weights_of
 
 ROUNDING = 1e-5  # by which a log-probability in single precision may be above 0
@@ -19,6 +20,7 @@ REQUIRED = ("reward", "log_pi", "log_mu", "session", "position")
 LOG_PROBABILITIES = (
     "log_pi", "log_mu", "log_pi_cluster", "log_mu_cluster", "log_propensity", "greedy_log_mu",
 )  # fmt: skip
+OF_MODELS = ("q", "v_pi", "v_mu", "action_value", "state_value", "expected_advantage")
 POSITIVE = ("log_mu", "log_mu_cluster", "log_propensity")  # of what was logged: never log 0
 
 
@@ -51,6 +53,8 @@ class LoggedEvents:
         position: of the event in its session, in the order of time.
         q: estimated mean reward of the logged item, q(x, a).
         v_pi, v_mu: E_{a ~ π} q(x, a) and E_{a ~ μ} q(x, a).
+        action_value, state_value: Q^π(x, a) of the logged item, and its mean under π.
+        expected_advantage: E_{a ~ π} Q^μ(x, a) − E_{a ~ μ} Q^μ(x, a).
         log_pi_cluster, log_mu_cluster: log-probability under π and μ that the item lies in the
             cluster of item vectors that the logged item lies in.
         unsupported: the probability that π gives to items to which μ gives less than a floor.
@@ -68,6 +72,9 @@ class LoggedEvents:
     q: np.ndarray | None = None
     v_pi: np.ndarray | None = None
     v_mu: np.ndarray | None = None
+    action_value: np.ndarray | None = None
+    state_value: np.ndarray | None = None
+    expected_advantage: np.ndarray | None = None
     log_pi_cluster: np.ndarray | None = None
     log_mu_cluster: np.ndarray | None = None
     unsupported: np.ndarray | None = None
@@ -79,7 +86,7 @@ class LoggedEvents:
 
     def __post_init__(self) -> None:
         self._check_shapes()
-        for name in ("reward", "q", "v_pi", "v_mu"):
+        for name in ("reward", *OF_MODELS):
             if (values := getattr(self, name)) is not None:
                 _refuse(name, ~np.isfinite(values), "it must be a finite number", values)
         if (values := self.unsupported) is not None:
@@ -108,6 +115,31 @@ class LoggedEvents:
     def weight(self) -> np.ndarray:
         """Importance weights w = π/μ of the logged items, [N]."""
         return weights_of(self.log_pi, self.log_mu)
+
+    @cached_property
+    def _order(self) -> np.ndarray | slice:
+        """What sorts events by session and position; a slice if they are."""
+        if _increasing(self.session, self.position):
+            return slice(None)
+        return np.lexsort((self.position, self.session))
+
+    def in_order(self, values: np.ndarray) -> np.ndarray:
+        """Return values of events [N] in the order of sessions and positions."""
+        return np.asarray(values[self._order])
+
+    @cached_property
+    def trajectories(self) -> Trajectories:
+        """The sessions, undiscounted."""
+        log_weight = np.subtract(self.log_pi, self.log_mu, dtype=np.float64)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(self.session))])
+        return Trajectories(self.in_order(self.reward), self.in_order(log_weight), offsets)
+
+    def need(self, column: str) -> np.ndarray:
+        """Return a column; ColumnError where it is not there."""
+        values: np.ndarray | None = getattr(self, column)
+        if values is None:
+            raise ColumnError(column, None, "this estimate needs it, and it is not there")
+        return values
 
     def per_session(self, values: np.ndarray) -> np.ndarray:
         """Sum values of events [N] over each session, [S]."""

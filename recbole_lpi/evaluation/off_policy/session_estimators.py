@@ -1,4 +1,4 @@
-"""Estimators of the reward of a session, a row each, from the functions of ``sequential``."""
+"""Off-policy estimates of the return of a session under π, from the functions of ``sequential``."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ import numpy as np
 
 from recbole_lpi.evaluation.metrics import Influence
 from recbole_lpi.evaluation.off_policy import sequential
-from recbole_lpi.evaluation.off_policy.estimator import Estimator
+from recbole_lpi.evaluation.off_policy.estimator import Estimator, Terms
+from recbole_lpi.evaluation.off_policy.estimator_settings import EstimatorSettings
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
 from recbole_lpi.evaluation.off_policy.sequential import Trajectories
 from recbole_lpi.evaluation.off_policy.session_sums import SessionSums, mean_of
-from recbole_lpi.evaluation.off_policy.settings import EstimationSettings
 
-WEIGHED, MODELLED = ("log_mu",), ("action_value", "state_value")
-
-
-def logged_return(log: LoggedEvents, how: EstimationSettings) -> SessionSums:
-    """The mean Σ γᵗ r of a logged session: what μ itself is worth."""
-    return _as_sums(sequential.logged_return(_trajectories(log, how)))
+WEIGHTS, MODEL = ("log_mu",), ("action_value", "state_value")
 
 
-def weights(log: LoggedEvents, how: EstimationSettings) -> np.ndarray:
-    """ρ_t, the product of the weights up to each event, in the order of sessions."""
-    return _trajectories(log, how).ratio
+def logged_return(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
+    """Return the mean Σ γᵗ r of a logged session: what the log's own policy is worth."""
+    return _as_sums(sequential.logged_return(_trajectories(events, s)))
 
 
-def of_weights(function: Callable[[Trajectories], Influence]) -> Callable[..., SessionSums]:
+def session_weights(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
+    """Return the product of the weights of each session, [S]."""
+    log = _trajectories(events, s)
+    return log.ratio[log.offsets[1:] - 1]
+
+
+def of_weights(function: Callable[[Trajectories], Influence]) -> Terms:
     """Make an estimate of what asks for the log alone."""
-    return lambda log, how: _as_sums(function(_trajectories(log, how)))
+    return lambda events, s: _as_sums(function(_trajectories(events, s)))
 
 
-def doubly_robust(log: LoggedEvents, how: EstimationSettings) -> SessionSums:
-    """``sequential.doubly_robust``."""
-    q, v = (log.in_order(log.need(name)) for name in MODELLED)
-    return _as_sums(sequential.doubly_robust(_trajectories(log, how), q, v))
+def doubly_robust(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
+    """Return ``sequential.doubly_robust``."""
+    q, v = (events.in_order(events.need(name)) for name in MODEL)
+    return _as_sums(sequential.doubly_robust(_trajectories(events, s), q, v))
 
 
-def fitted_q(log: LoggedEvents, how: EstimationSettings) -> SessionSums:
-    """``sequential.fitted_q``."""
-    value = log.in_order(log.need("state_value"))
-    return _as_sums(sequential.fitted_q(_trajectories(log, how), value))
+def fitted_q(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
+    """Return ``sequential.fitted_q``."""
+    value = events.in_order(events.need("state_value"))
+    return _as_sums(sequential.fitted_q(_trajectories(events, s), value))
 
 
-def first_order(log: LoggedEvents, how: EstimationSettings) -> SessionSums:
-    """``sequential.first_order``."""
-    advantage = log.in_order(log.need("expected_advantage"))
-    return _as_sums(sequential.first_order(_trajectories(log, how), advantage))
+def first_order(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
+    """Return ``sequential.first_order``."""
+    advantage = events.in_order(events.need("expected_advantage"))
+    return _as_sums(sequential.first_order(_trajectories(events, s), advantage))
 
 
-def _less_log(estimate: Callable[..., SessionSums]) -> Callable[..., SessionSums]:
+def _less_log(terms: Terms) -> Terms:
     """The difference to what sessions were worth as they were logged."""
-    return lambda log, how: estimate(log, how) - logged_return(log, how)
+    return lambda events, s: terms(events, s) - logged_return(events, s)
 
 
-def _trajectories(log: LoggedEvents, how: EstimationSettings) -> Trajectories:
-    kept = log.trajectories
-    if kept.gamma != how.gamma:
-        return Trajectories(kept.reward, kept.log_weight, kept.offsets, how.gamma)
+def _trajectories(events: LoggedEvents, s: EstimatorSettings) -> Trajectories:
+    kept = events.trajectories
+    if kept.gamma != s.gamma:
+        return Trajectories(kept.reward, kept.log_weight, kept.offsets, s.gamma)
     return kept
 
 
@@ -68,40 +69,42 @@ def _as_sums(found: Influence) -> SessionSums:
     return mean_of(terms, np.ones_like(terms))
 
 
-SESSION_ESTIMATORS: dict[str, Estimator] = {
-    "pdis": Estimator(
-        "per-decision importance weights", of_weights(sequential.per_decision), WEIGHED,
-        "Precup, Sutton & Singh 2000", per_session=True, weight=weights,
+RIGHT_Q = "Q is right of what π takes"
+NEAR = "Q of μ is right, and π so near to μ that its states are"
+SESSION_ROWS = (
+    Estimator(
+        "pdis", "per-decision IS", WEIGHTS, "Precup, Sutton & Singh 2000",
+        of_weights(sequential.per_decision), per="session", weight=session_weights,
     ),
-    "wpdis": Estimator(
-        "per-decision importance weights, self-normalised",
-        of_weights(sequential.weighted_per_decision), WEIGHED, "Thomas 2015", per_session=True,
-        weight=weights,
+    Estimator(
+        "wpdis", "weighted per-decision IS", WEIGHTS, "Thomas 2015",
+        of_weights(sequential.weighted_per_decision), per="session", weight=session_weights,
     ),
-    "sequential_dr": Estimator(
-        "doubly robust, step by step", doubly_robust, (*WEIGHED, *MODELLED), "Jiang & Li 2016",
-        per_session=True, weight=weights,
+    Estimator(
+        "sequential_dr", "sequential DR", (*WEIGHTS, *MODEL), "Jiang & Li 2016", doubly_robust,
+        per="session", weight=session_weights,
     ),
-    "fqe": Estimator(
-        "fitted Q evaluation: the model alone", fitted_q, ("state_value",),
-        "Le, Voloshin & Yue 2019", per_session=True,
+    Estimator(
+        "fqe", "fitted Q evaluation", ("state_value",), "Le, Voloshin & Yue 2019", fitted_q,
+        per="session", reference="sequential_dr", assumes=RIGHT_Q, weight=None,
     ),
-    "first_order": Estimator(
-        "first order: what local policy improvement raises", first_order, ("expected_advantage",),
-        "Kakade & Langford 2002; paper, section 3.2", per_session=True,
+    Estimator(
+        "first_order", "first order", ("expected_advantage",),
+        "Kakade & Langford 2002; Liang & Vlassis, section 3.2", first_order, per="session",
+        reference="sequential_dr", assumes=NEAR, weight=None,
     ),
-    "delta_wpdis": Estimator(
-        "improvement: per-decision, self-normalised",
-        _less_log(of_weights(sequential.weighted_per_decision)), WEIGHED, "Thomas 2015",
-        per_session=True, improvement=True, weight=weights,
+    Estimator(
+        "delta_wpdis", "Δ-weighted per-decision IS", WEIGHTS, "Thomas 2015",
+        _less_log(of_weights(sequential.weighted_per_decision)), improves=True, per="session",
+        weight=session_weights,
     ),
-    "delta_sequential_dr": Estimator(
-        "improvement: doubly robust, step by step", _less_log(doubly_robust),
-        (*WEIGHED, *MODELLED), "Jiang & Li 2016", per_session=True, improvement=True,
-        weight=weights,
+    Estimator(
+        "delta_sequential_dr", "Δ-sequential DR", (*WEIGHTS, *MODEL), "Jiang & Li 2016",
+        _less_log(doubly_robust), improves=True, per="session", weight=session_weights,
     ),
-    "delta_first_order": Estimator(
-        "improvement: first order", _less_log(first_order), ("expected_advantage",),
-        "Kakade & Langford 2002; paper, section 3.2", per_session=True, improvement=True,
+    Estimator(
+        "delta_first_order", "Δ-first order", ("expected_advantage",),
+        "Kakade & Langford 2002; Liang & Vlassis, section 3.2", _less_log(first_order),
+        improves=True, per="session", reference="delta_sequential_dr", assumes=NEAR, weight=None,
     ),
-}  # fmt: skip
+)  # fmt: skip

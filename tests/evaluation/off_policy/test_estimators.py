@@ -23,6 +23,10 @@ def two_events(**more) -> LoggedEvents:
 
 
 MODEL = {"q": np.array([0.5, 2.0]), "v_pi": np.array([1.0, 1.5])}
+VALUES = {
+    "action_value": np.array([0.5, 2.0]), "state_value": np.array([1.0, 1.5]),
+    "expected_advantage": np.array([0.2, -0.1]),
+}  # fmt: skip
 CLUSTERS = {"log_pi_cluster": np.log([0.9, 0.3]), "log_mu_cluster": np.log([0.6, 0.6])}
 WORKED = {
     "ips": (2 * 1 + 0.5 * 3) / 2,
@@ -41,12 +45,21 @@ WORKED = {
     "delta_ips": (1 * 1 - 0.5 * 3 - (1 * 1 - 0.5 * 3) / 0.5 * 0.5) / 2,
     "delta_snips": (2 * 1 + 0.5 * 3) / 2.5 - (1 + 3) / 2,
     "delta_dr": (1.0 + 2 * 0.5 + 1.5 + 0.5 * 1.0 - 4) / 2,
+    # Of the session: ρ = 2 and 2 · 1/2.
+    "pdis": 2 * 1 + 1 * 3,
+    "wpdis": 1 + 3,
+    "sequential_dr": 1.0 + 2 * (1 - 0.5) + 2 * 1.5 + 1 * (3 - 2.0),
+    "fqe": 1.0,
+    "first_order": 1 + 3 + 0.2 - 0.1,
+    "delta_wpdis": 0.0,
+    "delta_sequential_dr": 1.0 + 2 * (1 - 0.5) + 2 * 1.5 + 1 * (3 - 2.0) - 4,
+    "delta_first_order": 0.2 - 0.1,
 }
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_two_events_by_hand(name):
-    sums = ESTIMATORS[name].terms(two_events(**MODEL, **CLUSTERS), SETTINGS)
+    sums = ESTIMATORS[name].terms(two_events(**MODEL, **VALUES, **CLUSTERS), SETTINGS)
     assert sums.value == pytest.approx(WORKED[name], abs=1e-12)
 
 
