@@ -15,7 +15,8 @@ from recbole_lpi.cli.output import say, say_written
 from recbole_lpi.settings import SettingError, read, suggest
 
 if TYPE_CHECKING:
-    from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, ReportSettings
+    from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport
+    from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 
 
 def estimate(

@@ -107,8 +107,10 @@ def importance_weights(
 
 def weights_of(log_pi: np.ndarray, log_mu: np.ndarray) -> np.ndarray:
     """Return importance weights exp(log π − log μ), float64 [N], none too large to be squared."""
-    weight = np.subtract(log_pi, log_mu, dtype=np.float64)
-    return np.exp(np.minimum(weight, BOUND, out=weight), out=weight)
+    weight: np.ndarray = np.subtract(log_pi, log_mu, dtype=np.float64)
+    np.minimum(weight, BOUND, out=weight)
+    np.exp(weight, out=weight)
+    return weight
 
 
 def summary_of(weight: np.ndarray, session: np.ndarray) -> ImportanceWeights:

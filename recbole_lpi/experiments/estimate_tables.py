@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics
+from recbole_lpi.evaluation.off_policy.estimation import PolicyEstimate
 from recbole_lpi.evaluation.off_policy.intervals import Interval
-from recbole_lpi.evaluation.off_policy.policy_report import PolicyEstimate, PolicyReport
+from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport
 from recbole_lpi.text import visible
 
 WIDE = 110  # characters from which the bootstrap has a column

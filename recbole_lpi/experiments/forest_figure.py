@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recbole_lpi import text
-from recbole_lpi.evaluation.off_policy.policy_report import PolicyEstimate, PolicyReport
+from recbole_lpi.evaluation.off_policy.estimation import PolicyEstimate
+from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport
 from recbole_lpi.experiments.figure_style import COLOURS, SETTINGS
 
 GREY = "0.65"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from recbole_lpi.evaluation.off_policy import LoggedEvents
 
@@ -13,20 +14,20 @@ from recbole_lpi.evaluation.off_policy import LoggedEvents
 class BanditLog:
     """A log of ``rows`` rounds: policies [N, A], rewards, a model of them, clusters of items."""
 
-    mu: np.ndarray
-    pi: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
-    q: np.ndarray
-    cluster: np.ndarray
+    mu: ndarray
+    pi: ndarray
+    action: ndarray
+    reward: ndarray
+    q: ndarray
+    cluster: ndarray
 
-    def at(self, table):
-        return table[np.arange(len(self.action)), self.action]
+    def at(self, table: ndarray) -> ndarray:
+        return np.asarray(table[np.arange(len(self.action)), self.action])
 
-    def of_clusters(self, table):
+    def of_clusters(self, table: ndarray) -> ndarray:
         """Probability of the logged item's cluster, [N]."""
         same = self.cluster[None, :] == self.cluster[self.action][:, None]
-        return (table * same).sum(1)
+        return np.asarray((table * same).sum(1))
 
     def events(self) -> LoggedEvents:
         return LoggedEvents(
@@ -46,9 +47,9 @@ class BanditLog:
         )
 
 
-def softmax(logits):
+def softmax(logits: ndarray) -> ndarray:
     exp = np.exp(logits - logits.max(1, keepdims=True))
-    return exp / exp.sum(1, keepdims=True)
+    return np.asarray(exp / exp.sum(1, keepdims=True))
 
 
 def bandit_log(rows: int = 400, items: int = 7, seed: int = 0) -> BanditLog:

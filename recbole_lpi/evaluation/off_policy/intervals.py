@@ -72,7 +72,7 @@ def resampled_values(sums: SessionSums, resamples: int, draw: np.random.Generato
         totals += poisson_weights((resamples, len(piece)), draw) @ piece
     numerators, denominators = np.split(totals, 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (numerators / denominators).sum(1)
+        return np.asarray((numerators / denominators).sum(1))
 
 
 def poisson_weights(shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:

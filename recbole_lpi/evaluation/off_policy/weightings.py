@@ -19,7 +19,7 @@ def plain(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
 
 def clipped(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
     """Return min(w, λ) (Ionides 2008)."""
-    return np.minimum(events.weight, s.clip)
+    return np.asarray(np.minimum(events.weight, s.clip))
 
 
 def switched(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
@@ -29,7 +29,8 @@ def switched(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
 
 def shrunk(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
     """Return λ w / (w² + λ), which is w for small w and λ/w for large (Su et al. 2020)."""
-    return s.shrinkage * events.weight / (np.square(events.weight) + s.shrinkage)
+    weight = events.weight
+    return np.asarray(s.shrinkage * weight / (np.square(weight) + s.shrinkage))
 
 
 def exponential(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
@@ -40,4 +41,4 @@ def exponential(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
 def explored(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
     """Return π / (μ + γ) (Neu 2015; Gabbianelli et al. 2024)."""
     gamma = 1 / np.sqrt(len(events)) if s.exploration is None else s.exploration
-    return np.exp(events.log_pi) / (np.exp(events.log_mu) + gamma)
+    return np.asarray(np.exp(events.log_pi) / (np.exp(events.log_mu) + gamma))

@@ -16,6 +16,7 @@ def events(**more):
 
 def test_weights_by_hand():
     found = diagnose(events(unsupported=np.array([0.1, 0, 0, 0.1])), clip=30, floor=0.02).weights
+    assert found is not None
     weights = np.array([2, 0.5, 40, 0.5])
     assert found.mean.mean == pytest.approx(weights.mean())
     assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
@@ -26,7 +27,8 @@ def test_weights_by_hand():
 
 def test_what_the_log_has_nothing_of():
     half = events(log_pi=np.log([0.2, 0.2, 0.005, 0.1]))
-    assert diagnose(half).weights.unseen == pytest.approx(0.5)
+    found = diagnose(half).weights
+    assert found is not None and found.unseen == pytest.approx(0.5)
 
 
 def test_rewards_by_hand():
@@ -48,6 +50,7 @@ def test_first_choices_by_hand():
 def test_an_estimate_beside_what_was_logged():
     log_mu = np.log([0.4, 0.4, 0.01, 0.2])
     found = diagnose(events(log_propensity=log_mu - np.log(2))).propensities
+    assert found is not None
     assert found.log_error == pytest.approx(np.log(2))
     assert found.ratio.mean == pytest.approx(2)
     assert diagnose(events()).propensities is None
@@ -57,6 +60,7 @@ def test_calibration_of_first_choices():
     found = diagnose(
         events(greedy_log_mu=np.log(np.full(4, 0.5)), greedy_is_logged=np.arange(4) < 2)
     ).calibration
+    assert found is not None
     assert found.excess.mean == pytest.approx(0)
     assert diagnose(events()).calibration is None
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -36,6 +38,7 @@ def test_sessions_of_numbers_and_first_choices(tmp_path):
     )  # fmt: skip
     events = read_logged_events(path)
     assert events.session.tolist() == [1, 1, 0, 0]
+    assert events.greedy_is_logged is not None and events.greedy_item is not None
     assert events.greedy_is_logged.tolist() == [True, False, True, False]
     assert len(np.unique(events.greedy_item)) == 3
 
@@ -91,7 +94,7 @@ def test_repeated_events_are_found_in_any_order():
     session = np.repeat(np.arange(50), 4)
     position = np.tile(np.arange(4), 50)
     shuffled = draw.permutation(200)
-    columns = {name: -np.ones(200) for name in ("reward", "log_pi", "log_mu")}
+    columns: Any = {name: -np.ones(200) for name in ("reward", "log_pi", "log_mu")}
     LoggedEvents(**columns, session=session[shuffled], position=position[shuffled])
     position[17] = position[18]
     with pytest.raises(ColumnError, match="there twice") as error:
@@ -101,6 +104,6 @@ def test_repeated_events_are_found_in_any_order():
 
 @pytest.mark.parametrize("session", [[0, 0, 2, 2], [1, 1, 2, 2], [0, 0, 9, 9]])
 def test_ids_of_sessions_are_dense(session):
-    columns = {name: -np.ones(4) for name in ("reward", "log_pi", "log_mu")}
+    columns: Any = {name: -np.ones(4) for name in ("reward", "log_pi", "log_mu")}
     with pytest.raises(ColumnError, match="ids must be 0 … S − 1"):
         LoggedEvents(**columns, session=np.array(session), position=np.arange(4))

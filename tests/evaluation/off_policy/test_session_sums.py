@@ -17,9 +17,9 @@ def loop_stderr(log, name):
             "ips": (w * r).mean(), "snips": (w * r).sum() / w.sum(),
             "delta_snips": (w * r).sum() / w.sum() - r.mean(),
         }[name])  # fmt: skip
-    values = np.array(values)
-    number = len(values)
-    return np.sqrt((number - 1) / number * np.square(values - values.mean()).sum())
+    left = np.array(values)
+    number = len(left)
+    return np.sqrt((number - 1) / number * np.square(left - left.mean()).sum())
 
 
 @pytest.mark.parametrize(("name", "rel"), [("ips", 1e-9), ("snips", 0.02), ("delta_snips", 0.02)])
