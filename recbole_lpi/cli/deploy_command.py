@@ -25,6 +25,9 @@ def deploy(
     sessions: Annotated[
         int | None, typer.Option(min=1, help="Logged by each policy; empty: as the plan says")
     ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Deployments; empty: as the plan says")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Contenders, separated by commas")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the tables there: Markdown")] = None,
@@ -50,10 +53,11 @@ def deploy(
             torch.set_num_threads(threads)
         saved = load_world(world)
         contenders, settings = deployment.read_contenders(_plan_file(plan))
-        if sessions is not None:
-            settings = replace(settings, sessions=sessions)
+        given = {"sessions": sessions, "rounds": rounds}
+        settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
         contenders = _chosen(contenders, only)
-        folder = runs / saved.description.fingerprint / f"sessions={settings.sessions}"
+        how_often = f"sessions={settings.sessions},rounds={settings.rounds}"
+        folder = runs / saved.description.fingerprint / how_often
         if train:
             logging.getLogger().setLevel(logging.WARNING)  # a line a round is enough
             deployment.work(saved.world, contenders, settings, range(seeds), folder, say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,25 +18,45 @@ if TYPE_CHECKING:
     from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport
     from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 
+EVENTS = "events.parquet"  # in the folder of a run
+
 
 def estimate(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder to write to")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of finished runs")] = None,
     events: Annotated[
         list[Path] | None,
         typer.Option(help="A Parquet file of logged events, one for each policy; may be repeated"),
     ] = None,
+    propensity: Annotated[
+        Literal["logged", "estimated"],
+        typer.Option(help="Where μ is from, of runs whose log has propensities"),
+    ] = "logged",
+    values: Annotated[
+        bool, typer.Option("--values", help="Fit models of rewards and values to each run's log")
+    ] = False,
+    data_path: Annotated[
+        Path | None, typer.Option("--data-path", "--data_path", help="Of --values: where data are")
+    ] = None,
 ) -> None:
     """What policies are worth, from logs of another: value, improvement, verdict.
 
-    Each --events file is a policy, with columns session_id, position, reward, log_pi and log_mu.
-    Thresholds and such follow as --setting=value: --level=0.9 --clip=100 --min_effective=50.
+    Each run or --events file is a policy; a file has columns session_id, position, reward, log_pi
+    and log_mu. Of a run the test part is taken. With --values a model of the reward and two of Q
+    are fitted to its training part, once, for the estimates that need one. Thresholds and such
+    follow as --setting=value: --level=0.9 --clip=100 --min_effective=50.
     """
     with one_line_errors():
         settings = report_settings(settings_of(context.args))
-        policies = named(events or [])
-        reports = estimate_policies(policies, settings, output)
+        policies = named(events or [], runs or [])
+        models = {}
+        if values:
+            models = {str(run): fitted(run, settings.terms.gamma, data_path) for run in runs or []}
+        reports = estimate_policies(policies, settings, output, models, propensity == "logged")
         _show(reports)
+        if runs and not values:
+            say("estimates with a model of rewards and values: add --values, which fits them once")
         say_written(*(output / name for name in ("estimates.json", "weights.parquet")))
         say_written(output / "forest.svg")
 
@@ -67,10 +87,43 @@ def report_settings(given: Mapping[str, Any]) -> ReportSettings:
     return read(ReportSettings, {**{name: values[name] for name in own}, **nested})
 
 
-def named(files: Sequence[Path]) -> dict[str, Path]:
-    """Name a policy by its file, or by the folder where files have one name; SettingError else."""
+def fitted(run: Path, gamma: float, data_path: Path | None) -> Path:
+    """Fit models of rewards and values to a run's log, unless that was done before."""
+    from recbole_lpi.plugin.value_models import values_of
+    from recbole_lpi.training.fitted_q import FitSettings
+    from recbole_lpi.training.run_folder import RunFolder
+
+    say(f"models of rewards and values for {run}")
+    given: dict[str, Any] = {} if data_path is None else {"data_path": str(data_path)}
+    return values_of(RunFolder(run), FitSettings(gamma=gamma), **given)
+
+
+def named(files: Sequence[Path], runs: Sequence[Path] = ()) -> dict[str, Path]:
+    """Name policies: runs by their folders; files by their names, or their folders where those are
+    alike.
+
+    Raises:
+        SettingError: there is none, one is given twice, or a run has no events.
+    """
+    found = {str(run): _events_of(run) for run in runs}
+    if len(found) < len(runs):
+        raise SettingError("a run is given twice: give each once")
+    return {**found, **_named(files)} if files or not runs else found
+
+
+def _events_of(run: Path) -> Path:
+    """Return the event table of a finished run; SettingError where there is none."""
+    if not run.is_dir():
+        raise SettingError(f"{run} is no run folder: name a table of events by --events")
+    if not (run / EVENTS).is_file():
+        raise SettingError(f"{run} has no {EVENTS}: it is no run, or did not finish")
+    return run / EVENTS
+
+
+def _named(files: Sequence[Path]) -> dict[str, Path]:
+    """Name policies by their files; SettingError where that cannot be."""
     if not files:
-        raise SettingError("--events=FILE.parquet is missing: give a file for each policy")
+        raise SettingError("no policy is given: name the folder of a run, or --events=FILE.parquet")
     for names in ([file.stem for file in files], [file.absolute().parent.name for file in files]):
         if len(set(names)) == len(files):
             return dict(zip(names, files, strict=True))
@@ -78,11 +131,22 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
 
 
 def estimate_policies(
-    policies: Mapping[str, Path], settings: ReportSettings, output: Path
+    policies: Mapping[str, Path],
+    settings: ReportSettings,
+    output: Path,
+    models: Mapping[str, Path] | None = None,
+    logged: bool = True,
 ) -> list[PolicyReport]:
     """Report on each policy of a file of events, and write what the folder ``output`` holds.
 
     One log is in memory at a time.
+
+    Args:
+        policies: files of events by name.
+        settings: what is estimated, and how surely.
+        output: the folder.
+        models: by name, the file of values for the events of some policies.
+        logged: take propensities as they were logged, where a file has them.
     """
     from recbole_lpi.evaluation.off_policy.event_files import read_logged_events
     from recbole_lpi.evaluation.off_policy.policy_report import report_on
@@ -94,7 +158,7 @@ def estimate_policies(
     with WeightsFile(output / "weights.parquet") as weights:
         for name, path in policies.items():
             say(f"reading {path}")
-            events = read_logged_events(path)
+            events = read_logged_events(path, (models or {}).get(name), logged)
             reports.append(report_on(name, events, settings, say))
             weights.add(name, path, events)
             del events

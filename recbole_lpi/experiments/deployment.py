@@ -110,9 +110,9 @@ def read_contenders(path: Path) -> tuple[list[Contender], DeploymentSettings]:
     found = []
     for name, row in rows.items():
         values = dict(row or {})
-        given = {"name": str(name), "model": str(values.pop("model", name)), "settings": values}
+        model = str(values.pop("model", name))
         try:
-            found.append(Contender(**given))
+            found.append(Contender(str(name), model, values))
         except ValueError as error:
             raise SettingError(f"{path}: {error}") from None
     return found, coerce("deployment", dict(plan.get("deployment") or {}), DeploymentSettings)
@@ -136,7 +136,8 @@ def deploy(
     def rewards(policy: Policy) -> np.ndarray:
         return roll_out(world, policy, settings.rollouts, users).rewards
 
-    live, first = world.logging_policy, rewards(world.logging_policy)
+    live: Policy = world.logging_policy
+    first = rewards(live)
     before = first
     for number in range(1, settings.rounds + 1):
         log = roll_out(world, live, settings.sessions, 100 * seed + number)
@@ -238,15 +239,16 @@ def results_of(
         return None
     return [
         Round(
-            row["number"], *(Estimate(**row[name]) for name in ("value", "gain", "step")), row["js"]
+            row["number"], Estimate(**row["value"]), Estimate(**row["gain"]),
+            Estimate(**row["step"]), row["js"],
         )
         for row in kept["rounds"]
-    ]
+    ]  # fmt: skip
 
 
 def result_path(folder: Path, contender: Contender, seed: int) -> Path:
     """Name the file that keeps what came of a contender with a seed."""
-    return folder / f"{contender.name}" / f"seed={seed}.json"
+    return folder / contender.name / f"seed={seed}.json"
 
 
 def _made_by(contender: Contender, settings: DeploymentSettings) -> dict[str, Any]:

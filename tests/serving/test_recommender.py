@@ -141,7 +141,7 @@ def test_an_empty_history_needs_a_policy_that_opens_sessions(trained):
     if held.reading.evaluate_first_event:
         assert policy.recommend([[]], k=2).items.shape == (1, 2)
     else:
-        with pytest.raises(ValueError, match="session 1 has no event .*evaluate_first_event"):
+        with pytest.raises(ValueError, match=r"session 1 has no event .*evaluate_first_event"):
             policy.recommend([[("item 1", "click", 1.0)], [("gone", "click", 1.0)]])
 
 
@@ -154,7 +154,7 @@ def test_what_a_policy_reads_must_be_there(trained):
     policy = load_policy(trained[0])
     with pytest.raises(ValueError, match="the policy reads event of each event"):
         policy.recommend([["item 1"]])
-    with pytest.raises(ValueError, match="'order' is no kind .* click, purchase"):
+    with pytest.raises(ValueError, match=r"'order' is no kind .* click, purchase"):
         policy.recommend([[("item 1", "order", 1.0)]])
     with pytest.raises(ValueError, match="candidates has 'gone'"):
         policy.recommend([[("item 1", "click", 1.0)]], candidates=["gone"])

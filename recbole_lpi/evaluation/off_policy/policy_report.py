@@ -13,6 +13,7 @@ from recbole_lpi.evaluation.off_policy.estimation import Estimation, PolicyEstim
 from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
 from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
+from recbole_lpi.evaluation.propensity_quality import mean_over_sessions
 from recbole_lpi.settings import SettingError
 
 
@@ -121,7 +122,7 @@ def _reason(row: Estimator, events: LoggedEvents) -> str | None:
 
 
 def _lower_bounds(events: LoggedEvents, s: ReportSettings) -> LowerBounds:
-    """The bounds that hold for any number of sessions; none without μ, or with rewards below 0."""
+    """The bounds that hold for any number of sessions, where μ is right and rewards are ≥ 0."""
     most = float(events.reward.max())
     if s.largest_reward is not None and s.largest_reward < most:
         raise SettingError(
@@ -131,6 +132,9 @@ def _lower_bounds(events: LoggedEvents, s: ReportSettings) -> LowerBounds:
     largest = s.largest_reward or most
     if not events.has_log_mu or events.reward.min() < 0 or largest <= 0:
         return LowerBounds()
+    mean = mean_over_sessions(events.weight, events.session)
+    if abs(mean.mean - 1) > s.verdicts.weight_errors * mean.stderr + s.verdicts.weight_rounding:
+        return LowerBounds()  # μ is wrong somewhere: nothing bounds anything
     values = bounds.session_values(events)
     return LowerBounds(
         bounds.empirical_bernstein_bound(values, s.terms.clip * largest, s.level),

@@ -73,11 +73,11 @@ RIGHT_Q = "Q is right of what π takes"
 NEAR = "Q of μ is right, and π so near to μ that its states are"
 SESSION_ROWS = (
     Estimator(
-        "pdis", "per-decision IS", WEIGHTS, "Precup, Sutton & Singh 2000",
+        "pdis", "PDIS", WEIGHTS, "Precup, Sutton & Singh 2000",
         of_weights(sequential.per_decision), per="session", weight=session_weights,
     ),
     Estimator(
-        "wpdis", "weighted per-decision IS", WEIGHTS, "Thomas 2015",
+        "wpdis", "weighted PDIS", WEIGHTS, "Thomas 2015",
         of_weights(sequential.weighted_per_decision), per="session", weight=session_weights,
     ),
     Estimator(
@@ -94,7 +94,7 @@ SESSION_ROWS = (
         reference="sequential_dr", assumes=NEAR, weight=None,
     ),
     Estimator(
-        "delta_wpdis", "Δ-weighted per-decision IS", WEIGHTS, "Thomas 2015",
+        "delta_wpdis", "Δ-weighted PDIS", WEIGHTS, "Thomas 2015",
         _less_log(of_weights(sequential.weighted_per_decision)), improves=True, per="session",
         weight=session_weights,
     ),
