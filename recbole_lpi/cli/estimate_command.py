@@ -24,7 +24,7 @@ EVENTS = "events.parquet"  # in the folder of a run
 def estimate(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder to write to")],
-    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of finished runs")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(help="Folders of finished runs")] = None,
     events: Annotated[
         list[Path] | None,
         typer.Option(help="A Parquet file of logged events, one for each policy; may be repeated"),
@@ -48,14 +48,16 @@ def estimate(
     follow as --setting=value: --level=0.9 --clip=100 --min_effective=50.
     """
     with one_line_errors():
-        settings = report_settings(settings_of(context.args))
-        policies = named(events or [], runs or [])
-        models = {}
+        # Settings of any name are taken for runs, which may be several.
+        given = [word for word in runs or [] if word.startswith("--")]
+        settings = report_settings(settings_of([*given, *context.args]))
+        folders = [Path(word) for word in runs or [] if word not in given]
+        policies, models = named(events or [], folders), {}
         if values:
-            models = {str(run): fitted(run, settings.terms.gamma, data_path) for run in runs or []}
+            models = {str(run): fitted(run, settings.terms.gamma, data_path) for run in folders}
         reports = estimate_policies(policies, settings, output, models, propensity == "logged")
         _show(reports)
-        if runs and not values:
+        if folders and not values:
             say("estimates with a model of rewards and values: add --values, which fits them once")
         say_written(*(output / name for name in ("estimates.json", "weights.parquet")))
         say_written(output / "forest.svg")

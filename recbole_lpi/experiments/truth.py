@@ -13,10 +13,12 @@ from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.files import write_json
+from recbole_lpi.settings import SettingError
 from recbole_lpi.simulation.comparison import compare_policies
 from recbole_lpi.simulation.one_step import OneStep, one_step
 from recbole_lpi.simulation.saved_policies import saved_policy
 from recbole_lpi.simulation.saved_worlds import SavedWorld
+from recbole_lpi.simulation.shop import Shop
 from recbole_lpi.training.run_folder import RunFolder
 
 FILE = "truth.json"
@@ -68,6 +70,11 @@ def truth_of(folder: RunFolder, saved: SavedWorld, sessions: int, seed: int) -> 
     if path.is_file() and (kept := json.loads(path.read_text()))["made_by"] == made:
         return _read(kept)
     policy, world = saved_policy(folder.path, saved), saved.world
+    if not isinstance(world, Shop):
+        raise SettingError(
+            f"{saved.folder} is a {saved.description.world}, which does not know the expected "
+            "reward of every item: only a shop does"
+        )
     found = compare_policies(world, {"π": policy}, sessions, OTHER_USERS + seed)
     event, steps = one_step(world, {"π": policy}, sessions // 4, OTHER_USERS + seed)
     own = found.policies["π"]

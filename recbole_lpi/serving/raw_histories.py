@@ -113,7 +113,7 @@ def _of_lists(given: Any) -> RawHistories:
     unknown = [name for name in (EVENT, TIME) if frame[name].null_count() == len(frame) > 0]
     for name in set(unknown) ^ {EVENT, TIME}:
         if frame[name].null_count():
-            where = frame["session"][frame[name].is_null().arg_max()]
+            where = frame.filter(pl.col(name).is_null())["session"][0]
             raise ValueError(
                 f"history {where} has an event without {name}, and others have one: give it to "
                 "every event, or to none"

@@ -131,7 +131,8 @@ class Recommender:
                 zip(*found, strict=True) if found else [(empty.long(),), (empty,), (empty,)]
             )
         )
-        items = np.where(np.isfinite(scores), self.vocabulary.names(index + 1), None)
+        items = self.vocabulary.names(index + 1)
+        items[~np.isfinite(scores)] = None
         return Recommendations(
             raw.session_ids, items, scores, propensities.astype(np.float64), encoded.unknown
         )
@@ -252,4 +253,4 @@ def _js(log_pi: Tensor, log_mu: Tensor) -> Tensor:
     """Jensen-Shannon divergence of rows [n, A], [n], in nats."""
     mean = torch.logaddexp(log_pi, log_mu) - np.log(2)
     left, right = ((log.exp() * (log - mean).nan_to_num(0.0)).sum(-1) for log in (log_pi, log_mu))
-    return 0.5 * (left + right)
+    return torch.as_tensor(0.5 * (left + right))

@@ -93,7 +93,10 @@ def test_wrong_settings_are_one_line(table, tmp_path, more, said):
 
 
 def test_files_that_cannot_be_policies(table, tmp_path):
-    assert "--events=FILE.parquet is missing" in ran("--output", tmp_path / "out").output
+    assert (
+        "name the folder of a run, or --events=FILE.parquet"
+        in ran("--output", tmp_path / "out").output
+    )
     path = table(log_mu=None)
     result = ran("--events", path, "--output", tmp_path / "out")
     assert result.exit_code == 2 and "no column log_mu" in result.output
@@ -139,3 +142,29 @@ def test_it_needs_neither_torch_nor_recbole(table, tmp_path):
     ]  # fmt: skip
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_runs_are_policies_by_their_folders(table, tmp_path):
+    run = table("events", tmp_path / "first").parent
+    output = tmp_path / "out"
+    result = ran(run, "--output", output, "--clip=7", "--estimators=ips")
+    assert result.exit_code == 0, result.output
+    written = json.loads((output / "estimates.json").read_text())
+    assert list(written["policies"]) == [str(run)]
+    assert "add --values" in result.output
+    assert "a run is given twice" in ran(run, run, "--output", output).output
+    assert "is no run folder" in ran(tmp_path / "gone", "--output", output).output
+    assert "has no events.parquet" in ran(tmp_path, "--output", output).output
+
+
+def test_propensities_as_logged_take_the_place_of_estimates(table, tmp_path):
+    plain, output = pl.read_parquet(table()), tmp_path / "out"
+    logged = table(log_mu=plain["log_mu"] - 1, log_propensity=plain["log_mu"])
+    values = {}
+    for source in ("logged", "estimated"):
+        result = ran("--events", logged, "--output", output, f"--propensity={source}")
+        assert result.exit_code == 0, result.output
+        written = json.loads((output / "estimates.json").read_text())["policies"]
+        (found,) = written.values()
+        values[source] = found["estimates"]["ips"]["value"]
+    assert values["estimated"] == pytest.approx(np.e * values["logged"])

@@ -56,7 +56,7 @@ def test_a_policy_does_not_differ_from_itself(shop):
 
 
 def test_what_has_run_is_not_run_again(shop, tmp_path):
-    said = []
+    said: list[str] = []
     work(shop, [PG], SMALL, [0], tmp_path, said.append)
     assert len(said) == 2 and said[0].startswith("PG, seed 0, round 1: reward of a session ")
     path = result_path(tmp_path, PG, 0)
@@ -104,6 +104,6 @@ def test_the_table_says_where_values_rose_and_fell():
 def test_lines_are_named_at_their_ends_and_names_do_not_overlap():
     results = {name: [rounds(0.1, gain)] for name, gain in (("A", 0.2), ("B", 0.2001), ("C", 0.5))}
     figure = deployment_report.over_rounds(results, Estimate(1.0, 0.01, 9))
-    named = {t.get_text(): t.xyann[1] for t in figure.axes[0].texts}
+    named = {t.get_text(): t.get_position()[1] for t in figure.axes[0].texts}
     assert set(named) == set(results)
     assert named["B"] - named["A"] > 0.01 and named["C"] == pytest.approx(1.5)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_the_examples_recommend_items_of_the_data(log):
     code = "\n".join(re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL))
     for ours, theirs in NAMES.items():
         code = code.replace(f'"{ours}"', f'"{theirs}"')
-    scope: dict[str, object] = {}
+    scope: dict[str, Any] = {}
     exec(code, scope)
     for name in ("found", "drawn"):
         found = scope[name]

@@ -1,6 +1,6 @@
 """Fitted Q evaluation in a world whose values are known: the state is the last item."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -33,7 +33,8 @@ class LastItem(nn.Module):
     def __init__(self, probabilities):
         super().__init__()
         self.item_embedding = nn.Embedding(1, 1)
-        self.register_buffer("logits", torch.tensor(np.log(probabilities), dtype=torch.float32))
+        logits = torch.tensor(np.log(probabilities), dtype=torch.float32)
+        self.logits = nn.Parameter(logits, requires_grad=False)
         self.n_items, self.reads_events, self.event_names = ITEMS, False, ()
 
     def factors(self, history, at):
@@ -65,8 +66,10 @@ def log_of_mu(sessions, seed):
             last = item
             if draws.random() > GOES_ON:
                 break
-    session, item, time, reward = map(np.array, zip(*rows, strict=True))
-    return flat_sessions(session, item, time, reward, (reward > 0).astype(int), ("no", "yes"))
+    table = np.array(rows)
+    session, item = table[:, :2].astype(int).T
+    reward = table[:, 3]
+    return flat_sessions(session, item, table[:, 2], reward, reward > 0, ("no", "yes"))
 
 
 READING = Reading(max_length=LONGEST, evaluate_first_event=True)
@@ -84,9 +87,9 @@ def logs():
 def fitted(logs, gamma=GAMMA):
     train, held = logs
     how = FitSettings(gamma=gamma, epochs=9, learning_rate=0.01, batch_size=64, seed=1)
-    policy = LastItem(PI)
+    policy, mu = (cast(PolicyNetwork, LastItem(p)) for p in (PI, MU))
     network = fit_q(policy, SETTINGS, train, how)
-    return value_columns(network, policy, LastItem(MU), held)
+    return value_columns(network, policy, mu, held)
 
 
 def value_at_the_start(logs, columns):
@@ -134,7 +137,8 @@ def test_values_equal_the_plain_form(logs):
     batch = held.batch(held.windows.take(np.arange(20)))
     at = batch.counts
     with torch.no_grad():
-        q = network.heads["q"][0](network(batch.history)[at], network.policy_table)
+        (head,) = cast(nn.ModuleList, network.heads["q"])
+        q = head(network(batch.history)[at], network.policy_table)
         outputs = q.value[:, None] + q.factors.outputs()
         rows = np.searchsorted(held.places, batch.place[at].numpy())
         for column, model in ((found.v_pi, policy), (found.v_mu, mu)):

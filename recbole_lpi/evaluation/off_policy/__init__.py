@@ -7,6 +7,8 @@ There is no model in it, and torch is not imported.
     event_files        the same from anybody's Parquet file
     session_sums       an estimate as a sum of ratios of sums over sessions
     estimators         ESTIMATORS: value per event, and improvement over the log
+    session_estimators value per session, and improvement
+    sequential         the same as functions of trajectories
     weightings         what estimators make of large weights
     improvement        paired with the policy that logged
     intervals, bounds  around an estimate; below it for any number of sessions
@@ -14,6 +16,7 @@ There is no model in it, and torch is not imported.
     estimate_verdicts  usable, too wide or refused, and why
     estimation         estimates of one log with intervals and verdicts
     policy_report      everything a log says of one policy
+    selection          which offline number finds the better policy, where the truth is known
 """
 
 from typing import TYPE_CHECKING
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics
     from recbole_lpi.evaluation.off_policy.estimate_verdicts import EstimateVerdict, VerdictSettings
     from recbole_lpi.evaluation.off_policy.estimation import Estimation, PolicyEstimate
+    from recbole_lpi.evaluation.off_policy.estimator import Estimator
     from recbole_lpi.evaluation.off_policy.estimator_settings import EstimatorSettings
-    from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator
+    from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS
     from recbole_lpi.evaluation.off_policy.event_files import read_logged_events
     from recbole_lpi.evaluation.off_policy.intervals import Interval
     from recbole_lpi.evaluation.off_policy.logged_events import ColumnError, LoggedEvents
@@ -60,7 +64,7 @@ __getattr__ = lazily(
         "Diagnostics": "diagnostics",
         "EstimateVerdict": "estimate_verdicts",
         "Estimation": "estimation",
-        "Estimator": "estimators",
+        "Estimator": "estimator",
         "EstimatorSettings": "estimator_settings",
         "Interval": "intervals",
         "LoggedEvents": "logged_events",

@@ -12,7 +12,8 @@ from recbole_lpi.evaluation.off_policy.estimate_verdicts import (
     Evidence,
     pass_verdict,
 )
-from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator, Weighting
+from recbole_lpi.evaluation.off_policy.estimator import Estimator, Weighting
+from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS
 from recbole_lpi.evaluation.off_policy.improvement import of_the_log
 from recbole_lpi.evaluation.off_policy.intervals import Interval, bootstrap_interval, t_interval
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents

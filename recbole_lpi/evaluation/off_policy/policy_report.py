@@ -10,7 +10,8 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.off_policy import bounds
 from recbole_lpi.evaluation.off_policy.diagnostics import Diagnostics, diagnose
 from recbole_lpi.evaluation.off_policy.estimation import Estimation, PolicyEstimate
-from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS, Estimator
+from recbole_lpi.evaluation.off_policy.estimator import Estimator
+from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
 from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 from recbole_lpi.evaluation.propensity_quality import mean_over_sessions

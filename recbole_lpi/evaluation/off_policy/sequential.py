@@ -39,24 +39,24 @@ class Trajectories:
     @cached_property
     def session(self) -> np.ndarray:
         """The session of each event, 0 … S − 1, int64 [N]."""
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        return np.asarray(np.repeat(np.arange(len(self)), np.diff(self.offsets)))
 
     @cached_property
     def step(self) -> np.ndarray:
         """t of each event, from 0 in every session, int64 [N]."""
-        return np.arange(len(self.reward)) - self.offsets[self.session]
+        return np.asarray(np.arange(len(self.reward)) - self.offsets[self.session])
 
     @cached_property
     def discount(self) -> np.ndarray:
         """γᵗ of each event, [N]."""
-        return self.gamma ** self.step.astype(np.float64)
+        return np.asarray(self.gamma ** self.step.astype(np.float64))
 
     @cached_property
     def ratio(self) -> np.ndarray:
         """ρ_t of each event, its own weight included, [N]."""
         total = np.cumsum(self.log_weight)
         before = (total - self.log_weight)[self.offsets[:-1]]
-        return np.exp(np.minimum(total - before[self.session], LARGEST))
+        return np.asarray(np.exp(np.minimum(total - before[self.session], LARGEST)))
 
     @cached_property
     def ratio_before(self) -> np.ndarray:

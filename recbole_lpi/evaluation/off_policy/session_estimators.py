@@ -25,7 +25,7 @@ def logged_return(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
 def session_weights(events: LoggedEvents, s: EstimatorSettings) -> np.ndarray:
     """Return the product of the weights of each session, [S]."""
     log = _trajectories(events, s)
-    return log.ratio[log.offsets[1:] - 1]
+    return np.asarray(log.ratio[log.offsets[1:] - 1])
 
 
 def of_weights(function: Callable[[Trajectories], Influence]) -> Terms:
