@@ -151,10 +151,8 @@ def _of_numbers(evidence: Evidence, settings: VerdictSettings) -> list[str]:
     if evidence.carrying is not None and not evidence.carrying >= settings.min_carrying:
         there, asked = evidence.carrying, settings.min_carrying
     if not there >= asked:
-        reasons.append(
-            f"about {there:.2g} rewards carry its error, fewer than {asked:.2g}: nobody knows "
-            "how large it is"
-        )
+        number = "less than one reward carries" if there < 1 else f"about {there:.0f} rewards carry"
+        reasons.append(f"{number} its error, fewer than {asked:.0f}: nobody knows how large it is")
     return reasons
 
 
