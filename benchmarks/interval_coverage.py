@@ -156,11 +156,16 @@ def main() -> None:
     parser.add_argument("--logs", type=int, default=500)
     parser.add_argument("--sessions", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the logs")
+    parser.add_argument("--world", type=int, default=1, help="seed of the worlds")
     given = parser.parse_args()
     coverages = {
         overlap: cover(
-            TabularBandit.drawn(*shape), given.logs, given.sessions, given.resamples, given.seed
+            TabularBandit.drawn(*shape, given.world),
+            given.logs,
+            given.sessions,
+            given.resamples,
+            given.seed,
         )
         for overlap, shape in OVERLAPS.items()
     }
