@@ -107,6 +107,8 @@ def summary_of(weight: np.ndarray, session: np.ndarray) -> ImportanceWeights:
     """Return what importance weights [N] are like; ``session`` [N] of the events, N ≥ 1."""
     number = math.ceil(LARGEST * len(weight))
     total = float(weight.sum())
+    if not total:  # π takes nothing that was logged
+        return ImportanceWeights(mean_over_sessions(weight, session), float("nan"), 0.0)
     return ImportanceWeights(
         mean_over_sessions(weight, session),
         float(np.partition(weight, -number)[-number:].sum()) / total,

@@ -7,6 +7,7 @@ too little. The rest is usable, and its 95 % intervals are to hold the truth 95 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -88,7 +89,8 @@ class Evidence:
         carrying: about how many rewards carry the error, if they fall independently of weights:
             (Σ u²)² / Σ u⁴ · (Σ y²)² / (N Σ y⁴) for weights u and rewards y. What the log happened
             to pay for large weights is not in it, or logs with a low estimate would pass more
-            often than others. None: it has no weights.
+            often than others. None: it has no weights. Infinite: it has no
+            error, for all weights of an improvement are 1.
         unsupported: the share of π that μ hardly shows, exactly; None: not known.
         bias: how far it is off an estimate without its bias, paired; None: it has no bias.
         reference: the title of that estimate.
@@ -146,6 +148,8 @@ def _of_numbers(evidence: Evidence, settings: VerdictSettings) -> list[str]:
             f"the weights are worth {evidence.effective:,.0f} events of equal weight, fewer than "
             f"{settings.min_effective:,.0f}"
         )
+    if evidence.carrying == math.inf:
+        return reasons
     there = evidence.sums.effective_sessions
     asked = settings.min_carrying / 3
     if evidence.carrying is not None and not evidence.carrying >= settings.min_carrying:

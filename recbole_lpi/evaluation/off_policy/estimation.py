@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +111,8 @@ class Estimation:
 
     def _carrying(self, row: Estimator, weighed: _Weighed) -> float:
         """About how many rewards carry the error: ``Evidence.carrying``."""
+        if row.improves and not weighed.spread_of_excess:
+            return math.inf
         key = ("q" in row.needs, row.per == "session")
         if key not in self._shares:
             of_rewards = self.events.reward
