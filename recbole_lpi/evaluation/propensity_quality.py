@@ -79,7 +79,8 @@ def differs(estimate: Estimate, value: float) -> bool:
 def mean_over_sessions(values: np.ndarray, session: np.ndarray) -> Estimate:
     """Return the mean of values [N] with a standard error clustered by ``session`` [N]."""
     mean = float(values.mean())
-    if session.min() < 0 or session.max() >= len(session):  # else there is no need of a sort
+    dense = session.dtype.kind in "iu" and 0 <= session.min() <= session.max() < len(session)
+    if not dense:  # else there is no need of a sort
         session = np.unique(session, return_inverse=True)[1]
     pulls = np.bincount(session, (values - mean) / len(values))[np.bincount(session) > 0]
     return Estimate(mean, stderr_of_sum(pulls), len(values))
