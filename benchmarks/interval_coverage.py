@@ -113,8 +113,8 @@ class Coverage:
             count.bootstrap += row.bootstrap.low <= truth <= row.bootstrap.high
             count.above += row.t.lower > truth
         for name, bound in vars(report.bounds).items():
-            truth = gain if name == "improvement" else world.value
-            self.bounds[name] = self.bounds.get(name, 0) + (bound > truth)
+            truth = {"improvement": gain, "mean_weight": 1.0}.get(name, world.value)
+            self.bounds[name] = self.bounds.get(name, 0) + (bound is not None and bound > truth)
 
 
 def cover(world: TabularBandit, logs: int, sessions: int, resamples: int, seed: int) -> Coverage:

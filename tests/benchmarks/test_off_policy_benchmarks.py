@@ -31,7 +31,7 @@ def test_a_coverage_table():
     lines = list(table(coverages))
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|") == 8
     assert any(line.startswith("| good | snips |") for line in lines)
-    assert len(list(bounds_table(coverages))) == 5
+    assert len(list(bounds_table(coverages))) == 6
 
 
 def test_a_scale_table_is_estimated(tmp_path):

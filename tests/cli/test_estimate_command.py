@@ -129,6 +129,17 @@ def test_a_mu_that_nobody_knows_gives_no_estimate(table, tmp_path):
     assert not len(pl.read_parquet(tmp_path / "out" / "weights.parquet"))
 
 
+def test_a_mu_that_is_too_small_gives_no_bound(table, tmp_path):
+    log = bandit_log(4000).events()
+    far = np.where(np.arange(4000) % 50, log.log_mu, log.log_mu - 12)  # a few weights are huge
+    result = ran("--events", table(log_mu=far), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "No lower bounds: μ is wrong" in result.output
+    found = json.loads((tmp_path / "out" / "estimates.json").read_text())["policies"]["near"]
+    assert found["lower_bounds"]["improvement"] is None
+    assert "μ is wrong" in " ".join(found["estimates"]["ips"]["reasons"])
+
+
 def test_a_policy_that_takes_nothing_of_the_log_is_refused(table, tmp_path):
     result = ran("--events", table(log_pi=np.full(4000, -np.inf)), "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output

@@ -85,6 +85,7 @@ class Evidence:
         half_width: of its two-sided interval.
         log_value: the mean reward of the log, in the unit of the estimate.
         weight_mean: of the weights it corrects by, which is to be 1; None: it has none.
+        weight_at_least: a lower bound on that mean for any number of sessions; None: not known.
         effective: how many equally weighted events they are worth.
         carrying: about how many rewards carry the error, if they fall independently of weights:
             (Σ u²)² / Σ u⁴ · (Σ y²)² / (N Σ y⁴) for weights u and rewards y. What the log happened
@@ -101,6 +102,7 @@ class Evidence:
     half_width: float
     log_value: float
     weight_mean: Estimate | None = None
+    weight_at_least: float | None = None
     effective: float | None = None
     carrying: float | None = None
     unsupported: float | None = None
@@ -134,6 +136,9 @@ def _of_support(evidence: Evidence, settings: VerdictSettings) -> list[str]:
             why = "the log lacks part of what π takes, or μ is wrong"
             why = why if mean.mean < 1 else "μ is smaller than what it logged says"
             reasons.append(f"mean weight {mean.mean:.3g} ± {mean.stderr:.2g}, not 1: {why}")
+    least = evidence.weight_at_least
+    if least is not None and least > 1 + settings.weight_rounding:
+        reasons.append(f"the mean weight is at least {least:.3g}, not 1: μ is wrong")
     share = evidence.unsupported
     if share is not None and share > settings.max_unsupported:
         reasons.append(f"{share:.1%} of π lies on items that μ hardly shows")
