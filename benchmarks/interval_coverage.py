@@ -115,9 +115,8 @@ class Coverage:
             count.bootstrap += row.bootstrap.low <= truth <= row.bootstrap.high
             count.above += row.t.lower > truth
         for name, bound in vars(report.bounds).items():
-            truth = gain if name == "improvement" else world.value
-            given = bound is not None and bound > truth  # None is given where weights are wrong
-            self.bounds[name] = self.bounds.get(name, 0) + given
+            truth = {"improvement": gain, "mean_weight": 1.0}.get(name, world.value)
+            self.bounds[name] = self.bounds.get(name, 0) + (bound is not None and bound > truth)
 
 
 def cover(world: TabularBandit, logs: int, sessions: int, resamples: int, seed: int) -> Coverage:
@@ -159,11 +158,16 @@ def main() -> None:
     parser.add_argument("--logs", type=int, default=500)
     parser.add_argument("--sessions", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the logs")
+    parser.add_argument("--world", type=int, default=1, help="seed of the worlds")
     given = parser.parse_args()
     coverages = {
         overlap: cover(
-            TabularBandit.drawn(*shape), given.logs, given.sessions, given.resamples, given.seed
+            TabularBandit.drawn(*shape, given.world),
+            given.logs,
+            given.sessions,
+            given.resamples,
+            given.seed,
         )
         for overlap, shape in OVERLAPS.items()
     }

@@ -89,7 +89,8 @@ def plus_minus(estimate: Estimate, sign: int = 1) -> str:
 def mean_over_sessions(values: np.ndarray, session: np.ndarray) -> Estimate:
     """Return the mean of values [N] with a standard error clustered by ``session`` [N]."""
     mean = float(values.mean())
-    if session.min() < 0 or session.max() >= len(session):  # else there is no need of a sort
+    dense = session.dtype.kind in "iu" and 0 <= session.min() <= session.max() < len(session)
+    if not dense:  # else there is no need of a sort
         session = np.unique(session, return_inverse=True)[1]
     pulls = np.bincount(session, (values - mean) / len(values))[np.bincount(session) > 0]
     return Estimate(mean, stderr_of_sum(pulls), len(values))
@@ -117,6 +118,8 @@ def summary_of(weight: np.ndarray, session: np.ndarray) -> ImportanceWeights:
     """Return what importance weights [N] are like; ``session`` [N] of the events, N ≥ 1."""
     number = math.ceil(LARGEST * len(weight))
     total = float(weight.sum())
+    if not total:  # π takes nothing that was logged
+        return ImportanceWeights(mean_over_sessions(weight, session), float("nan"), 0.0)
     return ImportanceWeights(
         mean_over_sessions(weight, session),
         float(np.partition(weight, -number)[-number:].sum()) / total,

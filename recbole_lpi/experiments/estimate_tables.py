@@ -70,6 +70,9 @@ def lines(report: PolicyReport) -> Iterator[str]:
             f"smoothing), {bounds.bernstein:.4g} (empirical Bernstein); improvement "
             f"{bounds.improvement:.4g}."
         )
+    elif bounds.mean_weight is not None and bounds.mean_weight > 1:
+        least = f"{bounds.mean_weight:.3g}"
+        yield f"No lower bounds: μ is wrong, for the mean weight is at least {least}, not 1."
     yield from of_diagnostics(report.diagnostics)
     yield from (f"Warning: {warning}" for warning in report.warnings)
 
@@ -93,10 +96,10 @@ def of_diagnostics(found: Diagnostics) -> Iterator[str]:
             f"the policy), worth {w.effective:,.0f} of {w.mean.count:,} events; the largest is "
             f"{w.largest:.3g}, {w.largest_share:.1%} of all; {w.clipped:.2%} are clipped."
         )
-        exact = "" if w.unsupported is None else f", {w.unsupported:.2%} of it exactly"
+        exact = "" if w.unsupported is None else f", {w.unsupported:.2%} of the policy exactly"
         yield (
-            f"Overlap: {w.below_floor:.2%} of the policy lies on logged items that μ hardly shows"
-            f"{exact}; {w.unseen:.2%} of it the log has nothing of."
+            f"Overlap: {w.below_floor:.2%} of all weight is on logged items that μ hardly shows"
+            f"{exact}; {w.unseen:.2%} of the policy the log has nothing of."
         )
     r = found.rewards
     yield (

@@ -52,11 +52,12 @@ def test_what_it_prints_and_writes(table, tmp_path):
     assert near["estimates"]["snips"]["t"]["low"] < near["estimates"]["snips"]["value"]
     assert near["not_made"]["dr"] == "the table has no q, v_pi"
     assert near["lower_bounds"]["logarithmic"] < near["estimates"]["ips"]["value"]
-    assert written["policies"]["own"]["estimates"]["delta_snips"]["value"] == 0
+    own = written["policies"]["own"]["estimates"]["delta_snips"]
+    assert (own["value"], own["stderr"], own["verdict"]) == (0, 0, "usable")
     weights = pl.read_parquet(output / "weights.parquet")
     assert weights.columns == ["policy", "session_id", "position", "weight"]
-    own = weights.filter(pl.col("policy") == "own")
-    assert len(own) == 4000 and own["weight"].to_numpy() == pytest.approx(np.ones(4000))
+    of_own = weights.filter(pl.col("policy") == "own")
+    assert len(of_own) == 4000 and of_own["weight"].to_numpy() == pytest.approx(np.ones(4000))
     figure = (output / "forest.svg").read_text()
     assert "near: value per event" in figure and "log: " in figure
 
@@ -129,6 +130,34 @@ def test_a_mu_that_nobody_knows_gives_no_estimate(table, tmp_path):
     written = json.loads((tmp_path / "out" / "estimates.json").read_text())
     assert not written["policies"]["near"]["estimates"]
     assert not len(pl.read_parquet(tmp_path / "out" / "weights.parquet"))
+
+
+def test_a_mu_that_is_too_small_gives_no_bound(table, tmp_path):
+    log = bandit_log(4000).events()
+    far = np.where(np.arange(4000) % 50, log.log_mu, log.log_mu - 12)  # a few weights are huge
+    result = ran("--events", table(log_mu=far), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "No lower bounds: μ is wrong" in result.output
+    found = json.loads((tmp_path / "out" / "estimates.json").read_text())["policies"]["near"]
+    assert found["lower_bounds"]["improvement"] is None
+    assert "μ is wrong" in " ".join(found["estimates"]["ips"]["reasons"])
+
+
+def test_a_policy_that_takes_nothing_of_the_log_is_refused(table, tmp_path):
+    result = ran("--events", table(log_pi=np.full(4000, -np.inf)), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "usable" not in result.output
+    assert "mean weight 0" in result.output
+
+
+@pytest.mark.parametrize(
+    "column", [{"session_id": ["s"] * 4000, "position": np.arange(4000)}, {"reward": [0.0] * 4000}]
+)
+def test_a_log_of_one_session_and_one_without_rewards_are_refused(table, tmp_path, column):
+    result = ran("--events", table(**column), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "estimates.json").read_text())["policies"]["near"]
+    assert {row["verdict"] for row in found["estimates"].values()} == {"refused"}
 
 
 def test_it_needs_neither_torch_nor_recbole(table, tmp_path):

@@ -23,6 +23,20 @@ def session_values(events: LoggedEvents) -> np.ndarray:
     return sums * (len(sums) / len(events))
 
 
+def mean_bound(weight: np.ndarray, session: np.ndarray, level: float = 0.95) -> float:
+    """Return a lower bound on the mean of weights, by logarithmic smoothing.
+
+    The mean is at most 1 if μ is right, whatever π is. A bound above 1 shows that μ is not.
+
+    Args:
+        weight: of events, [N].
+        session: ids 0 … S − 1 of the events, [N].
+        level: of the bound.
+    """
+    sums = np.bincount(session, weight)
+    return logarithmic_smoothing_bound(sums * (len(sums) / len(weight)), 1.0, level)
+
+
 def empirical_bernstein_bound(values: np.ndarray, largest: float, level: float = 0.95) -> float:
     """Return a lower bound on the mean of draws ≥ 0, from min(value, largest).
 

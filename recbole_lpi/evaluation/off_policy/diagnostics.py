@@ -28,8 +28,7 @@ class WeightDiagnostics:
         largest: the largest weight; largest_share: its share of the sum of all.
         of_largest: the share that the largest 1 % of the weights have.
         clipped: the share of events whose weight is above ``clip``.
-        below_floor: the share of π on items to which μ gives less than the floor, as far as they
-            were logged: mean of w over such events.
+        below_floor: the share of Σ w that events have whose item μ gives less than the floor.
         unseen: 1 − mean, the share of π that the log has nothing of; 0 where the mean is above 1.
         unsupported: the share of π below the floor, exactly; None where the log does not give it.
     """
@@ -147,7 +146,7 @@ def of_weights(events: LoggedEvents, clip: float, floor: float) -> WeightDiagnos
         largest_share=largest / total if total else float("nan"),
         of_largest=summary.of_largest,
         clipped=float((weight > clip).mean()),
-        below_floor=float(weight[low].sum()) / len(weight),
+        below_floor=float(weight[low].sum()) / total if total else float("nan"),
         unseen=max(0.0, 1 - summary.mean.mean),
         unsupported=None if events.unsupported is None else float(events.unsupported.mean()),
     )

@@ -7,6 +7,7 @@ too little. The rest is usable, and its 95 % intervals are to hold the truth 95 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -84,11 +85,13 @@ class Evidence:
         half_width: of its two-sided interval.
         log_value: the mean reward of the log, in the unit of the estimate.
         weight_mean: of the weights it corrects by, which is to be 1; None: it has none.
+        weight_at_least: a lower bound on that mean for any number of sessions; None: not known.
         effective: how many equally weighted events they are worth.
         carrying: about how many rewards carry the error, if they fall independently of weights:
             (Σ u²)² / Σ u⁴ · (Σ y²)² / (N Σ y⁴) for weights u and rewards y. What the log happened
             to pay for large weights is not in it, or logs with a low estimate would pass more
-            often than others. None: it has no weights.
+            often than others. None: it has no weights. Infinite: it has no
+            error, for all weights of an improvement are 1.
         unsupported: the share of π that μ hardly shows, exactly; None: not known.
         bias: how far it is off an estimate without its bias, paired; None: it has no bias.
         reference: the title of that estimate.
@@ -99,6 +102,7 @@ class Evidence:
     half_width: float
     log_value: float
     weight_mean: Estimate | None = None
+    weight_at_least: float | None = None
     effective: float | None = None
     carrying: float | None = None
     unsupported: float | None = None
@@ -132,6 +136,9 @@ def _of_support(evidence: Evidence, settings: VerdictSettings) -> list[str]:
             why = "the log lacks part of what π takes, or μ is wrong"
             why = why if mean.mean < 1 else "μ is smaller than what it logged says"
             reasons.append(f"mean weight {mean.mean:.3g} ± {mean.stderr:.2g}, not 1: {why}")
+    least = evidence.weight_at_least
+    if least is not None and least > 1 + settings.weight_rounding:
+        reasons.append(f"the mean weight is at least {least:.3g}, not 1: μ is wrong")
     share = evidence.unsupported
     if share is not None and share > settings.max_unsupported:
         reasons.append(f"{share:.1%} of π lies on items that μ hardly shows")
@@ -146,15 +153,15 @@ def _of_numbers(evidence: Evidence, settings: VerdictSettings) -> list[str]:
             f"the weights are worth {evidence.effective:,.0f} events of equal weight, fewer than "
             f"{settings.min_effective:,.0f}"
         )
+    if evidence.carrying == math.inf:
+        return reasons
     there = evidence.sums.effective_sessions
     asked = settings.min_carrying / 3
     if evidence.carrying is not None and not evidence.carrying >= settings.min_carrying:
         there, asked = evidence.carrying, settings.min_carrying
     if not there >= asked:
-        reasons.append(
-            f"about {there:.2g} rewards carry its error, fewer than {asked:.2g}: nobody knows "
-            "how large it is"
-        )
+        number = "less than one reward carries" if there < 1 else f"about {there:.0f} rewards carry"
+        reasons.append(f"{number} its error, fewer than {asked:.0f}: nobody knows how large it is")
     return reasons
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.evaluation.off_policy.bounds import mean_bound
 from recbole_lpi.evaluation.off_policy.estimate_verdicts import (
     EstimateVerdict,
     Evidence,
@@ -48,6 +50,7 @@ class _Weighed:
     """What the weights of a row are like: their mean, how many they are worth, their spread."""
 
     mean: Estimate
+    at_least: float
     effective: float
     spread: float  # (Σ u²)² / Σ u⁴
     spread_of_excess: float  # likewise of u − 1
@@ -88,6 +91,7 @@ class Estimation:
             half_width=(t.high - t.low) / 2,
             log_value=self.log.value * self._events_per_unit(row),
             weight_mean=None if weighed is None else weighed.mean,
+            weight_at_least=None if weighed is None else weighed.at_least,
             effective=None if weighed is None else weighed.effective,
             carrying=None if weighed is None else self._carrying(row, weighed),
             unsupported=None if unsupported is None else float(unsupported.mean()),
@@ -103,14 +107,18 @@ class Estimation:
         """What the weights are like that a row corrects by."""
         if weighting not in self._weights:
             weight = weighting(self.events, self.settings.terms)
-            session = self.events.session if len(weight) == len(self.events) else None
-            summary = summary_of(weight, np.arange(len(weight)) if session is None else session)
+            of_sessions = len(weight) != len(self.events)
+            session = np.arange(len(weight)) if of_sessions else self.events.session
+            summary = summary_of(weight, session)
+            at_least = mean_bound(weight, session, self.settings.level)
             spreads = effective_number(weight), effective_number(weight - 1)
-            self._weights[weighting] = _Weighed(summary.mean, summary.effective, *spreads)
+            self._weights[weighting] = _Weighed(summary.mean, at_least, summary.effective, *spreads)
         return self._weights[weighting]
 
     def _carrying(self, row: Estimator, weighed: _Weighed) -> float:
         """About how many rewards carry the error: ``Evidence.carrying``."""
+        if row.improves and not weighed.spread_of_excess:
+            return math.inf
         key = ("q" in row.needs, row.per == "session")
         if key not in self._shares:
             of_rewards = self.events.reward

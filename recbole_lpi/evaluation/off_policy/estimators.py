@@ -135,8 +135,8 @@ _ROWS = (
         improves=True,
     ),
     Estimator(
-        "delta_dr", "Δ-DR", (*WEIGHTS, *MODEL), "Dudík et al. 2011", improvement.delta_dr,
-        improves=True,
+        "delta_dr", "Δ-DR", (*WEIGHTS, *MODEL, "v_mu"), "Dudík et al. 2011, as a pair",
+        improvement.delta_dr, improves=True,
     ),
 )  # fmt: skip
 

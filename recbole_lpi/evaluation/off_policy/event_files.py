@@ -91,7 +91,12 @@ def _check_columns(path: Path, there: Sequence[str]) -> None:
 
 def _columns(frame: pl.DataFrame) -> dict[str, np.ndarray]:
     """The columns of LoggedEvents; of the frame each is dropped as soon as it is taken."""
-    columns: dict[str, np.ndarray] = {"session": _ids(_whole(frame, "session_id"))}
+    sessions = _whole(frame, "session_id")
+    if sessions.dtype.is_float():
+        raise ColumnError(
+            "session_id", None, f"it must hold text or whole numbers, got {sessions.dtype}"
+        )
+    columns: dict[str, np.ndarray] = {"session": _ids(sessions)}
     position = _whole(frame, "position")
     if not position.dtype.is_integer():
         raise ColumnError("position", None, f"it must hold whole numbers, got {position.dtype}")

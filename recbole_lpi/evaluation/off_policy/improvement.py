@@ -47,10 +47,10 @@ def delta_snips(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
 
 
 def delta_dr(events: LoggedEvents, s: EstimatorSettings) -> SessionSums:
-    """Return 1/N Σ v_π + w (r − q) − r."""
-    if events.q is None or events.v_pi is None:
-        raise ValueError("the events lack q or v_pi, which this estimator needs")
-    terms = events.v_pi + events.weight * (events.reward - events.q) - events.reward
+    """Return 1/N Σ v_π − v_μ + (w − 1)(r − q): doubly robust for both policies, and paired."""
+    if events.q is None or events.v_pi is None or events.v_mu is None:
+        raise ValueError("the events lack q, v_pi or v_mu, which this estimator needs")
+    terms = events.v_pi - events.v_mu + (events.weight - 1) * (events.reward - events.q)
     return mean_of(events.per_session(terms), events.session_sizes)
 
 

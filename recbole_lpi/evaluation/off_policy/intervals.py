@@ -54,9 +54,9 @@ def bootstrap_interval(
     Each session is in a resample a Poisson(1) number of times (Hanley & MacGibbon 2006), which
     needs no pass over the events. It follows a skewed error where ``t_interval`` does not, and is
     a little narrow for few sessions. Of more than 100,000 sessions it draws groups. NaN of one
-    session.
+    session, and of an estimate that is NaN.
     """
-    if len(sums) < 2:
+    if len(sums) < 2 or np.isnan(sums.value):
         return Interval(*[float("nan")] * 3)
     values = resampled_values(sums.grouped(GROUPS), resamples, np.random.default_rng(seed))
     points = ((1 - level) / 2, (1 + level) / 2, 1 - level)

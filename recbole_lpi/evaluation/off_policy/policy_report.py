@@ -14,19 +14,23 @@ from recbole_lpi.evaluation.off_policy.estimator import Estimator
 from recbole_lpi.evaluation.off_policy.estimators import ESTIMATORS
 from recbole_lpi.evaluation.off_policy.logged_events import LoggedEvents
 from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
-from recbole_lpi.evaluation.propensity_quality import mean_over_sessions
 from recbole_lpi.settings import SettingError
 
 
 @dataclass(frozen=True)
 class LowerBounds:
-    """Bounds that hold for any number of sessions, if μ is right; None where they are not for it.
+    """Bounds that hold for any number of sessions, if μ is right.
+
+    None where μ is not known, or where rewards are below 0. Where the mean weight shows that μ is
+    wrong, there are none of values either.
 
     Attributes:
+        mean_weight: on the mean weight, which is at most 1 if μ is right.
         bernstein: on π's value, from weights cut off. logarithmic: likewise, by logarithms.
         improvement: on π's value less that of the log.
     """
 
+    mean_weight: float | None = None
     bernstein: float | None = None
     logarithmic: float | None = None
     improvement: float | None = None
@@ -131,13 +135,15 @@ def _lower_bounds(events: LoggedEvents, s: ReportSettings) -> LowerBounds:
             "at least as large"
         )
     largest = s.largest_reward or most
-    if not events.has_log_mu or events.reward.min() < 0 or largest <= 0:
+    if not events.has_log_mu:
         return LowerBounds()
-    mean = mean_over_sessions(events.weight, events.session)
-    if abs(mean.mean - 1) > s.verdicts.weight_errors * mean.stderr + s.verdicts.weight_rounding:
-        return LowerBounds()  # μ is wrong somewhere: nothing bounds anything
+    mean_weight = bounds.mean_bound(events.weight, events.session, s.level)
+    wrong = mean_weight > 1 + s.verdicts.weight_rounding
+    if wrong or events.reward.min() < 0 or largest <= 0:
+        return LowerBounds(mean_weight)
     values = bounds.session_values(events)
     return LowerBounds(
+        mean_weight,
         bounds.empirical_bernstein_bound(values, s.terms.clip * largest, s.level),
         bounds.logarithmic_smoothing_bound(values, largest, s.level),
         bounds.improvement_bound(events, largest, s.level),

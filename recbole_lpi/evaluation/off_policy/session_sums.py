@@ -70,7 +70,8 @@ class SessionSums:
         """
         pulls = np.zeros(len(self))
         for n, d, ratio in zip(self.numerators, self.denominators, self.ratios, strict=True):
-            pulls += (n - ratio * d) / float(d.sum())
+            total = float(d.sum())
+            pulls += (n - ratio * d) / total if total else float("nan")
         return pulls
 
     @cached_property
@@ -86,14 +87,6 @@ class SessionSums:
         most one over its root (Cauchy and Schwarz), so it tells how nearly normal the error is.
         """
         return effective_number(self.pulls)
-
-    def resampled(self, weights: np.ndarray) -> np.ndarray:
-        """Return the estimate of each resample, [B], from the times each session is in it [B, S]"""
-        total = np.zeros(len(weights))
-        for n, d in zip(self.numerators, self.denominators, strict=True):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                total += (weights @ n) / (weights @ d)
-        return total
 
     def grouped(self, groups: int) -> SessionSums:
         """Join sessions into at most ``groups``, every so-manyth: sums of independent draws too.

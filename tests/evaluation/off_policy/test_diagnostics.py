@@ -21,7 +21,7 @@ def test_weights_by_hand():
     assert found.mean.mean == pytest.approx(weights.mean())
     assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
     assert (found.largest, found.largest_share) == pytest.approx((40, 40 / 43))
-    assert (found.clipped, found.below_floor) == pytest.approx((0.25, 40 / 4))
+    assert (found.clipped, found.below_floor) == pytest.approx((0.25, 40 / 43))
     assert (found.unseen, found.unsupported) == pytest.approx((0, 0.05))
 
 

@@ -22,7 +22,9 @@ def two_events(**more) -> LoggedEvents:
     )  # fmt: skip
 
 
-MODEL = {"q": np.array([0.5, 2.0]), "v_pi": np.array([1.0, 1.5])}
+MODEL = {
+    "q": np.array([0.5, 2.0]), "v_pi": np.array([1.0, 1.5]), "v_mu": np.array([0.9, 1.2]),
+}  # fmt: skip
 VALUES = {
     "action_value": np.array([0.5, 2.0]), "state_value": np.array([1.0, 1.5]),
     "expected_advantage": np.array([0.2, -0.1]),
@@ -44,7 +46,7 @@ WORKED = {
     "offcem": (1.0 + 1.5 * 0.5 + 1.5 + 0.5 * 1.0) / 2,
     "delta_ips": (1 * 1 - 0.5 * 3 - (1 * 1 - 0.5 * 3) / 0.5 * 0.5) / 2,
     "delta_snips": (2 * 1 + 0.5 * 3) / 2.5 - (1 + 3) / 2,
-    "delta_dr": (1.0 + 2 * 0.5 + 1.5 + 0.5 * 1.0 - 4) / 2,
+    "delta_dr": (1.0 - 0.9 + 1 * 0.5 + 1.5 - 1.2 - 0.5 * 1.0) / 2,
     # Of the session: ρ = 2 and 2 · 1/2.
     "pdis": 2 * 1 + 1 * 3,
     "wpdis": 1 + 3,
@@ -81,7 +83,7 @@ def test_the_log_s_own_policy_is_worth_its_rewards(name):
     assert sums.value == pytest.approx(log.reward.mean(), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["delta_ips", "delta_snips"])
+@pytest.mark.parametrize("name", ["delta_ips", "delta_snips", "delta_dr"])
 def test_it_does_not_improve_on_itself(name):
     log = bandit_log(100)
     log.pi = log.mu

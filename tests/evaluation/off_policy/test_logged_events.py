@@ -54,6 +54,7 @@ def test_sessions_of_numbers_and_first_choices(tmp_path):
         ({"log_mu": [-1.0, float("nan"), -1, -1]}, "column log_mu, row 2: it is missing"),
         ({"log_mu": [-1.0, -1, -1, float("-inf")]}, "column log_mu, row 4: what was logged had"),
         ({"session_id": ["b", None, "a", "a"]}, "column session_id, row 2: it is empty"),
+        ({"session_id": [0.5, 1, 1, 2]}, "column session_id: it must hold text or whole numbers"),
         ({"position": [0, 1, 3, 3]}, "column position, row 4: 3 is there twice in one session"),
         ({"position": [0, 1, 3, -1]}, "column position, row 4: it must be a whole number ≥ 0"),
         ({"position": [0.5, 1, 3, 4]}, "column position: it must hold whole numbers"),

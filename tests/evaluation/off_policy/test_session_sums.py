@@ -42,9 +42,10 @@ def test_a_difference_is_paired():
     assert (sums + sums).stderr == pytest.approx(2 * sums.stderr)
 
 
-def test_resampled_by_hand():
-    sums = mean_of(np.array([1.0, 2, 4]), np.array([1.0, 1, 2]))
-    assert sums.resampled(np.array([[1, 1, 1], [2, 0, 1]])) == pytest.approx([7 / 4, 6 / 4])
+def test_of_no_weight_at_all_there_is_no_estimate():
+    sums = mean_of(np.zeros(3), np.zeros(3))
+    assert np.isnan(sums.value) and np.isnan(sums.stderr)
+    assert sums.effective_sessions == 0
 
 
 def test_carrying_sessions():

@@ -14,7 +14,7 @@ from recbole_lpi.evaluation.off_policy.estimate_verdicts import (
 from recbole_lpi.evaluation.off_policy.session_sums import mean_of
 
 SUMS = mean_of(np.tile([0.0, 2.0], 100), np.ones(200))  # 1 ± 0.07
-GOOD = Evidence(SUMS, 0.14, 1.0, Estimate(1.01, 0.02, 200), 150.0, 60.0, 0.0)
+GOOD = Evidence(SUMS, 0.14, 1.0, Estimate(1.01, 0.02, 200), 0.9, 150.0, 60.0, 0.0)
 
 
 def test_good_evidence_is_usable():
@@ -28,6 +28,7 @@ def test_good_evidence_is_usable():
         ({"weight_mean": Estimate(0.9, 0.02, 200)}, "mean weight 0.9 ± 0.02, not 1: the log lacks"),
         ({"weight_mean": Estimate(1.1, 0.02, 200)}, "not 1: μ is smaller than what it logged"),
         ({"weight_mean": Estimate(float("nan"), 0.02, 200)}, "mean weight nan"),
+        ({"weight_at_least": 1.5}, "the mean weight is at least 1.5, not 1: μ is wrong"),
         ({"effective": 20.0}, "worth 20 events of equal weight, fewer than 100"),
         ({"carrying": 3.0}, "about 3 rewards carry its error, fewer than 25"),
         ({"sums": mean_of(np.eye(1, 200)[0], np.ones(200))}, "about 1 rewards carry its error"),
