@@ -72,7 +72,7 @@ def selections(runs: Sequence[KnownRun], worth: Worth) -> list[Selection]:
     truth = np.array([run.truth.value.mean for run in runs])
     numbers = [_ranking(name, runs) for name in RANKING]
     for source in ("logged", "estimated"):
-        if all(source in run.reports for run in runs):
+        if any(source in run.reports for run in runs):
             numbers += _estimates(source, runs)
     found = [judge(number, truth, worth.value.mean) for number in numbers]
     return sorted(found, key=lambda one: -np.nan_to_num(one.rank_correlation, nan=-2))
@@ -85,25 +85,28 @@ def _ranking(name: str, runs: Sequence[KnownRun]) -> OfflineNumber:
 
 
 def _estimates(source: str, runs: Sequence[KnownRun]) -> list[OfflineNumber]:
-    """Every estimate, and its lower bound as a number of its own."""
+    """Every estimate, and its lower bound as a number of its own; NaN of runs without."""
+    by_run = [_by_name(run.reports.get(source)) for run in runs]
+    one = next(run.reports[source] for run in runs if source in run.reports)
     found = []
-    by_run = [_by_name(run.reports[source]) for run in runs]
-    for name, first in by_run[0].items():
-        rows = [estimates[name] for estimates in by_run if name in estimates]
-        if len(rows) < len(runs):
-            continue
-        low, high, bound = np.array([[row.t.low, row.t.high, row.t.lower] for row in rows]).T
-        value = np.array([row.value for row in rows])
-        usable = np.array([row.verdict.usable for row in rows])
+    for name, first in _by_name(one).items():
+        rows = [estimates.get(name) for estimates in by_run]
+        value, low, high, bound = np.array(
+            [
+                (row.value, row.t.low, row.t.high, row.t.lower) if row else [np.nan] * 4
+                for row in rows
+            ]
+        ).T
+        usable = np.array([bool(row and row.verdict.usable) for row in rows])
         target = np.array([_target(run, first) for run in runs])
-        title, live = f"{first.estimator.title}, μ {source}", _live(runs[0].reports[source], first)
+        title, live = f"{first.estimator.title}, μ {source}", _live(one, first)
         found.append(OfflineNumber(title, value, low, high, usable, target, live))
         found.append(OfflineNumber(f"{title}, lower bound", bound, usable=usable, live=live))
     return found
 
 
-def _by_name(found: PolicyReport) -> dict[str, PolicyEstimate]:
-    return {row.estimator.name: row for row in found.estimates}
+def _by_name(found: PolicyReport | None) -> dict[str, PolicyEstimate]:
+    return {} if found is None else {row.estimator.name: row for row in found.estimates}
 
 
 def _live(found: PolicyReport, row: PolicyEstimate) -> float:

@@ -58,7 +58,7 @@ def _warn_of_kinds(sessions: Sessions, known: set[str]) -> None:
         logger.warning(
             f"events {one_line(', '.join(shown))} have reward 0, as what was shown and not taken: "
             "hit, ndcg and nll over all events count them as what was logged, and so as right; "
-            "purchase_ and click_ metrics and average_reward tell what a policy is worth"
+            "purchase_ and click_ metrics and average_reward count what was taken alone"
         )
     if other:
         logger.warning(

@@ -73,6 +73,7 @@ def judge(number: OfflineNumber, truth: np.ndarray, live: float) -> Selection:
     if number.low is not None and number.high is not None:
         target = truth if number.target is None else number.target
         held = ((number.low <= target) & (target <= number.high)).astype(float)
+        held[np.isnan(number.low)] = np.nan
     careful, above = live, usable & (value > (-np.inf if number.live is None else number.live))
     if above.any():
         careful = float(truth[np.flatnonzero(above)[value[above].argmax()]])

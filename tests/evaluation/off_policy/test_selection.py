@@ -51,6 +51,12 @@ def test_intervals_hold_their_own_target():
     assert judge(elsewhere, TRUTH, live=0.0).held == 0.0
 
 
+def test_an_interval_that_is_not_there_holds_nothing_and_misses_nothing():
+    low, high = np.array([np.nan, 1.5, 2.5, 9.0]), np.array([np.nan, 2.5, 3.5, 9.5])
+    found = judge(OfflineNumber("DR", TRUTH, low, high), TRUTH, live=0.0)
+    assert found.held == pytest.approx(2 / 3)
+
+
 def test_a_policy_without_a_number_is_not_picked_and_not_ordered():
     value = np.array([1.0, 2.0, 3.0, np.nan])
     found = judge(OfflineNumber("AR@1", value), TRUTH, live=0.0)
