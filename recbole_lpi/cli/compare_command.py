@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -35,6 +36,13 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="A policy to test against every other, by its name")
     ] = None,
+    improvement: Annotated[
+        bool,
+        typer.Option(
+            "--improvement",
+            help="Estimate how much better each run is than its log, and whether that can be told",
+        ),
+    ] = False,
 ) -> None:
     """Finished runs in one table, purchases beside clicks, seeds of one policy pooled."""
     with one_line_errors():
@@ -42,17 +50,29 @@ def compare(
 
         cuts = cut_offs(topk.split(","))
         names = full_names(metrics.split(","), cuts)
-        comparison = _compared(_finished(runs), names, cuts[-1], figure)
+        finished = _finished(runs)
+        comparison = _compared(finished, names, cuts[-1], figure)
         shown = [comparison]
         if against is not None:
             tests = differences(comparison, against)
             shown = [tests] if format_ == "csv" else [comparison, tests]
+        more = _improvement(finished, format_) if improvement else ""
         if output is None and format_ == "rich":
             _show(shown, names)
+            sys.stdout.write(more)
         else:
             text = "\n".join(as_text(one, names, format_) for one in shown)
-            print_or_write(text, output)
+            print_or_write(text + more, output)
         say_written(figure, output)
+
+
+def _improvement(runs: Sequence[Path], format_: str) -> str:
+    """Return the table of improvements, in Markdown; SettingError where that does not fit."""
+    if format_ in ("latex", "csv"):
+        raise SettingError(f"--improvement is text, and --format is {format_}: leave one out")
+    from recbole_lpi.experiments.improvement_table import improvement_table
+
+    return f"\n{improvement_table(runs)}"
 
 
 def _finished(runs: Sequence[Path]) -> Sequence[Path]:

@@ -399,3 +399,17 @@ def test_a_run_of_before_there_were_inputs_is_no_seed_of_one_that_reads_them(mad
     assert len(compare(["then", "now"], HITS).policies) == 2
     (policy,) = compare(["then", "alike"], HITS).policies
     assert policy.seeds == (1, 2)
+
+
+def test_runs_are_compared_with_their_log_beside_the_table(made):
+    made("a1", [1.0] * 40, mu=-1.0)
+    made("b1", [2.0] * 40, "SQN")
+    given = ["compare", "a1", "b1", "--improvement"]
+    result = CliRunner().invoke(app, [*given, "--format=markdown"])
+    assert result.exit_code == 0, result.output
+    assert "| a1 | +0 ± 0 | +0 | refused: " in result.output
+    assert "| b1 | – | – | log μ of the logged items is not known |" in result.output
+    assert "a log of engaged items only" in result.output
+    assert "| a1 | +0 ± 0 |" in CliRunner().invoke(app, given).output
+    refused = CliRunner().invoke(app, [*given, "--format=csv"])
+    assert refused.exit_code == 2 and "--improvement is text" in refused.output
