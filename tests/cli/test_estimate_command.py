@@ -120,6 +120,8 @@ def test_a_log_of_engaged_items_says_what_a_number_can_mean(table, tmp_path):
     result = ran("--events", table(reward=np.ones(4000)), "--output", tmp_path / "out")
     assert result.exit_code == 0
     assert "a log of engaged items only" in " ".join(result.output.split())
+    written = json.loads((tmp_path / "out" / "estimates.json").read_text())["policies"]["near"]
+    assert {row["verdict"] for row in written["estimates"].values()} == {"refused"}
 
 
 def test_a_mu_that_nobody_knows_gives_no_estimate(table, tmp_path):

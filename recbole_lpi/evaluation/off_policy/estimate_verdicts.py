@@ -40,6 +40,9 @@ class VerdictSettings:
             interval holds the truth in 94.3 %; by a half, in 92.1 %.
         max_half_width: of a 95 % interval, relative to the value of the log. A choice: ± 50 % is
             no answer to how much better.
+        all_shown: you vouch that the log has everything that was shown, though all of it has a
+            reward. Without that, such a log is taken for one of engaged items only, and refused:
+            in a world whose truth is known its intervals never held it (docs/truth.md).
         assumed: estimators whose assumption you vouch for, by name, such as ``mips``.
     """
 
@@ -52,11 +55,12 @@ class VerdictSettings:
     max_unsupported: float = 0.01
     max_bias: float = 0.25
     max_half_width: float = 0.5
+    all_shown: bool = False
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name != "assumed" and not value >= 0:
+            if name not in ("assumed", "all_shown") and not value >= 0:
                 raise ValueError(f"{name} must be ≥ 0, got {value}")
 
 
@@ -96,6 +100,7 @@ class Evidence:
         bias: how far it is off an estimate without its bias, paired; None: it has no bias.
         reference: the title of that estimate.
         assumes: what no log can show and it needs; None: nothing, or somebody vouches for it.
+        engaged_only: whether every event of the log has a reward.
     """
 
     sums: SessionSums
@@ -109,6 +114,7 @@ class Evidence:
     bias: Estimate | None = None
     reference: str = ""
     assumes: str | None = None
+    engaged_only: bool = False
 
 
 def pass_verdict(evidence: Evidence, settings: VerdictSettings) -> EstimateVerdict:
@@ -129,6 +135,8 @@ def pass_verdict(evidence: Evidence, settings: VerdictSettings) -> EstimateVerdi
 def _of_support(evidence: Evidence, settings: VerdictSettings) -> list[str]:
     """Why the log may lack what π takes."""
     reasons = []
+    if evidence.engaged_only and not settings.all_shown:
+        reasons.append("the log has what was engaged with only, and not what was shown and left")
     mean = evidence.weight_mean
     if mean is not None:
         allowed = settings.weight_errors * mean.stderr + settings.weight_rounding

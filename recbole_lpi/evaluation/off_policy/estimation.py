@@ -98,6 +98,7 @@ class Estimation:
             bias=bias,
             reference=ESTIMATORS[row.reference].title if row.reference else "",
             assumes=None if vouched or bias is not None else row.assumes,
+            engaged_only=not bool((self.events.reward == 0).any()),
         )
 
     def _events_per_unit(self, row: Estimator) -> float:

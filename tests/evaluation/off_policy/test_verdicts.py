@@ -35,6 +35,7 @@ def test_good_evidence_is_usable():
         ({"unsupported": 0.2}, "20.0% of π lies on items that μ hardly shows"),
         ({"bias": Estimate(0.05, 0.01, 200), "reference": "IPS"}, "+0.05 ± 0.01 off IPS"),
         ({"bias": Estimate(0.0, 0.05, 200)}, "its interval may miss the value"),
+        ({"engaged_only": True}, "the log has what was engaged with only"),
         ({"assumes": "q is right"}, "it is right only if q is right, which no log shows"),
     ],
 )
@@ -57,6 +58,7 @@ def test_what_is_wide_tells_nothing(half_width):
 
 def test_thresholds_are_settings():
     assert pass_verdict(replace(GOOD, effective=20.0), VerdictSettings(min_effective=10)).usable
+    assert pass_verdict(replace(GOOD, engaged_only=True), VerdictSettings(all_shown=True)).usable
     with pytest.raises(ValueError, match="max_bias must be ≥ 0"):
         VerdictSettings(max_bias=-1)
 
