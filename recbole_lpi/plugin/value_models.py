@@ -6,6 +6,8 @@ Three are fitted to the training part (``training.fitted_q``), and asked about t
     Q^π(x, a)    of what an event leads to, if the run's policy π recommends from then on
     Q^μ(x, a)    likewise of the logging policy
 
+Beside them, how far π and μ̂ overlap (``training.overlap``), which needs no fit.
+
 The first and the last are not of π, and shared by runs of the same data. A run keeps its columns in
 ``values.parquet``, so that they are fitted once.
 """
@@ -29,9 +31,11 @@ from recbole_lpi.plugin.saved_model import load_data_and_model
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.fitted_q import FitSettings, fit_q, value_columns
+from recbole_lpi.training.overlap import clusters_of, overlap_columns
 from recbole_lpi.training.run_folder import RunFolder
 
 FILE, FITTED_BY = "values.parquet", "fitted_by"
+CLUSTERS = 50  # of items, for MIPS and OffCEM
 SHARED: dict[tuple[str, str], PolicyNetwork] = {}  # models of no one run's policy, by data and name
 
 
@@ -39,8 +43,8 @@ def values_of(folder: RunFolder, settings: FitSettings, show: bool = True, **giv
     """Return the file with the values of a run's test events, fitted unless that was done before.
 
     It has a row an event, in the order of ``events.parquet``, and columns session_id, position, q,
-    v_pi, v_mu (of the reward), action_value, state_value (Q^π and E_π Q^π) and expected_advantage
-    (E_π Q^μ − E_μ̂ Q^μ).
+    v_pi, v_mu (of the reward), action_value, state_value (Q^π and E_π Q^π), expected_advantage
+    (E_π Q^μ − E_μ̂ Q^μ), log_pi_cluster, log_mu_cluster and unsupported.
 
     Args:
         folder: of the finished run.
@@ -51,15 +55,20 @@ def values_of(folder: RunFolder, settings: FitSettings, show: bool = True, **giv
     Raises:
         SettingError: the run's policy has no network of ours, or no logging policy.
     """
-    path, made = folder.path / FILE, json.dumps(asdict(settings), sort_keys=True)
+    path, made = (
+        folder.path / FILE,
+        json.dumps({**asdict(settings), "clusters": CLUSTERS}, sort_keys=True),
+    )
     if path.is_file() and pl.read_parquet_metadata(path).get(FITTED_BY) == made:
         return path
-    config, model, _, *loaders = load_data_and_model(str(folder.path), **given)
-    policy = getattr(model, "network", None)
+    policy = None
+    if folder.model.is_file():
+        config, model, _, *loaders = load_data_and_model(str(folder.path), **given)
+        policy = getattr(model, "network", None)
     if not isinstance(policy, PolicyNetwork):
         raise SettingError(
-            f"{folder.path} is a {config['model']}, which has no network of ours: estimates that "
-            "need a model of its values cannot be had; leave out --values"
+            f"{folder.path} is a {folder.read_config()['model']}, which has no network of ours: "
+            "estimates that need a model of its values cannot be had; leave out --values"
         )
     train, valid, test = (part_of(loader) for loader in loaders)
     mu = resolve(str(config["logging_policy"]), config, train, valid, folder.path.parent)
@@ -86,12 +95,14 @@ def _columns(
     of_pi = fit_q(policy, mu.settings, train, settings, show)
     r = value_columns(reward, policy, mu, test)
     q_pi, q_mu = (value_columns(network, policy, mu, test) for network in (of_pi, of_mu))
+    clusters = clusters_of(mu, CLUSTERS, settings.seed)
     return pl.DataFrame(
         {
             **_places(test),
             "q": r.q, "v_pi": r.v_pi, "v_mu": r.v_mu,
             "action_value": q_pi.q, "state_value": q_pi.v_pi,
             "expected_advantage": q_mu.v_pi - q_mu.v_mu,
+            **overlap_columns(policy, mu, test, clusters)._asdict(),
         }
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ def _aligned(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     )
     if not same:
         raise SettingError(f"{path} is of other events: remove it, and it is made again")
-    return more.select(name for name in OF_MODELS if name in more.columns)
+    return more.select(name for name in NUMBERS[3:] if name in more.columns)
 
 
 def _check_columns(path: Path, there: Sequence[str]) -> None:
