@@ -84,9 +84,9 @@ def logs():
     return part(12_000, 1), part(1500, 2)
 
 
-def fitted(logs, gamma=GAMMA):
+def fitted(logs, gamma=GAMMA, epochs=9):
     train, held = logs
-    how = FitSettings(gamma=gamma, epochs=9, learning_rate=0.01, batch_size=64, seed=1)
+    how = FitSettings(gamma=gamma, epochs=epochs, learning_rate=0.01, batch_size=64, seed=1)
     policy, mu = (cast(PolicyNetwork, LastItem(p)) for p in (PI, MU))
     network = fit_q(policy, SETTINGS, train, how)
     return value_columns(network, policy, mu, held)
@@ -117,7 +117,7 @@ def test_a_next_state_that_is_off_by_one_is_caught(logs, monkeypatch):
 
 
 def test_without_a_discount_it_is_a_model_of_the_reward(logs):
-    columns = fitted(logs, gamma=0.0)
+    columns = fitted(logs, gamma=0.0, epochs=3)
     expected = (PI * REWARD).sum(1)[ITEMS]
     assert value_at_the_start(logs, columns) == pytest.approx(expected, rel=0.03)
 
