@@ -35,7 +35,7 @@ def policies():
 def test_columns_equal_plain_loops(part, policies, monkeypatch, most):
     monkeypatch.setattr(overlap, "MATRIX_ELEMENTS", most)
     clusters, floor = np.arange(ITEMS) % 3, 0.05
-    found = overlap_columns(*policies, part, clusters, floor, batch_size=4)
+    found = overlap_columns(policies[0], policies[1], part, clusters, floor, batch_size=4)
     batch = part.batch(part.windows)
     at = batch.counts
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_columns_equal_plain_loops(part, policies, monkeypatch, most):
 
 
 def test_one_cluster_of_all_items_weighs_nothing(part, policies):
-    found = overlap_columns(*policies, part, np.zeros(ITEMS, np.int64))
+    found = overlap_columns(policies[0], policies[1], part, np.zeros(ITEMS, np.int64))
     np.testing.assert_allclose(found.log_pi_cluster, 0, atol=1e-12)
     np.testing.assert_allclose(found.log_mu_cluster, 0, atol=1e-12)
 
