@@ -18,6 +18,7 @@ import torch
 from recbole_lpi.data.session_data import Reading, SessionData
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.files import write_json
+from recbole_lpi.nn.divergences import jensen_shannon
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.policy.network import PolicyNetwork
@@ -74,13 +75,13 @@ class DeploymentSettings:
     rollouts: int = 20_000
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            least = 2 if name == "rollouts" else 1
-            if name == "learning_rate":
-                if not 0 < value < float("inf"):
-                    raise ValueError(f"learning_rate must be > 0, got {value}")
-            elif value < least:
-                raise ValueError(f"{name} must be >= {least}, got {value}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        for name, least in (
+            ("sessions", 1), ("rounds", 1), ("epochs", 1), ("batch_size", 1), ("rollouts", 2),
+        ):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
 
 
 class Round(NamedTuple):
@@ -186,9 +187,7 @@ def divergence(policy: Policy, live: Policy, sessions: Any) -> float:
         there = whole.lengths > place
         so_far = whole.take(there).first(place)
         one, other = (p(so_far).double().log_softmax(-1) for p in (policy, live))
-        middle = torch.logaddexp(one, other) - np.log(2)
-        sides = [(log.exp() * (log - middle).nan_to_num(0.0)).sum(-1) for log in (one, other)]
-        total += float((sides[0] + sides[1]).sum()) / 2
+        total += float(jensen_shannon(one, other).sum())
         count += int(there.sum())
     return total / count
 
@@ -201,12 +200,10 @@ def work(
     folder: Path,
     say: Callable[[str], None],
 ) -> None:
-    """Deploy every contender with every seed, and keep what came of it; what is kept is not redone.
+    """Deploy every contender with every seed; what came of it is kept, and not done again.
 
-    Args:
-        world: where.
-        folder: of this world alone, for a file of each contender and seed.
-        say: is told of each round.
+    Args: ``folder`` is of this world alone, with a file of each contender and seed; ``say`` is told
+    of each round.
     """
     for seed in seeds:
         for contender in contenders:

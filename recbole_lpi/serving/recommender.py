@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.data.batches import History
+from recbole_lpi.nn.divergences import jensen_shannon
 from recbole_lpi.nn.ranking import ranking_pass
 from recbole_lpi.policy.checkpoint import load_policy as load_checkpoint
 from recbole_lpi.policy.network import PolicyNetwork
@@ -168,7 +169,7 @@ class Recommender:
             strict=True,
         )
         return torch.cat(
-            [torch.zeros(0), *(_js(mine, theirs) for (_, mine), (_, theirs) in pairs)]
+            [torch.zeros(0), *(jensen_shannon(mine, theirs) for (_, mine), (_, theirs) in pairs)]
         ).numpy()
 
     def _read(self, histories: Any) -> tuple[RawHistories, Encoded]:
@@ -247,10 +248,3 @@ def _chosen(log_pi: Tensor, k: int, draws: torch.Generator | None) -> tuple[Tens
     chance = scores.double().exp()
     left = 1 - (chance.cumsum(1) - chance)
     return index, scores, (chance / left.clamp_min(torch.finfo(torch.float64).tiny)).clamp_max(1)
-
-
-def _js(log_pi: Tensor, log_mu: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of rows [n, A], [n], in nats."""
-    mean = torch.logaddexp(log_pi, log_mu) - np.log(2)
-    left, right = ((log.exp() * (log - mean).nan_to_num(0.0)).sum(-1) for log in (log_pi, log_mu))
-    return torch.as_tensor(0.5 * (left + right))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.nn.divergences import jensen_shannon
 from recbole_lpi.simulation.histories import Histories, Policy
 from recbole_lpi.simulation.rollout import blocks
 from recbole_lpi.simulation.world import Response, World
@@ -72,12 +73,10 @@ class _Watched:
         for name, policy in self._policies.items():
             log_pi = policy(logged).double().log_softmax(-1) if name else log_mu
             pi = log_pi.exp()
-            middle = torch.logaddexp(log_pi, log_mu) - np.log(2)
-            sides = [(log.exp() * (log - middle).nan_to_num(0.0)).sum() for log in (log_pi, log_mu)]
             self.sums[name] += [
                 float((pi * rewards).sum()),
                 float((pi * (log_pi - log_mu)).nan_to_num(0.0).sum()),
-                float(sides[0] + sides[1]) / 2,
+                float(jensen_shannon(log_pi, log_mu).sum()),
             ]
         self.events += len(item)
         return self._world.respond(users, histories, item, luck)
