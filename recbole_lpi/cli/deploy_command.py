@@ -14,7 +14,8 @@ from recbole_lpi.cli.output import print_or_write, say, say_written
 from recbole_lpi.settings import SettingError
 
 if TYPE_CHECKING:
-    from recbole_lpi.experiments.deployment import Contender, DeploymentSettings, Round
+    from recbole_lpi.experiments.deployment import Round
+    from recbole_lpi.experiments.deployment_plan import Contender, DeploymentSettings
 
 
 def deploy(
@@ -43,7 +44,7 @@ def deploy(
     with one_line_errors():
         import torch
 
-        from recbole_lpi.experiments import deployment, deployment_report, figures
+        from recbole_lpi.experiments import deployment, deployment_plan, deployment_report, figures
         from recbole_lpi.simulation.rollout import value
         from recbole_lpi.simulation.saved_worlds import load_world
 
@@ -52,7 +53,7 @@ def deploy(
         if threads is not None:
             torch.set_num_threads(threads)
         saved = load_world(world)
-        contenders, settings = deployment.read_contenders(_plan_file(plan))
+        contenders, settings = deployment_plan.read_contenders(_plan_file(plan))
         given = {"sessions": sessions, "rounds": rounds}
         settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
         contenders = _chosen(contenders, only)

@@ -7,8 +7,8 @@ value of every policy that is deployed on the way is known.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,71 +17,21 @@ import torch
 
 from recbole_lpi.data.session_data import Reading, SessionData
 from recbole_lpi.evaluation.metrics import Estimate
+from recbole_lpi.experiments.deployment_plan import Contender, DeploymentSettings
 from recbole_lpi.files import write_json
 from recbole_lpi.nn.divergences import jensen_shannon
-from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.policy.settings import PolicySettings
-from recbole_lpi.settings import SettingError, Values, coerce
+from recbole_lpi.settings import Values
 from recbole_lpi.simulation.histories import Policy, histories_of
 from recbole_lpi.simulation.networks import policy_of
 from recbole_lpi.simulation.rollout import Rollout, mean_of, roll_out
 from recbole_lpi.simulation.world import World
 from recbole_lpi.training import TrainingSettings, train_policy
-from recbole_lpi.yaml_values import read_file
 
 OTHER_USERS = 10_000  # added to seeds, so that those whom values are of are in no log
 COMPARED = 200  # sessions of the log on which two policies are compared
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who learns: a policy and its settings; ValueError where there is no such policy.
-
-    Attributes:
-        name: as tables and figures print it.
-        model: the policy.
-        settings: those that are not as its property file has them.
-    """
-
-    name: str
-    model: str
-    settings: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        if self.model not in OBJECTIVES:
-            raise ValueError(
-                f"{self.name}: model must be one of {', '.join(OBJECTIVES)}, got {self.model!r}"
-            )
-
-
-@dataclass(frozen=True)
-class DeploymentSettings:
-    """How often, and from how much. ValueError names the setting and what it may be.
-
-    Attributes:
-        sessions: that each deployed policy logs, ≥ 1.
-        rounds: deployments after the first logging policy, ≥ 1.
-        epochs, learning_rate, batch_size: how each policy is trained on its log.
-        rollouts: sessions that the value of each is measured in, ≥ 2.
-    """
-
-    sessions: int = 10_000
-    rounds: int = 5
-    epochs: int = 5
-    learning_rate: float = 0.003
-    batch_size: int = 128
-    rollouts: int = 20_000
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
-        for name, least in (
-            ("sessions", 1), ("rounds", 1), ("epochs", 1), ("batch_size", 1), ("rollouts", 2),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
 
 
 class Round(NamedTuple):
@@ -100,23 +50,6 @@ class Round(NamedTuple):
     gain: Estimate
     step: Estimate
     js: float
-
-
-def read_contenders(path: Path) -> tuple[list[Contender], DeploymentSettings]:
-    """Read who learns, and how, from a plan; SettingError names what is wrong in it."""
-    plan = read_file(path)
-    rows = plan.get("contenders")
-    if not isinstance(rows, dict) or not rows:
-        raise SettingError(f"{path} has no contenders: rows of a name, a model and its settings")
-    found = []
-    for name, row in rows.items():
-        values = dict(row or {})
-        model = str(values.pop("model", name))
-        try:
-            found.append(Contender(str(name), model, values))
-        except ValueError as error:
-            raise SettingError(f"{path}: {error}") from None
-    return found, coerce("deployment", dict(plan.get("deployment") or {}), DeploymentSettings)
 
 
 def deploy(

@@ -8,15 +8,17 @@ import pytest
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.experiments import deployment, deployment_report
 from recbole_lpi.experiments.deployment import (
-    Contender,
-    DeploymentSettings,
     Round,
     deploy,
     divergence,
-    read_contenders,
     result_path,
     results_of,
     work,
+)
+from recbole_lpi.experiments.deployment_plan import (
+    Contender,
+    DeploymentSettings,
+    read_contenders,
 )
 from recbole_lpi.plugin.names import properties_folder
 from recbole_lpi.settings import SettingError

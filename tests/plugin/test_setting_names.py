@@ -13,7 +13,7 @@ from recbole.utils.argument_list import dataset_arguments
 import recbole_lpi
 from recbole_lpi import settings
 from recbole_lpi.evaluation.off_policy import ReportSettings
-from recbole_lpi.experiments.deployment import DeploymentSettings
+from recbole_lpi.experiments.deployment_plan import DeploymentSettings
 from recbole_lpi.plugin import setting_names
 from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.properties import (
