@@ -45,6 +45,7 @@ def deploy(
         import torch
 
         from recbole_lpi.experiments import deployment, deployment_plan, deployment_report, figures
+        from recbole_lpi.experiments.plans import plan_file
         from recbole_lpi.simulation.rollout import value
         from recbole_lpi.simulation.saved_worlds import load_world
 
@@ -53,7 +54,7 @@ def deploy(
         if threads is not None:
             torch.set_num_threads(threads)
         saved = load_world(world)
-        contenders, settings = deployment_plan.read_contenders(_plan_file(plan))
+        contenders, settings = deployment_plan.read_contenders(plan_file(plan, "deployment"))
         given = {"sessions": sessions, "rounds": rounds}
         settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
         contenders = _chosen(contenders, only)
@@ -70,18 +71,6 @@ def deploy(
         if figure is not None:
             figures.write(deployment_report.over_rounds(results, first), figure)
         say_written(figure, output)
-
-
-def _plan_file(name: str) -> Path:
-    from recbole_lpi.plugin.names import properties_folder
-
-    path = Path(name)
-    if not path.is_file():
-        path = properties_folder() / "deployment" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise SettingError(f"there is no plan '{name}': give a YAML file or one of {known}")
-    return path
 
 
 def _chosen(contenders: list[Contender], only: str | None) -> list[Contender]:

@@ -42,17 +42,23 @@ class Plan:
     title: str
 
 
+def plan_file(name: str, kind: str) -> Path:
+    """Return a YAML file, or ``properties/<kind>/<name>.yaml``; SettingError if it is neither."""
+    path = Path(name)
+    if not path.is_file():
+        path = properties_folder() / kind / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise SettingError(f"there is no plan '{name}': give a YAML file or one of {known}")
+    return path
+
+
 def read_plan(name: str) -> Plan:
     """Read a plan from a YAML file, or from ``properties/experiment/<name>.yaml``.
 
     SettingError names the file and what is wrong.
     """
-    path = Path(name)
-    if not path.is_file():
-        path = properties_folder() / "experiment" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise SettingError(f"there is no plan '{name}': give a YAML file or one of {known}")
+    path = plan_file(name, "experiment")
     content = read_file(path)
     needed = {"shared", "reference", "rows"}
     if set(content) - {"title"} != needed or not isinstance(content["rows"], Mapping):

@@ -42,7 +42,8 @@ class VerdictSettings:
             no answer to how much better.
         all_shown: you vouch that the log has everything that was shown, though all of it has a
             reward. Without that, such a log is taken for one of engaged items only, and refused:
-            in a world whose truth is known its intervals never held it (docs/truth.md).
+            in a world whose truth is known intervals of values per event never held it
+            (docs/truth.md).
         assumed: estimators whose assumption you vouch for, by name, such as ``mips``.
     """
 
