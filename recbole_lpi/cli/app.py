@@ -9,6 +9,7 @@ from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
 from recbole_lpi.cli.deploy_command import deploy
 from recbole_lpi.cli.estimate_command import estimate
+from recbole_lpi.cli.figure_command import figure
 from recbole_lpi.cli.prepare_command import prepare
 from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
@@ -34,4 +35,5 @@ app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
 app.command(cls=Once)(rollout)
 app.command(cls=Once)(deploy)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(truth)
+app.add_typer(figure, name="figure")
 app.add_typer(prepare, name="prepare")

@@ -17,10 +17,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#5
 SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "recbole_lpi", "font.size": 9}
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(path: Path, option: str = "--figure") -> None:
     """Raise SettingError unless a figure can be written by that name."""
     if path.suffix.lower() not in SUFFIXES:
-        raise SettingError(f"--figure must end in one of {', '.join(SUFFIXES)}, got {path}")
+        raise SettingError(f"{option} must end in one of {', '.join(SUFFIXES)}, got {path}")
 
 
 def write(figure: Figure, path: Path) -> None:

@@ -25,9 +25,8 @@ import polars as pl
 from recbole_lpi.data.identity import data_hash
 from recbole_lpi.data.session_data import SessionData
 from recbole_lpi.files import replacing
-from recbole_lpi.plugin.dataset import PolicyDataset, part_of
-from recbole_lpi.plugin.logging_policy.resolving import resolve
-from recbole_lpi.plugin.saved_model import load_data_and_model
+from recbole_lpi.plugin.dataset import PolicyDataset
+from recbole_lpi.plugin.finished_policy import NoNetwork, finished_policy
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.fitted_q import FitSettings, fit_q, value_columns
@@ -61,23 +60,13 @@ def values_of(folder: RunFolder, settings: FitSettings, show: bool = True, **giv
     )
     if path.is_file() and pl.read_parquet_metadata(path).get(FITTED_BY) == made:
         return path
-    policy = None
-    if folder.model.is_file():
-        config, model, _, *loaders = load_data_and_model(str(folder.path), **given)
-        policy = getattr(model, "network", None)
-    if not isinstance(policy, PolicyNetwork):
+    try:
+        found = finished_policy(folder, **given)
+    except NoNetwork as error:
         raise SettingError(
-            f"{folder.path} is a {folder.read_config()['model']}, which has no network of ours: "
-            "estimates that need a model of its values cannot be had; leave out --values"
-        )
-    train, valid, test = (part_of(loader) for loader in loaders)
-    mu = resolve(str(config["logging_policy"]), config, train, valid, folder.path.parent)
-    if mu is None:
-        raise SettingError(
-            f"{folder.path} ran with logging_policy: none: without an estimate of the logging "
-            "policy there is no other policy to compare with"
-        )
-    frame = _columns(policy.eval(), mu.eval(), train, test, settings, show)
+            f"{error}: estimates that need a model of its values cannot be had; leave out --values"
+        ) from None
+    frame = _columns(found.policy, found.logging_policy(), found.train, found.test, settings, show)
     with replacing(path) as scratch:
         frame.write_parquet(scratch, metadata={FITTED_BY: made})
     return path

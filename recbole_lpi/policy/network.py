@@ -23,7 +23,7 @@ from recbole_lpi.policy.loss_parts import (
     events_of,
     loss_parts,
 )
-from recbole_lpi.policy.losses import compute_losses
+from recbole_lpi.policy.losses import Events, StepLosses, compute_losses
 from recbole_lpi.policy.normalization import TINY, MeanWeightSize
 from recbole_lpi.policy.scoring import ScoringNetwork
 from recbole_lpi.policy.settings import CandidateSettings, PolicySettings
@@ -140,24 +140,11 @@ class PolicyNetwork(ScoringNetwork):
         Raises:
             ValueError: no event of the batch carries loss.
         """
-        if not batch.counts.any():
-            raise ValueError("no event of this batch counts")
-        state = self.forward(batch.history)[batch.counts]
-        seen = self.seen(batch.history, batch.counts)
-        events = events_of(batch, state, self.max_reward)
-        given = self.settings.objective
-        objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
-        heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
-        if self.candidates is not None:
-            candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
-        found = compute_losses(
-            events, self.factors_of(state, seen), objective, given, heads,
-            self._logging_factors(batch), candidates, seen,
-        )  # fmt: skip
+        events, found = self.step_losses(batch, whole)
         weight, drawn_weight = found.policy.weight, events.sample_weight
         sums = torch.stack([drawn_weight.sum(), weight.sum(), weight.abs().sum(),
                             weight.square().sum()])  # fmt: skip
-        count, share = len(events.reward), 1.0
+        given, count, share = self.settings.objective, len(events.reward), 1.0
         if whole is not None:
             count, sums = len(whole.logged.action), whole.total(sums)
             share = len(events.reward) / count  # of the means below
@@ -170,6 +157,28 @@ class PolicyNetwork(ScoringNetwork):
             loss_parts(found, given.td_weight, share, scale),
             {"mean weight": signed / drawn, "effective fraction": fraction},
         )
+
+    def step_losses(
+        self, batch: Batch, whole: GlobalBatch | None = None
+    ) -> tuple[Events, StepLosses]:
+        """Return the N events of a batch that carry loss, and what each adds to it.
+
+        Raises:
+            ValueError: no event of the batch carries loss.
+        """
+        if not batch.counts.any():
+            raise ValueError("no event of this batch counts")
+        state = self.forward(batch.history)[batch.counts]
+        seen = self.seen(batch.history, batch.counts)
+        events = events_of(batch, state, self.max_reward)
+        objective = replace(self.objective, weight=uniform) if self.warming_up else self.objective
+        heads, candidates = heads_of_step(self.heads, self.draws), None  # drawn in this order
+        if self.candidates is not None:
+            candidates = draw_candidates(self.candidates, batch, events, whole, self.draws)
+        return events, compute_losses(
+            events, self.factors_of(state, seen), objective, self.settings.objective, heads,
+            self._logging_factors(batch), candidates, seen,
+        )  # fmt: skip
 
     def _logging_factors(self, batch: Batch) -> Factors | None:
         """What gives the logits of the logging policy, where the objective reads it."""
