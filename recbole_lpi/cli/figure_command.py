@@ -68,7 +68,7 @@ def counts(
         list[str] | None,
         typer.Argument(metavar="[RUNS]...", help="Folders of finished runs, or none: --dataset"),
     ] = None,
-    topk: Annotated[int, typer.Option(min=1, help="Cut-off of nDCG")] = 20,
+    k: Annotated[int, typer.Option("--k", min=1, help="Cut-off of nDCG")] = 20,
     bounds: Annotated[
         str, typer.Option(help="Largest count of each bucket but the last")
     ] = "5,10,20",
@@ -100,8 +100,8 @@ def counts(
         elif context.args:
             raise SettingError(f"{context.args[0]}: settings are for runs that --dataset trains")
         policies, name = _policies(folders, output)
-        found = drawn.table(policies, topk, cut_offs(bounds.split(",")))
-        _write(found, drawn.draw(found, topk, name), output)
+        found = drawn.table(policies, k, cut_offs(bounds.split(",")))
+        _write(found, drawn.draw(found, k, name), output)
 
 
 @figure.command(cls=Once)

@@ -45,7 +45,12 @@ def table(policies: Sequence[NamedPolicy]) -> pl.DataFrame:
 
 
 def scalars(folder: Path) -> list[tuple[str, int, float]]:
-    """Read tag, step and value of every scalar in a folder of TensorBoard, oldest first."""
+    """Read tag, step and value of every scalar in a folder of TensorBoard, oldest first.
+
+    [] where there is no such folder.
+    """
+    if not folder.is_dir():
+        return []
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     log = EventAccumulator(str(folder), size_guidance={"scalars": 0})
