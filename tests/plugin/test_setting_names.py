@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
+import re
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import pytest
@@ -123,3 +125,15 @@ def test_settings_that_policies_alone_read():
     found = policies_alone()
     assert {"gamma", "beta", "loss_on_last", "compile", "encoder", "softmax"} <= found
     assert not {"learner", "seed", "enable_amp", "training_windows", "reward_sampling"} & found
+
+
+def test_the_settings_reference_is_that_of_the_dataclasses():
+    docs = Path(__file__).parents[2] / "docs"
+    spec = importlib.util.spec_from_file_location("settings_page", docs / "settings_page.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (docs / "settings-reference.md").read_text("utf-8")
+    assert written == module.page(), "run python docs/settings_page.py"
+    for name in ("beta", "repeat_head", "valid_metric", "gamma", "learning_rate"):
+        assert re.search(rf"^\| `{name}` \| [^|]+ \| \w", written, re.M), name
