@@ -1,0 +1,185 @@
+"""What the first screen says: the decision in words, its numbers, what they cannot mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recbole_lpi.evaluation.metrics import Metric
+from recbole_lpi.experiments.decision.content import Content
+from recbole_lpi.experiments.decision.evidence import Court, Judged, metric_words
+from recbole_lpi.experiments.decision.rules import Improvement, Word
+
+HEADLINE: dict[Word, str] = {
+    "ship": "Ship {}", "hold": "Hold {}", "cannot tell": "Cannot tell about {}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number of the first screen.
+
+    Attributes:
+        name: what it is of.
+        value: itself, spelled.
+        below: sentences beneath it.
+        tone: ``good``, ``bad`` or empty.
+        filled: how much of a budget is used, from 0 to 1; None: it has none.
+    """
+
+    name: str
+    value: str
+    below: str
+    tone: str = ""
+    filled: float | None = None
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """The first screen.
+
+    Attributes:
+        headline: the decision on the policy to speak of first.
+        reason: why; price: what it costs elsewhere, or empty.
+        next: what to do.
+        tiles: its numbers.
+        worse: where it is worse, a sentence.
+    """
+
+    headline: str
+    reason: str
+    price: str
+    next: str
+    tiles: list[Tile]
+    worse: str
+
+
+def first_screen(content: Content) -> FirstScreen:
+    """Put the first screen of a report into words."""
+    one, court = content.first, content.court
+    return FirstScreen(
+        HEADLINE[one.decision.word].format(one.label),
+        one.decision.reason,
+        _price(one, court),
+        _next(one, court),
+        [_worth(one, court), *_ranks(one, court), _distance(one, court)],
+        _worse(content),
+    )
+
+
+def _price(one: Judged, court: Court) -> str:
+    """Name the ranking metrics that are surely worse beside the one that decides."""
+    if court.log.impressions:
+        return ""
+    metrics = [f"{kind}_ndcg@{court.rules.k}" for kind in ("purchase", "click")]
+    worse = [
+        f"{metric_words(metric)} {one.tests[metric].difference:+.4f}"
+        for metric in metrics
+        if metric != court.metric and metric in one.tests
+        and one.tests[metric].difference < 0 and one.tests[metric].p < 1 - court.rules.level
+    ]  # fmt: skip
+    return f"It is paid for: {' and '.join(worse)}." if worse else ""
+
+
+def _next(one: Judged, court: Court) -> str:
+    """Say what to do after this decision."""
+    if one.decision.word == "ship":
+        return (
+            "Show it to a part of the visitors first, and log what is shown with its propensity: "
+            "then what it earns is known and not inferred."
+        )
+    if one.decision.word == "hold":
+        if one.decision.by == "distance":
+            return "Train it with a larger β, which keeps it nearer, or show it in an experiment."
+        return "Keep what runs now."
+    if court.log.impressions:
+        return (
+            "Keep what runs now. A policy nearer to it (a larger β), or a longer log, can be told; "
+            "an experiment tells in any case."
+        )
+    return "Keep what runs now, or compare in an experiment: this log cannot tell the two apart."
+
+
+def _worth(one: Judged, court: Court) -> Tile:
+    found, name = one.evidence.value, "Reward per event"
+    if found is None:
+        return Tile(name, "cannot be told", _short(one.evidence.refusal))
+    value = _percent(found)
+    log = f"{found.difference:+.4f} beside {found.baseline:.4f}; at least {found.at_least:+.4f}"
+    return Tile(name, value, _minus(f"{log}, at most {found.at_most:+.4f}"), _tone(found))
+
+
+def _short(refusal: str) -> str:
+    """The head of the first reason, as a sentence."""
+    first = refusal.partition("; ")[0]
+    return f"{first[0].upper()}{first[1:]}." if first else "Nothing is known of the log's policy."
+
+
+def _ranks(one: Judged, court: Court) -> list[Tile]:
+    """The ranking metrics of each kind, with their tests."""
+    found = []
+    for kind in ("purchase", "click"):
+        metric = f"{kind}_ndcg@{court.rules.k}"
+        cell = one.own.policy.cells.get(metric)
+        if cell is None or not cell.count:
+            continue
+        label, name = Metric.parse(metric).label, f"{kind.capitalize()}s"
+        if metric not in one.tests or court.base is None:
+            found.append(Tile(f"{name}, {label}", f"{cell.mean:.4f}", "Nothing to compare with."))
+            continue
+        test, base = one.tests[metric], court.base.policy.cells[metric].mean
+        sure = test.p < 1 - court.rules.level and not court.log.impressions
+        tone = ("good" if test.difference > 0 else "bad") if sure else ""
+        told = f"{base:.4f} → {cell.mean:.4f}, p {_p(test.p)}"
+        if court.log.impressions:
+            told += "; decides nothing here"
+        found.append(Tile(f"{name}, {label}", _minus(f"{test.difference:+.4f}"), told, tone))
+    return found
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else "= " + f"{p:.3f}".removeprefix("0")
+
+
+def _distance(one: Judged, court: Court) -> Tile:
+    js, most = one.evidence.js, court.rules.max_js
+    name = "Distance from the logging policy"
+    if js is None:
+        return Tile(name, "not known", "The run was compared with no logging policy.")
+    if most is None:
+        return Tile(name, f"{js:.3f}", "JS, of 0.693 at most. No budget was set.")
+    tone = "bad" if js > most else "good"
+    within = f"JS, of a budget of {most:g}. It can be 0.693 at most."
+    return Tile(name, f"{js:.3f}", within, tone, min(js / most, 1.0) if most else 1.0)
+
+
+def _worse(content: Content) -> str:
+    """Where the policy to speak of first is worse, in a sentence."""
+    tables = content.segments.get(content.first.label, [])
+    if not tables:
+        return "No segments could be compared."
+    parts = []
+    for table in tables:
+        worse = [row for row in table.rows if row.surely_worse]
+        if worse:
+            first = worse[0]
+            parts.append(
+                f"in {len(worse)} of {len(table.rows)} segments by {table.number}, most of all "
+                f"where {first.by} are {first.name}"
+            )
+    if not parts:
+        return "It is surely worse in none of the segments."
+    return f"It is surely worse {'; and '.join(parts)}."
+
+
+def _tone(found: Improvement) -> str:
+    return "good" if found.at_least > 0 else "bad" if found.at_most < 0 else ""
+
+
+def _percent(found: Improvement) -> str:
+    if not found.baseline:
+        return _minus(f"{found.difference:+.4f}")
+    return _minus(f"{100 * found.difference / abs(found.baseline):+.1f} %")
+
+
+def _minus(words: str) -> str:
+    return words.replace("-", "−")
