@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recbole_lpi.evaluation.event_table import read_events
-from recbole_lpi.experiments.comparison import Comparison, compare
+from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison, compare
 from recbole_lpi.experiments.decision.baseline import Baseline, baseline
 from recbole_lpi.experiments.decision.choices import Concentration
 from recbole_lpi.experiments.decision.evidence import Court, Judged, Measured
@@ -24,6 +23,7 @@ from recbole_lpi.experiments.decision.sections import (
 )
 from recbole_lpi.experiments.decision.source import Attributes, Source, read_source
 from recbole_lpi.experiments.runs import FinishedRun, load_comparable
+from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.settings import SettingError
 
 Say = Callable[[str], None]
@@ -94,7 +94,7 @@ def gather(
     every = list(dict.fromkeys([*base.runs, *(run.folder.path for run in given)]))
     loaded = {run.folder.path: run for run in load_comparable(every)}
     say("estimating what policies would earn")
-    comparison = compare(every, metrics(rules.k))
+    comparison = with_beta(compare(every, metrics(rules.k)), loaded)
     court, own = _court(comparison, loaded, base, rules)
     judged = sorted(court.judge(own), key=_importance)
     shown, no_examples = _examples(judged[0], court, source, say)
@@ -122,6 +122,19 @@ def metrics(k: int) -> list[str]:
         f"{kind}{name}@{k}" for kind in ("purchase_", "click_", "") for name in ("ndcg", "hit")
     ]
     return [*kinds, "nll", "js_divergence", "kl_divergence"]
+
+
+def with_beta(comparison: Comparison, runs: Mapping[Path, FinishedRun]) -> Comparison:
+    """Name β of every policy that reads it, also where no other of its model has another."""
+
+    def named(policy: ComparedPolicy) -> ComparedPolicy:
+        objective = OBJECTIVES.get(policy.model)
+        if objective is None or "beta" not in objective.reads or "beta" in policy.differing:
+            return policy
+        beta = runs[policy.folders[0]].settings.get("beta")
+        return replace(policy, differing={"beta": beta, **policy.differing})
+
+    return replace(comparison, policies=tuple(map(named, comparison.policies)))
 
 
 def _source(run: FinishedRun, data_path: Path | None) -> tuple[Source | None, str]:

@@ -22,6 +22,7 @@ from recbole_lpi.experiments.decision.rules import Decision, Evidence, Improveme
 from recbole_lpi.experiments.runs import FinishedRun
 
 VALUE = "reward per event"
+TAKEN = {"purchase": "What was bought", "click": "What was clicked", None: "What was taken"}
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ class Court:
         return Improvement(
             name, test.difference, test.difference - half, test.difference + half,
             int(np.sign(test.difference)) if sure else 0, baseline,
+            TAKEN[Metric.parse(self.metric).kind],
         )  # fmt: skip
 
     def _doubts(self, own: Measured, evidence: Evidence) -> tuple[str, ...]:

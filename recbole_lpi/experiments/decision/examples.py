@@ -107,7 +107,9 @@ def examples(
     frame = pl.read_parquet(runs[1].folder.events, columns=["session_id", "position", "item_id"])
     rows = frame[[row for row, _ in picked]]
     try:
-        histories = [source.history(s, p) for s, p in zip(rows["session_id"], rows["position"])]
+        histories = [
+            source.history(s, p) for s, p in rows.select("session_id", "position").iter_rows()
+        ]
     except KeyError as error:
         raise SettingError(f"session {error} of the test part is not in the data") from None
     lists = [_lists(policy, histories, rows["item_id"], source) for policy in policies]

@@ -8,6 +8,7 @@ from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.decision.content import Content
 from recbole_lpi.experiments.decision.evidence import Court, Judged, metric_words
 from recbole_lpi.experiments.decision.rules import Improvement, Word
+from recbole_lpi.experiments.decision.wording import p_value, relative, sentence, signed
 
 HEADLINE: dict[Word, str] = {
     "ship": "Ship {}", "hold": "Hold {}", "cannot tell": "Cannot tell about {}",
@@ -68,16 +69,17 @@ def first_screen(content: Content) -> FirstScreen:
 
 def _price(one: Judged, court: Court) -> str:
     """Name the ranking metrics that are surely worse beside the one that decides."""
-    if court.log.impressions:
+    if court.log.impressions or court.base is None:
         return ""
-    metrics = [f"{kind}_ndcg@{court.rules.k}" for kind in ("purchase", "click")]
-    worse = [
-        f"{metric_words(metric)} {one.tests[metric].difference:+.4f}"
-        for metric in metrics
-        if metric != court.metric and metric in one.tests
-        and one.tests[metric].difference < 0 and one.tests[metric].p < 1 - court.rules.level
-    ]  # fmt: skip
-    return f"It is paid for: {' and '.join(worse)}." if worse else ""
+    worse = []
+    for metric in (f"{kind}_ndcg@{court.rules.k}" for kind in ("purchase", "click")):
+        test = one.tests.get(metric)
+        if metric == court.metric or test is None:
+            continue
+        if test.difference < 0 and test.p < 1 - court.rules.level:
+            change = relative(test.difference, court.base.policy.cells[metric].mean)
+            worse.append(f"{metric_words(metric)} {signed(test.difference)}, {change}")
+    return f"That is paid for: {'; '.join(worse)}." if worse else ""
 
 
 def _next(one: Judged, court: Court) -> str:
@@ -102,16 +104,13 @@ def _next(one: Judged, court: Court) -> str:
 def _worth(one: Judged, court: Court) -> Tile:
     found, name = one.evidence.value, "Reward per event"
     if found is None:
-        return Tile(name, "cannot be told", _short(one.evidence.refusal))
-    value = _percent(found)
-    log = f"{found.difference:+.4f} beside {found.baseline:.4f}; at least {found.at_least:+.4f}"
-    return Tile(name, value, _minus(f"{log}, at most {found.at_most:+.4f}"), _tone(found))
-
-
-def _short(refusal: str) -> str:
-    """The head of the first reason, as a sentence."""
-    first = refusal.partition("; ")[0]
-    return f"{first[0].upper()}{first[1:]}." if first else "Nothing is known of the log's policy."
+        first = one.evidence.refusal.partition("; ")[0]
+        return Tile(name, "cannot be told", sentence(first))
+    told = (
+        f"{signed(found.difference)} beside {found.baseline:.4f}; at least "
+        f"{signed(found.at_least)}, at most {signed(found.at_most)}"
+    )
+    return Tile(name, relative(found.difference, found.baseline), told, _tone(found))
 
 
 def _ranks(one: Judged, court: Court) -> list[Tile]:
@@ -129,15 +128,11 @@ def _ranks(one: Judged, court: Court) -> list[Tile]:
         test, base = one.tests[metric], court.base.policy.cells[metric].mean
         sure = test.p < 1 - court.rules.level and not court.log.impressions
         tone = ("good" if test.difference > 0 else "bad") if sure else ""
-        told = f"{base:.4f} → {cell.mean:.4f}, p {_p(test.p)}"
+        told = f"{base:.4f} → {cell.mean:.4f}; {signed(test.difference)}, {p_value(test.p)}"
         if court.log.impressions:
             told += "; decides nothing here"
-        found.append(Tile(f"{name}, {label}", _minus(f"{test.difference:+.4f}"), told, tone))
+        found.append(Tile(f"{name}, {label}", relative(test.difference, base), told, tone))
     return found
-
-
-def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else "= " + f"{p:.3f}".removeprefix("0")
 
 
 def _distance(one: Judged, court: Court) -> Tile:
@@ -163,8 +158,8 @@ def _worse(content: Content) -> str:
         if worse:
             first = worse[0]
             parts.append(
-                f"in {len(worse)} of {len(table.rows)} segments by {table.number}, most of all "
-                f"where {first.by} are {first.name}"
+                f"in {len(worse)} of {len(table.rows)} segments by {table.number}, most of all: "
+                f"{first.name}"
             )
     if not parts:
         return "It is surely worse in none of the segments."
@@ -173,13 +168,3 @@ def _worse(content: Content) -> str:
 
 def _tone(found: Improvement) -> str:
     return "good" if found.at_least > 0 else "bad" if found.at_most < 0 else ""
-
-
-def _percent(found: Improvement) -> str:
-    if not found.baseline:
-        return _minus(f"{found.difference:+.4f}")
-    return _minus(f"{100 * found.difference / abs(found.baseline):+.1f} %")
-
-
-def _minus(words: str) -> str:
-    return words.replace("-", "−")

@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from recbole_lpi import __version__
-from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.evaluation.significance import PairedDifference
+from recbole_lpi.experiments.decision import wording
 from recbole_lpi.experiments.decision.content import Content
 from recbole_lpi.experiments.decision.evidence import metric_words
 from recbole_lpi.experiments.decision.first_screen import first_screen
@@ -38,7 +38,8 @@ def page(content: Content) -> str:
         finalize=one_line_of_text,
     )
     environment.filters |= {
-        "signed": signed, "number": number, "p": p_value, "share": share, "metric": metric_words,
+        "signed": wording.signed, "number": wording.number, "p": wording.p_value,
+        "share": wording.share, "metric": metric_words,
     }  # fmt: skip
     drawn = [(Markup(one.svg), one) for one in pictures(content)]
     return environment.get_template("page.html.j2").render(
@@ -48,7 +49,6 @@ def page(content: Content) -> str:
         pictures=drawn,
         interval=Scale.interval,
         scale=Scale.of,
-        metric_of=Metric.parse,
         today=date.today().isoformat(),
         version=__version__,
     )
@@ -79,26 +79,3 @@ class Scale:
 
         low, high = (at(test.difference + sign * SIGMA * test.stderr) for sign in (-1, 1))
         return {"left": low, "width": round(high - low, 2), "middle": at(test.difference)}
-
-
-def signed(value: float, digits: int = 4) -> str:
-    """Spell a difference with its sign; a true minus, as wide as the plus."""
-    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Spell a number; a dash where there is none."""
-    known = value is not None and math.isfinite(value)
-    return f"{value:,.{digits}f}".replace("-", "−") if known else "–"
-
-
-def p_value(p: float) -> str:
-    """Spell a p-value as the tables do: ``p < .001``, ``p = .021``."""
-    if p < 0.001:
-        return "p < .001"
-    return "p = " + f"{p:.3f}".removeprefix("0")
-
-
-def share(value: float | None, digits: int = 1) -> str:
-    """Spell a share as a percentage."""
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"

@@ -115,8 +115,8 @@ def _gain(one: Judged, content: Content) -> tuple[float, float] | None:
 
 
 def _trade_off(comparison: Comparison, k: int) -> list[Picture]:
-    """Draw purchases against clicks, where there are both and several policies."""
-    if not all(comparison.events.values()) or len(comparison.policies) < 2:
+    """Draw purchases against clicks, where there are both, and enough policies to trade off."""
+    if not all(comparison.events.values()) or len(comparison.policies) < 3:
         return []
     caption = (
         f"Purchases against clicks, nDCG@{k}. Bars are one standard error; the dashed line is the "

@@ -24,6 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from recbole_lpi.experiments.decision.wording import relative, signed
+
 Word = Literal["ship", "hold", "cannot tell"]
 ORDER: tuple[Word, ...] = ("ship", "cannot tell", "hold")
 
@@ -63,6 +65,7 @@ class Improvement:
         at_least, at_most: one-sided bounds at the level.
         surely: the side of 0 that a test puts it on: 1, −1, or 0 where it does not.
         baseline: the number of what runs now, which the difference is a share of.
+        taken: what a ranking metric ranks, as a sentence begins.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Improvement:
     at_most: float
     surely: int
     baseline: float
+    taken: str = "What was taken"
 
 
 @dataclass(frozen=True)
@@ -146,17 +150,14 @@ def _by_estimate(evidence: Evidence) -> Decision:
     if found is None:
         reason = f"What it would earn cannot be estimated from this log: {evidence.refusal}."
         return Decision("cannot tell", reason, "estimate")
-    spelled = f"{found.difference:+.4f} {found.name} beside {against}"
+    change = relative(found.difference, found.baseline)
+    least, most = signed(found.at_least), signed(found.at_most)
+    spelled = f"{found.name} {signed(found.difference)} beside {against}, {change}"
     if found.at_most < 0:
-        reason = f"It would earn less: {spelled}, and at most {found.at_most:+.4f}."
-        return Decision("hold", reason, "estimate")
+        return Decision("hold", f"It would earn less: {spelled}, and at most {most}.", "estimate")
     if found.at_least > 0:
-        reason = f"It would earn more: {spelled}, and at least {found.at_least:+.4f}."
-        return Decision("ship", reason, "estimate")
-    reason = (
-        f"It may earn more or less: {spelled}, anywhere from {found.at_least:+.4f} to "
-        f"{found.at_most:+.4f}."
-    )
+        return Decision("ship", f"It would earn more: {spelled}, and at least {least}.", "estimate")
+    reason = f"It may earn more or less: {spelled}, anywhere from {least} to {most}."
     return Decision("cannot tell", reason, "estimate")
 
 
@@ -171,10 +172,12 @@ def _by_ranks(evidence: Evidence) -> Decision:
             f"{floor.floor:.4f}, the policy {floor.own:.4f}."
         )
         return Decision("hold", reason, "ranks")
-    spelled = f"{found.name} {found.difference:+.4f} beside {evidence.against}"
+    change = relative(found.difference, found.baseline)
+    spelled = f"{found.name} {signed(found.difference)} beside {evidence.against}, {change}"
+    taken = found.taken
     if found.surely < 0:
-        return Decision("hold", f"It ranks what was taken lower: {spelled}.", "ranks")
+        return Decision("hold", f"{taken} stands lower in its lists: {spelled}.", "ranks")
     if found.surely > 0:
-        return Decision("ship", f"It ranks what was taken higher: {spelled}.", "ranks")
-    reason = f"It ranks neither surely higher nor surely lower: {spelled}."
+        return Decision("ship", f"{taken} stands higher in its lists: {spelled}.", "ranks")
+    reason = f"{taken} stands neither surely higher nor surely lower: {spelled}."
     return Decision("cannot tell", reason, "ranks")

@@ -12,7 +12,6 @@ import numpy as np
 
 from recbole_lpi.evaluation.measures import Events
 from recbole_lpi.evaluation.metrics import Metric
-from recbole_lpi.evaluation.off_policy.session_sums import effective_number
 from recbole_lpi.evaluation.scores import PolicyScore, session_score
 from recbole_lpi.experiments.decision.choices import Concentration, concentration
 from recbole_lpi.experiments.decision.evidence import VALUE, Court, Measured, metric_words

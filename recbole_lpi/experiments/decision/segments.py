@@ -107,9 +107,9 @@ def cuts_of_sessions(table: EventTable, kinds: Kinds) -> list[Cut]:
     purchases = np.bincount(table.session, Events(table, kinds).of("purchase"))
     popularity = np.bincount(table.item_id)
     return [
-        quartiles("held-out events of the session", sessions[table.session], "event"),
-        few("purchases of the session", purchases[table.session].astype(int)),
-        quartiles("times the logged item occurs", popularity[table.item_id], "time"),
+        quartiles("length", "sessions of {} held-out event", sessions[table.session]),
+        few("purchases", "sessions with {}", purchases[table.session].astype(int)),
+        quartiles("popularity", "items that occur {} time", popularity[table.item_id]),
     ]
 
 
@@ -123,41 +123,41 @@ def cuts_of_moments(table: EventTable, kinds: Kinds) -> list[Cut]:
     so_far = np.empty(len(table), int)
     so_far[order] = before - before[first]
     found = [
-        quartiles("events so far", table.position, "event"), few("purchases so far", so_far),
-    ]  # fmt: skip
+        quartiles("length", "after {} event", table.position),
+        few("purchases", "after {}", so_far),
+    ]
     if table.previous_item is not None:
         popularity = np.bincount(table.item_id, minlength=int(table.previous_item.max()) + 1)
         known = np.where(table.previous_item > 0, popularity[table.previous_item], -1)
-        found.append(quartiles("times the last item occurs", known, "time"))
+        found.append(quartiles("popularity", "after an item that occurs {} time", known))
     return found
 
 
-def quartiles(by: str, values: np.ndarray, unit: str) -> Cut:
-    """Cut whole numbers [N] into about four parts of as many events; those below 0 are in none."""
+def quartiles(by: str, words: str, values: np.ndarray) -> Cut:
+    """Cut whole numbers [N] into about four parts of as many events; those below 0 are in none.
+
+    ``words`` ends in the singular of what is counted: ``sessions of {} event``.
+    """
     there = values[values >= 0]
     if not len(there):
         return Cut(by, (), np.full(len(values), -1))
     upper = np.unique(np.quantile(there, (0.25, 0.5, 0.75, 1.0), method="inverted_cdf"))
     at = np.where(values >= 0, np.searchsorted(upper, values), -1)
     lower = [int(there.min()), *(int(end) + 1 for end in upper[:-1])]
-    names = tuple(
-        _span(low, int(high), unit, last=number == len(upper) - 1 and number > 0)
-        for number, (low, high) in enumerate(zip(lower, upper, strict=True))
-    )
-    return Cut(by, names, at)
+    names = [_span(low, int(high)) for low, high in zip(lower, upper, strict=True)]
+    if len(names) > 1:
+        names[-1] = f"{lower[-1]:,} or more"
+    return Cut(by, tuple(words.format(n) + ("" if n == "1" else "s") for n in names), at)
 
 
-def few(by: str, values: np.ndarray) -> Cut:
-    """Cut small numbers [N] into none, one, and two or more."""
-    return Cut(by, ("none", "one", "two or more"), np.minimum(values, 2))
+def few(by: str, words: str, values: np.ndarray) -> Cut:
+    """Cut small numbers [N] of purchases into none, one, and two or more."""
+    names = ("no purchase", "one purchase", "two or more purchases")
+    return Cut(by, tuple(words.format(name) for name in names), np.minimum(values, 2))
 
 
-def _span(low: int, high: int, unit: str, last: bool) -> str:
-    if last:
-        return f"{low:,} {unit}s or more"
-    if low == high:
-        return f"{low:,} {unit}{'' if low == 1 else 's'}"
-    return f"{low:,} to {high:,} {unit}s"
+def _span(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def rows(table: EventTable, chosen: np.ndarray) -> EventTable:

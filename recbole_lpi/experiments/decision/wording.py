@@ -1,0 +1,43 @@
+"""How a report spells numbers: a true minus, and a dash where there is none."""
+
+from __future__ import annotations
+
+import math
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Spell a difference with its sign."""
+    return _minus(f"{value:+.{digits}f}") if math.isfinite(value) else "–"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Spell a number."""
+    known = value is not None and math.isfinite(value)
+    return _minus(f"{value:,.{digits}f}") if known else "–"
+
+
+def p_value(p: float) -> str:
+    """Spell a p-value as the tables do: ``p < .001``, ``p = .021``."""
+    return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".removeprefix("0")
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """Spell a share as a percentage."""
+    known = value is not None and math.isfinite(value)
+    return f"{100 * value:.{digits}f} %" if known else "–"
+
+
+def relative(difference: float, baseline: float) -> str:
+    """Spell a difference as a share of what it is beside: ``+2.6 %``; by itself beside 0."""
+    if not baseline or not math.isfinite(baseline):
+        return signed(difference)
+    return _minus(f"{100 * difference / abs(baseline):+.1f} %")
+
+
+def sentence(clause: str) -> str:
+    """Make a sentence of a clause."""
+    return f"{clause[0].upper()}{clause[1:].rstrip('.')}." if clause else ""
+
+
+def _minus(words: str) -> str:
+    return words.replace("-", "−")
