@@ -116,6 +116,21 @@ class Court:
     is_log: bool
     against: str
 
+    @property
+    def number(self) -> str:
+        """The number that decides, as a sentence has it."""
+        return VALUE if self.log.impressions else metric_words(self.metric)
+
+    def usable(self, own: Measured) -> bool:
+        """Whether the number that decides may be used of a policy."""
+        return not (self.log.impressions and self.refusal(own))
+
+    def refusal(self, own: Measured) -> str:
+        """Why the estimate of a policy's improvement may not be used; empty if it may."""
+        if not self.log.impressions:
+            return "the log has what was engaged with only, and not what was shown and left"
+        return own.refusal or ("" if self.is_log or self.base is None else self.base.refusal)
+
     def judge(self, policies: Sequence[Measured]) -> list[Judged]:
         """Judge policies, with bounds and tests corrected for how many there are."""
         tests = self._tests(policies)
@@ -159,9 +174,7 @@ class Court:
 
     def _judged(self, own: Measured, tests: dict[str, PairedDifference], level: float) -> Judged:
         value, floor = self.value(own), None
-        refusal = own.refusal or ("" if self.is_log or self.base is None else self.base.refusal)
-        if self.log.impressions is False:
-            refusal = "the log has what was engaged with only, and not what was shown and left"
+        refusal = self.refusal(own)
         cell = own.policy.cells.get(self.metric)
         if cell is not None:
             floor = doubts.floor_ahead(own.runs[0], self.metric, cell.mean)

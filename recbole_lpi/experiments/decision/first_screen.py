@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.decision.content import Content
 from recbole_lpi.experiments.decision.evidence import Court, Judged, metric_words
-from recbole_lpi.experiments.decision.rules import Improvement, Word
+from recbole_lpi.experiments.decision.rules import ORDER, Improvement, Word
 from recbole_lpi.experiments.decision.wording import p_value, relative, sentence, signed
 
 HEADLINE: dict[Word, str] = {
@@ -44,6 +45,9 @@ class FirstScreen:
         next: what to do.
         tiles: its numbers.
         worse: where it is worse, a sentence.
+        others: how the other policies fare, a sentence; empty: there is none.
+        refusals: of policies, why their estimate may not be used.
+        warnings: how many there are; undoubted: the policies that there is none of.
     """
 
     headline: str
@@ -52,6 +56,10 @@ class FirstScreen:
     next: str
     tiles: list[Tile]
     worse: str
+    others: str
+    refusals: list[tuple[str, str]]
+    warnings: int
+    undoubted: list[str]
 
 
 def first_screen(content: Content) -> FirstScreen:
@@ -64,7 +72,24 @@ def first_screen(content: Content) -> FirstScreen:
         _next(one, court),
         [_worth(one, court), *_ranks(one, court), _distance(one, court)],
         _worse(content),
+        _others(content),
+        [
+            (each.label, refusal)
+            for each in content.judged
+            if court.log.impressions and (refusal := court.refusal(each.own))
+        ],
+        sum(len(each.doubts) for each in content.judged),
+        [each.label for each in content.judged if not each.doubts],
     )
+
+
+def _others(content: Content) -> str:
+    """How the policies fare together, where there are several."""
+    words = Counter(one.decision.word for one in content.judged)
+    if len(content.judged) == 1:
+        return ""
+    told = ", ".join(f"{words[word]} {word}" for word in ORDER if words[word])
+    return f"Of {len(content.judged)} policies: {told}. The numbers here are of the first."
 
 
 def _price(one: Judged, court: Court) -> str:
@@ -152,15 +177,14 @@ def _worse(content: Content) -> str:
     tables = content.segments.get(content.first.label, [])
     if not tables:
         return "No segments could be compared."
-    parts = []
-    for table in tables:
-        worse = [row for row in table.rows if row.surely_worse]
-        if worse:
-            first = worse[0]
-            parts.append(
-                f"in {len(worse)} of {len(table.rows)} segments by {table.number}, most of all: "
-                f"{first.name}"
-            )
+    if not all(table.usable for table in tables):
+        return "No segment can be told, since the estimate may not be used."
+    parts = [
+        f"in {len(table.worse)} of {len(table.rows)} segments by {table.number}, most of all: "
+        f"{table.worse[0].name}"
+        for table in tables
+        if table.worse
+    ]
     if not parts:
         return "It is surely worse in none of the segments."
     return f"It is surely worse {'; and '.join(parts)}."

@@ -77,7 +77,10 @@ def gain_over_distance(content: Content) -> Picture | None:
         axes.axhline(0, color="#000000", lw=0.8)
         for one, js, (gain, half) in known:
             colour = figures.COLOURS[{"ship": 2, "cannot tell": 0, "hold": 1}[one.decision.word]]
-            axes.errorbar(js, gain, half, color=colour, fmt=MARKERS[one.decision.word], ms=7)
+            filled = colour if content.court.usable(one.own) else "#ffffff"
+            axes.errorbar(
+                js, gain, half, color=colour, fmt=MARKERS[one.decision.word], ms=7, mfc=filled
+            )
         axes.set_xlim(left=0)
         axes.margins(0.12)
         if budget is not None:
@@ -86,7 +89,9 @@ def gain_over_distance(content: Content) -> Picture | None:
             axes.annotate(f"budget {budget:g}", (budget, 0.98), (4, 0), ("data", "axes fraction"),
                           "offset points", va="top", fontsize=8)  # fmt: skip
         axes.set_xlabel("JS divergence from the logging policy, nats")
-        axes.set_ylabel(f"{_number(content)},\nless that of {text.figure(content.court.against)}")
+        axes.set_ylabel(
+            f"{content.court.number},\nless that of {text.figure(content.court.against)}"
+        )
         axes.grid(alpha=0.2)
         figure.draw_without_rendering()
         _name(axes, [(one.label, js, gain) for one, js, (gain, _) in known])
@@ -96,15 +101,9 @@ def gain_over_distance(content: Content) -> Picture | None:
     )
     caption = (
         "What each policy gains over how far it moves. Bars: 95 %. Circle: ship. Square: cannot "
-        "tell. Cross: hold."
+        "tell. Cross: hold. Hollow: the estimate may not be used."
     )
     return _picture(figure, f"{caption} {words}.", caption, 0)
-
-
-def _number(content: Content) -> str:
-    found = content.first.evidence
-    best = found.value or found.ranks
-    return best.name if best is not None else "gain"
 
 
 def _gain(one: Judged, content: Content) -> tuple[float, float] | None:

@@ -30,10 +30,22 @@ from recbole_lpi.text import one_line
 
 @dataclass(frozen=True)
 class SegmentTable:
-    """Segments of a log, by one number of one policy, the worst first."""
+    """Segments of a log, by one number of one policy, the worst first.
+
+    Attributes:
+        number: which.
+        rows: the segments.
+        usable: whether it may be used at all; else no segment is told to be worse.
+    """
 
     number: str
     rows: list[Segment]
+    usable: bool = True
+
+    @property
+    def worse(self) -> list[Segment]:
+        """The segments where the policy is surely worse."""
+        return [row for row in self.rows if self.usable and row.surely_worse]
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ def segment_tables(own: Measured, court: Court) -> list[SegmentTable]:
         cuts = cuts_of_moments(table, court.kinds)
         every = np.ones(len(table), bool)
         found = segments(cuts, table.session, every, lambda chosen: court.value_scores(own, chosen))
-        return [SegmentTable(VALUE, found)]
+        return [SegmentTable(VALUE, found, court.usable(own))]
     if court.base is None:
         return []
     cuts, found_tables = cuts_of_sessions(table, court.kinds), []

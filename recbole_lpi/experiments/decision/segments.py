@@ -59,6 +59,11 @@ class Segment:
         """Whether the policy is worse here, p < .05."""
         return self.test is not None and self.test.difference < 0 and self.test.p < 0.05
 
+    @property
+    def surely_better(self) -> bool:
+        """Whether the policy is better here, p < .05."""
+        return self.test is not None and self.test.difference > 0 and self.test.p < 0.05
+
 
 Score = Callable[[np.ndarray], tuple[PolicyScore, PolicyScore]]  # events to baseline and policy
 

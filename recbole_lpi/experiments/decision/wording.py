@@ -17,8 +17,10 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def p_value(p: float) -> str:
-    """Spell a p-value as the tables do: ``p < .001``, ``p = .021``."""
-    return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".removeprefix("0")
+    """Spell a p-value as the tables do, and never over two lines: ``p < .001``, ``p = .021``."""
+    if p < 0.001:
+        return "p\u00a0<\u00a0.001"
+    return "p\u00a0=\u00a0" + ("1" if p >= 0.9995 else f"{p:.3f}".removeprefix("0"))
 
 
 def share(value: float | None, digits: int = 1) -> str:

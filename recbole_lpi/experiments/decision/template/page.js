@@ -26,3 +26,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// What is folded away is printed all the same.
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});
