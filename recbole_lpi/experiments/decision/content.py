@@ -87,7 +87,10 @@ def gather(
     Raises:
         SettingError: as of ``compare``; or there is no policy beside what they are compared with.
     """
-    given = load_comparable([path for path in runs if path not in against])
+    given_paths = [path for path in runs if path not in against]
+    if not given_paths:
+        raise SettingError("every run is one of --against: name a run to decide on")
+    given = load_comparable(given_paths)
     say("reading the data")
     source, no_data = _source(given[0], data_path)
     base = baseline(given, against, source, say)
