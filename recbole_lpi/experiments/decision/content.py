@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.comparison import ComparedPolicy, Comparison, compare
 from recbole_lpi.experiments.decision.baseline import Baseline, baseline
 from recbole_lpi.experiments.decision.choices import Concentration
@@ -166,7 +167,18 @@ def _court(
     log = kind_of(table, run.kinds)
     against = _against(base, now, log.impressions)
     metric = deciding_metric(table, run.kinds, rules.k)
-    return Court(rules, log, run.kinds, metric, now, base.is_log, against), own
+    taken = what_is_ranked(comparison, metric)
+    return Court(rules, log, run.kinds, metric, now, base.is_log, against, taken), own
+
+
+def what_is_ranked(comparison: Comparison, metric: str) -> str:
+    """Name what a metric ranks, with what the log calls it: ``The next purchase (liked)``."""
+    kind = Metric.parse(metric).kind
+    if kind is None:
+        return "The next item"
+    names = set(comparison.events[kind])
+    called = "" if names <= {kind} else f" ({' or '.join(sorted(names))})"
+    return f"The next {kind}{called}"
 
 
 def _against(base: Baseline, now: Measured | None, impressions: bool) -> str:

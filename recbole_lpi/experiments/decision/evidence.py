@@ -22,7 +22,6 @@ from recbole_lpi.experiments.decision.rules import Decision, Evidence, Improveme
 from recbole_lpi.experiments.runs import FinishedRun
 
 VALUE = "reward per event"
-TAKEN = {"purchase": "What was bought", "click": "What was clicked", None: "What was taken"}
 
 
 @dataclass(frozen=True)
@@ -106,6 +105,7 @@ class Court:
         base: what runs now; None: no run of it was measured.
         is_log: whether values are compared with the log's own.
         against: what runs now, as a sentence has it.
+        taken: what the metric ranks, as a sentence begins.
     """
 
     rules: Rules
@@ -115,6 +115,7 @@ class Court:
     base: Measured | None
     is_log: bool
     against: str
+    taken: str
 
     @property
     def number(self) -> str:
@@ -201,7 +202,7 @@ class Court:
         return Improvement(
             name, test.difference, test.difference - half, test.difference + half,
             int(np.sign(test.difference)) if sure else 0, baseline,
-            TAKEN[Metric.parse(self.metric).kind],
+            self.taken,
         )  # fmt: skip
 
     def _doubts(self, own: Measured, evidence: Evidence) -> tuple[str, ...]:

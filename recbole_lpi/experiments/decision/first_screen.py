@@ -104,7 +104,8 @@ def _price(one: Judged, court: Court) -> str:
         if test.difference < 0 and test.p < 1 - court.rules.level:
             change = relative(test.difference, court.base.policy.cells[metric].mean)
             worse.append(f"{metric_words(metric)} {signed(test.difference)}, {change}")
-    return f"That is paid for: {'; '.join(worse)}." if worse else ""
+    told = "That is paid for" if one.decision.word == "ship" else "Lower as well"
+    return f"{told}: {'; '.join(worse)}." if worse else ""
 
 
 def _next(one: Judged, court: Court) -> str:

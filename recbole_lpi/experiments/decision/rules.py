@@ -74,7 +74,7 @@ class Improvement:
     at_most: float
     surely: int
     baseline: float
-    taken: str = "What was taken"
+    taken: str = "The next item"
 
 
 @dataclass(frozen=True)

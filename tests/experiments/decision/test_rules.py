@@ -27,9 +27,7 @@ def by_estimate(value, **more):
 
 
 def by_ranks(ranks, **more):
-    return decide(
-        Evidence("the logging policy", False, ranks=ranks, **{"js": 0.05, **more}), RULES
-    )
+    return decide(Evidence("the logging policy", False, ranks=ranks, **{"js": 0.05, **more}), RULES)
 
 
 @pytest.mark.parametrize("judged", [by_estimate, by_ranks])
@@ -82,9 +80,9 @@ def test_reasons_have_the_numbers_in_words():
     assert by_estimate(MORE).reason == (
         "It would earn more: reward per event +0.0080 beside the log, +8.0 %, and at least +0.0040."
     )
-    ranks = replace(LESS, name="purchase nDCG@20", taken="What was bought")
+    ranks = replace(LESS, name="purchase nDCG@20", taken="The next purchase")
     assert by_ranks(ranks).reason == (
-        "What was bought stands lower in its lists: purchase nDCG@20 −0.0080 beside the logging "
+        "The next purchase stands lower in its lists: purchase nDCG@20 −0.0080 beside the logging "
         "policy, −8.0 %."
     )
 

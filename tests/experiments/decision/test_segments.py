@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_quartiles_have_about_as_many_events_and_every_value_once():
     assert len(sizes) == len(cut.names) <= 4 and sizes.max() < 450
     ends = [(values[cut.at == number].min(), values[cut.at == number].max())
             for number in range(len(cut.names))]  # fmt: skip
-    assert all(high < low for (_, high), (low, _) in zip(ends, ends[1:], strict=False))
+    assert all(high < low for (_, high), (low, _) in pairwise(ends))
     assert quartiles("length", "{} event", np.ones(5, int)).names == ("1 event",)
 
 
