@@ -12,8 +12,7 @@ def signed(value: float, digits: int = 4) -> str:
 
 def number(value: float | None, digits: int = 4) -> str:
     """Spell a number."""
-    known = value is not None and math.isfinite(value)
-    return _minus(f"{value:,.{digits}f}") if known else "–"
+    return "–" if value is None or not math.isfinite(value) else _minus(f"{value:,.{digits}f}")
 
 
 def p_value(p: float) -> str:
@@ -25,8 +24,7 @@ def p_value(p: float) -> str:
 
 def share(value: float | None, digits: int = 1) -> str:
     """Spell a share as a percentage."""
-    known = value is not None and math.isfinite(value)
-    return f"{100 * value:.{digits}f} %" if known else "–"
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
 
 
 def relative(difference: float, baseline: float) -> str:
