@@ -13,6 +13,8 @@ from scipy import stats
 from recbole_lpi.evaluation.event_table import EventTable, read_events
 from recbole_lpi.evaluation.measures import Kinds
 from recbole_lpi.evaluation.metrics import Metric
+from recbole_lpi.evaluation.off_policy import LoggedEvents
+from recbole_lpi.evaluation.scores import PolicyScore
 from recbole_lpi.evaluation.significance import PairedDifference, holm, paired
 from recbole_lpi.experiments.comparison import ComparedPolicy
 from recbole_lpi.experiments.decision import doubts, estimates
@@ -63,7 +65,7 @@ class Measured:
         return cell.mean if cell is not None and cell.count else None
 
     @cached_property
-    def events(self) -> list[estimates.LoggedEvents]:
+    def events(self) -> list[LoggedEvents]:
         """The events of the test part with the weights of each run."""
         return [one.events for one in self.estimates]
 
@@ -147,7 +149,7 @@ class Court:
 
     def value_scores(
         self, own: Measured, chosen: np.ndarray | None = None
-    ) -> tuple[estimates.PolicyScore, estimates.PolicyScore]:
+    ) -> tuple[PolicyScore, PolicyScore]:
         """Score what runs now and a policy by their improvement on the log."""
         of = own.events if chosen is None else [estimates.at(one, chosen) for one in own.events]
         if self.is_log or self.base is None:

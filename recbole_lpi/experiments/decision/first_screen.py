@@ -9,7 +9,7 @@ from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.decision.content import Content
 from recbole_lpi.experiments.decision.evidence import Court, Judged, metric_words
 from recbole_lpi.experiments.decision.rules import ORDER, Improvement, Word
-from recbole_lpi.experiments.decision.wording import p_value, relative, sentence, signed
+from recbole_lpi.experiments.decision.wording import p_value, relative, sentence, share, signed
 
 HEADLINE: dict[Word, str] = {
     "ship": "Ship {}", "hold": "Hold {}", "cannot tell": "Cannot tell about {}",
@@ -44,7 +44,7 @@ class FirstScreen:
         reason: why; price: what it costs elsewhere, or empty.
         next: what to do.
         tiles: its numbers.
-        worse: where it is worse, a sentence.
+        worse: where it is worse, a sentence; variety: how concentrated its choices are.
         others: how the other policies fare, a sentence; empty: there is none.
         refusals: of policies, why their estimate may not be used.
         warnings: how many there are; undoubted: the policies that there is none of.
@@ -56,6 +56,7 @@ class FirstScreen:
     next: str
     tiles: list[Tile]
     worse: str
+    variety: str
     others: str
     refusals: list[tuple[str, str]]
     warnings: int
@@ -72,6 +73,7 @@ def first_screen(content: Content) -> FirstScreen:
         _next(one, court),
         [_worth(one, court), *_ranks(one, court), _distance(one, court)],
         _worse(content),
+        _variety(content),
         _others(content),
         [
             (each.label, refusal)
@@ -189,6 +191,19 @@ def _worse(content: Content) -> str:
     if not parts:
         return "It is surely worse in none of the segments."
     return f"It is surely worse {'; and '.join(parts)}."
+
+
+def _variety(content: Content) -> str:
+    """How varied the first choices are of the policy to speak of first, in a sentence."""
+    found = {one.name: one for one in content.concentration}
+    own, base = found[content.first.label], content.court.base
+    label = base.policy.label if base else ""
+    now = f", those of {label} as {found[label].as_varied_as:,.0f}" if label else ""
+    return (
+        f"Its first choices are as varied as {own.as_varied_as:,.0f} equally frequent items{now}, "
+        f"what was logged as {content.concentration[0].as_varied_as:,.0f}; the ten most frequent "
+        f"have {share(own.top_ten)}."
+    )
 
 
 def _tone(found: Improvement) -> str:

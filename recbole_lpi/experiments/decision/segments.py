@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -167,7 +167,8 @@ def _span(low: int, high: int) -> str:
 
 def rows(table: EventTable, chosen: np.ndarray) -> EventTable:
     """Take some of the events of a table, ``chosen`` bool [N]."""
-    columns = {field.name: getattr(table, field.name) for field in fields(EventTable)}
-    return EventTable(
-        **{name: None if column is None else column[chosen] for name, column in columns.items()}
-    )
+    taken: dict[str, Any] = {}
+    for name in (field.name for field in fields(EventTable)):
+        column = getattr(table, name)
+        taken[name] = None if column is None else column[chosen]
+    return EventTable(**taken)

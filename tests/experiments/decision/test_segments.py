@@ -109,6 +109,7 @@ def test_the_worst_segment_comes_first_with_the_test_of_its_own_events():
     assert (worse.name, better.name) == ("no purchase", "one purchase")
     assert worse.surely_worse and better.surely_better
     assert (worse.events, worse.sessions) == (200, 100)
+    assert worse.test is not None and better.test is not None
     alone = [paired(*ranked(base, own)(cut.at == number)) for number in (0, 1)]
     assert worse.test.difference == pytest.approx(alone[0].difference)
     assert [worse.test.p, better.test.p] == pytest.approx(holm([one.p for one in alone]))
@@ -134,5 +135,6 @@ def test_events_that_the_number_is_not_over_are_left_out():
 def test_rows_takes_every_column():
     log = replace(table([0, 0, 1], previous=[0, 1, 0]), seen=np.array([False, True, False]))
     taken = rows(log, np.array([True, False, True]))
-    assert taken.session.tolist() == [0, 1] and taken.seen.tolist() == [False, False]
+    assert taken.session.tolist() == [0, 1]
+    assert taken.seen is not None and taken.seen.tolist() == [False, False]
     assert taken.trained is None
