@@ -11,6 +11,7 @@ from recbole_lpi.cli.deploy_command import deploy
 from recbole_lpi.cli.estimate_command import estimate
 from recbole_lpi.cli.figure_command import figure
 from recbole_lpi.cli.prepare_command import prepare
+from recbole_lpi.cli.report_command import report
 from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
 from recbole_lpi.cli.simulate_command import simulate
@@ -29,6 +30,7 @@ def describe() -> None:
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(run)
 app.command(cls=Once)(compare)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(estimate)
+app.command(cls=Once)(report)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)

@@ -71,6 +71,7 @@ class ComparedPolicy:
         name: what the caller calls it; empty: its model and what sets it apart.
         draws: whether another seed makes another policy of it.
         scores: by full name of a metric, what tests are made of.
+        folders: of its runs, in the order of ``seeds``.
     """
 
     model: str
@@ -80,6 +81,7 @@ class ComparedPolicy:
     name: str = ""
     draws: bool = True
     scores: dict[str, PolicyScore] = field(default_factory=dict, repr=False, compare=False)
+    folders: tuple[Path, ...] = ()
 
     @property
     def of_one_seed(self) -> bool:
@@ -153,7 +155,12 @@ def compare(
         folder, model = group[0].run.folder.path, group[0].run.model
         draws = model not in BASELINES and folder not in drawless
         own_name = (called or {}).get(folder, "")
-        policies.append(ComparedPolicy(model, apart, seeds, cells, own_name, draws, own))
+        policies.append(
+            ComparedPolicy(
+                model, apart, seeds, cells, own_name, draws, own,
+                tuple(one.run.folder.path for one in group),
+            )
+        )  # fmt: skip
         if (mu := group[0].settings["logging_policy"]) is not None:
             name = one_line(log_mus.name(mu))
             measured_against[name] = (*measured_against.get(name, ()), policies[-1].label)
