@@ -44,7 +44,8 @@ def test_each_figure_of_finished_runs_and_its_table(log):
 def test_a_figure_of_a_plan_trains_once(log, monkeypatch):
     Path("plan.yaml").write_text(
         "shared: {split_seed: 2020, epochs: 1}\nreference: LoggingPolicy\nrows:\n"
-        "  LoggingPolicy: {}\n  LPI: {fixed: {beta: 1.0}}\n  far: {model: LPI, fixed: {beta: 0.3}}\n"
+        "  LoggingPolicy: {}\n  LPI: {fixed: {beta: 1.0}}\n"
+        "  far: {model: LPI, fixed: {beta: 0.3}}\n"
     )
     small = [f"--{name}={value}" for name, value in SMALL.items() if name != "epochs"]
     words = ["hyperparameters", "--plan=plan.yaml", "--dataset=shop", "--output=f.png", *small]

@@ -56,7 +56,7 @@ def test_weights_are_those_of_a_step_of_training(name, given):
 
 
 def test_each_event_is_beside_the_next_one_of_its_session_however_long_that_is():
-    """In windows of an event each, as evaluation cuts them, γ V of another session would be next."""
+    """In windows of an event each, as evaluation cuts them, γ V of another one would be next."""
     policy, part = network("LPIRL", advantage_estimator="td_residual", beta=0.3), held(4)
     found = held_out_events(policy, part)
     v, reward = found.value, part.sessions.rewards[part.places]
