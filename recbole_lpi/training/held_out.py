@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recbole_lpi.data.batches import Batch
 from recbole_lpi.data.prefetch import prefetched
@@ -74,7 +74,9 @@ def _measured(network: PolicyNetwork, batch: Batch) -> tuple[Tensor, Tensor, Ten
     heads = dict(network.heads.items())
     if "q" in heads:
         table = network.policy_table
-        each = [head(events.state, table).of(events.action) for head in heads["q"]]
+        each = [
+            head(events.state, table).of(events.action) for head in cast(nn.ModuleList, heads["q"])
+        ]
         value = torch.stack(each).mean(0)
     elif "value" in heads:
         value = heads["value"](events.state)

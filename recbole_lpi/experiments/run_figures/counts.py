@@ -75,7 +75,7 @@ def table(
 
 def _sessions(policies: Sequence[NamedPolicy], kind: str, k: int) -> _Sessions | None:
     """Return mean nDCG@k of each session that has an event of ``kind``; None if none has."""
-    runs, counts = [], np.zeros(0)
+    runs, counts = [], np.zeros(0, np.int64)
     for policy in policies:
         found = []
         for run in policy.runs:
@@ -161,8 +161,8 @@ def _panel(axes: Axes, rows: pl.DataFrame) -> None:
                 axes.annotate(stars, (place, value + bar), (0, 1), textcoords="offset points",
                               ha="center", fontsize=9, color=look["color"])  # fmt: skip
         ends.append((policy, float(y[-1]), look["color"]))
-    number = {name: n for name, n in rows.select("events", "sessions").unique().iter_rows()}
-    axes.set_xticks(range(len(buckets)), [f"{name}\n({number[name]:,})" for name in buckets])
+    sessions = dict(rows.select("events", "sessions").unique().iter_rows())
+    axes.set_xticks(range(len(buckets)), [f"{name}\n({sessions[name]:,})" for name in buckets])
     axes.set_xlim(-0.6, len(buckets) - 0.4)
     axes.margins(y=0.12)  # for the stars
     style.name_lines(axes, ends)

@@ -87,7 +87,7 @@ def draw(policies: Sequence[NamedPolicy], found: pl.DataFrame, dataset: str) -> 
             place.set_axis_off()
         for place, (part, name) in zip(axes.flat, which, strict=False):
             own = found.filter((pl.col("part") == part) & (pl.col("name") == name))
-            ends = []
+            ends: list[tuple[str, float, str]] = []
             for number, policy in enumerate(policies):
                 colour = style.look(number)["color"]
                 of_policy = own.filter(pl.col("policy") == policy.name)
