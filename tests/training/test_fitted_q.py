@@ -112,7 +112,7 @@ def test_the_value_of_a_policy_is_found_within_two_percent(logs):
 
 def test_a_next_state_that_is_off_by_one_is_caught(logs, monkeypatch):
     monkeypatch.setattr(losses, "next_event", lambda value: value.roll(-2, 0))
-    columns = fitted(logs, epochs=6)
+    columns = fitted(logs)
     assert value_at_the_start(logs, columns) != pytest.approx(values(PI).v[ITEMS], rel=0.04)
 
 
