@@ -259,7 +259,7 @@ def test_a_run_is_put_back_whole_whenever_that_is_killed(tmp_path):
             claim(path, "other", held)
 
 
-@pytest.mark.parametrize(("model", "step"), [("LoggingPolicy", 2), ("LPIRL", 17)])
+@pytest.mark.parametrize(("model", "step"), [("LoggingPolicy", 3), ("LPIRL", 29)])
 def test_a_run_killed_at_any_file_operation_goes_on_to_the_same_bits(log, model, step):
     """By --resume if it has settings, else by the same command; and nothing else is left of it."""
     given = {**SMALL, "run_dir": "runs/a"}
