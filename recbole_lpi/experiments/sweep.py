@@ -59,7 +59,7 @@ class Sweep:
     def criterion(self, row: Row) -> Metric:
         """The validation metric that picks among the tries of a row, as it picks their epochs."""
         given = {**self.shared, **row.fixed}
-        own = given.get("valid_metric") or _default_criterion(row.model, self.dataset)
+        own = given.get("valid_metric") or default_criterion(row.model, self.dataset)
         return Metric.parse(str(own))
 
     @property
@@ -127,7 +127,7 @@ class Sweep:
 
 
 @cache
-def _default_criterion(model: str, dataset: str) -> str:
+def default_criterion(model: str, dataset: str) -> str:
     """The ``valid_metric`` of a model that is not given another."""
     return str(defaults(model, dataset).get("valid_metric", TrainingSettings.valid_metric))
 

@@ -1,10 +1,10 @@
-"""What is kept of a run while it trains: its folder, its log, TensorBoard, and how to resume it."""
+"""What is kept of a run while it trains: its folder, its log, and how to resume it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,11 +27,11 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights, refusing
 from recbole_lpi.training.distributed import Ranks
 from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.observers import Observer, named
 from recbole_lpi.training.random_states import random_states, set_random_states
 from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import log_to
-from recbole_lpi.training.tensorboard import write_epoch
 from recbole_lpi.training.verdicts import plain
 
 Identify = Callable[[Any, Any], str]  # training part, and validation part or None, to an identity
@@ -75,6 +75,7 @@ class Recorder:
         train: the training part.
         data: the hash of the training data; validation: of the validation part, or None.
         identity: what the model is found by again; None: nothing looks for it.
+        observers: told of what is kept, in this order, once it is.
         draws: what several processes draw from alike, once ``restore`` has set it.
     """
 
@@ -86,6 +87,7 @@ class Recorder:
     data: str
     validation: str | None = None
     identity: str | None = None
+    observers: Sequence[Observer] = ()
     draws: torch.Generator | None = None
 
     @property
@@ -110,6 +112,14 @@ class Recorder:
         with log_to(self.folder.log):
             yield
 
+    def observed(self, held: ExitStack) -> None:
+        """Let the observers follow the run until ``held`` is closed."""
+        if self.folder is None or not self.writes:
+            return
+        for observer in self.observers:
+            held.callback(observer.close)
+            observer.begin(self.folder, self.about.config)
+
     def record(self, loop: TrainingLoop, losses: dict[str, float], found: dict[str, float]) -> None:
         """Keep the epoch that has just ended.
 
@@ -121,7 +131,6 @@ class Recorder:
         if not self.writes:
             return
         epoch = loop.next_epoch - 1
-        write_epoch(self.folder.tensorboard, epoch, losses, found)
         write_tensors(
             self.folder.resume,
             {
@@ -136,6 +145,8 @@ class Recorder:
         if loop.selector.best_epoch == epoch:
             self.write_best(loop)
         self.folder.settle()
+        for observer in self.observers:
+            observer.epoch(epoch, named(train=losses, valid=found))
 
     def write_best(self, loop: TrainingLoop) -> None:
         """Write the weights of the best epoch to model.pth, with what builds the policy again.
@@ -205,6 +216,11 @@ class Recorder:
                 **{part: plain(dict(found)) for part, found in results.items()},
             }
         )
+        test = {name: estimate.mean for name, estimate in results.get("test", {}).items()}
+        for observer in self.observers:
+            observer.finish(
+                0 if loop is None else max(loop.selector.best_epoch, 0), named(test=test)
+            )
 
     def _identified(self, loop: TrainingLoop | None) -> dict[str, str]:
         """What tells that model.pth is still the model of this identity; {} where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from recbole_lpi.evaluation.imputation import Imputation
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.observers import Observer
 from recbole_lpi.training.run_folder import RunFolder
 
 FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
@@ -36,6 +37,7 @@ class Surroundings:
         noise_floor: finds how far two seeds of that policy are apart, given it, both parts, and
             the part that is measured; it may know of none.
         imputation: finds what imputes rewards, given both and whether to show a bar.
+        observers: follow the run, beside TensorBoard.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -45,3 +47,4 @@ class Surroundings:
     logging_policy: FindPolicy | None = None
     noise_floor: FindNoiseFloor | None = None
     imputation: FindImputation | None = None
+    observers: Sequence[Observer] = ()

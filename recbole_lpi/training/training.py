@@ -26,6 +26,7 @@ from recbole_lpi.training.selection import Selector
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
 from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.tensorboard import TensorBoard
 from recbole_lpi.training.verdicts import Verdicts
 
 
@@ -104,7 +105,7 @@ class Training:
         try:
             return self._fit(epochs, train, valid, verbose, show_progress, callback)
         except BaseException:
-            self._held.close()
+            self.close()
             raise
 
     def evaluate(
@@ -140,6 +141,10 @@ class Training:
             report = None if imputation is None else imputation.report
             more = {"imputation": report, **self.verdicts.plain()}
             self.recorder.finish(self.loop, self.results, more)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder and the observers, whether or not the run has finished."""
         self._held.close()
 
     def _judge(
@@ -186,6 +191,7 @@ class Training:
                 )
             self.loop = loop = self._loop(epochs, valid)
             recorder.restore(loop, around.resume)
+            recorder.observed(self._held)
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
             if valid is not None:
@@ -218,6 +224,7 @@ class Training:
             data_hash(train),
             None if valid is None else part_hash(valid),
             None if (identify := self.about.identify) is None else identify(train, valid),
+            (TensorBoard(), *self.around.observers),
         )
 
     def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:
