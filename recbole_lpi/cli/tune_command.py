@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from recbole_lpi.cli.errors import one_line_errors
 from recbole_lpi.cli.output import say, say_written
 from recbole_lpi.plugin.names import models_in_words
 from recbole_lpi.processes import refuse_several
+from recbole_lpi.settings import SettingError
+
+if TYPE_CHECKING:
+    from recbole_lpi.experiments.tuning import Tuning
 
 
 def tune(
@@ -19,8 +24,11 @@ def tune(
     model: Annotated[str, typer.Option(help=models_in_words())],
     dataset: Annotated[str, typer.Option(help="A data set: its folder's name")],
     trials: Annotated[int, typer.Option(min=1, help="Of all workers together")] = 20,
+    objective: Annotated[
+        str | None, typer.Option(help="Metric of validation to improve, if not valid_metric")
+    ] = None,
     front: Annotated[
-        bool, typer.Option("--front", help="Two objectives: valid_metric, and the JS divergence")
+        bool, typer.Option("--front", help="A second objective: little JS divergence")
     ] = False,
     max_js: Annotated[
         float | None,
@@ -68,15 +76,21 @@ def tune(
         if fixed:
             say(f"given, and not searched: {', '.join(fixed)}")
         name = study or f"{dataset}/{model}{'-front' if front else ''}"
-        work = Tuning(model, dataset, runs / name, name, given, searched, trials, front, storage)
+        work = Tuning(
+            model, dataset, runs / name, name, given, searched, trials, front, objective, storage
+        )
         if max_js is not None and not front:
-            raise tuning_report.NO_FRONT
+            raise SettingError("--max_js picks from a front: give --front as well")
+        if front and prune:
+            say("with two objectives no trial is stopped early: Optuna prunes by one value alone")
         if train:
             _work_through(work, seed_of_search, prune, threads)
-        say_written(*tuning_report.write(work, output or work.root, max_js))
+        folder = output or work.root
+        sys.stdout.write(tuning_report.write(work, folder, max_js))
+        say_written(folder)
 
 
-def _work_through(tuning: object, seed: int, prune: bool, threads: int | None) -> None:
+def _work_through(tuning: Tuning, seed: int, prune: bool, threads: int | None) -> None:
     """Make the trials that a search lacks, with ``threads`` of torch; None: as torch is set."""
     import torch
 

@@ -49,13 +49,13 @@ def open_storage(where: str | Path) -> BaseStorage:
 
     scheme, _, rest = str(where).partition("://")
     try:
-        shown = sqlalchemy.make_url(f"{DRIVERS.get(scheme, scheme)}://{rest}")
+        made = sqlalchemy.make_url(f"{DRIVERS.get(scheme, scheme)}://{rest}")
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise SettingError(
             "--storage is no URL of a database, such as postgresql://user@host/name or "
             "sqlite:///trials.db, and no journal file either, such as trials.journal"
         ) from None
-    url, shown = (shown.render_as_string(hide_password=hide) for hide in (False, True))
+    url, shown = (made.render_as_string(hide_password=hide) for hide in (False, True))
     driver = shown.partition("://")[0]
     with refused(f"--storage={shown} cannot be opened"):
         try:

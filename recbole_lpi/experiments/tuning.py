@@ -39,6 +39,7 @@ class Tuning:
         given: settings of every trial.
         trials: how many are to be made, all workers together.
         front: with two objectives, the criterion and the JS divergence from the logging policy.
+        objective: the metric of validation that is improved; None: the one that picks epochs.
         storage: the URL of a database, or a journal file; None: a journal in ``root``.
     """
 
@@ -50,18 +51,24 @@ class Tuning:
     space: Space
     trials: int = 20
     front: bool = False
+    objective: str | None = None
     storage: str | None = field(default=None, repr=False)  # it may hold a password
 
     def __post_init__(self) -> None:
         for name in names(Role.FOLDER):
             if name in self.given:
                 raise SettingError(f"{name} is for one run; a search sets it for each of its own")
+        if self.criterion.neutral:
+            raise SettingError(
+                f"--objective={self.criterion} is neither better nor worse: give --front, which "
+                "weighs it against another"
+            )
 
     @property
     def criterion(self) -> Metric:
-        """The validation metric that is improved: the one that picks the epochs of every run."""
+        """The metric of validation that is improved."""
         own = self.given.get("valid_metric") or default_criterion(self.model, self.dataset)
-        return Metric.parse(str(own))
+        return Metric.parse(str(self.objective or own))
 
     @property
     def objectives(self) -> dict[str, str]:

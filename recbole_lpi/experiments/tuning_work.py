@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recbole_lpi.evaluation.measures import DIVERGENCE
 from recbole_lpi.experiments.search_space import corners, suggested
 from recbole_lpi.experiments.sweep_work import refuse_other
 from recbole_lpi.experiments.trial_queue import interrupted
@@ -51,8 +50,9 @@ def check(tuning: Tuning) -> None:
         passed_over = unread_of(tuning.model, tuning.space, values, set(values))
         never_read &= {name for _, names, _ in passed_over for name in names}
         training = TrainingSettings.of(config)
-        if tuning.front and JS not in training.metric_names:
-            raise SettingError(f"a front needs {JS}, and metrics lack it: add {DIVERGENCE}")
+        for name in tuning.objectives:
+            if name not in training.metric_names:
+                raise SettingError(f"{name} is not measured: add it to metrics, and its k to topk")
         if tuning.front and training.logging_policy == "none":
             raise SettingError("a front needs a logging policy, and logging_policy is none")
     if never_read:
@@ -81,7 +81,7 @@ def work(tuning: Tuning, seed: int, prune: bool) -> None:
                 return
             trial, folder = taken
             queue.study.sampler = _sampler(seed, trial.number)
-            say = f"trial {trial.number + 1} of {tuning.trials}: {folder.path}"
+            say = f"trial {trial.number} (0 to {tuning.trials - 1}): {folder.path}"
             print(visible(say), file=sys.stderr, flush=True)
             try:
                 _make(tuning, trial, folder)
@@ -153,7 +153,7 @@ class _Pruning(Observer):
 
 
 def _fail(trial: Trial, why: str) -> None:
-    print(visible(f"trial {trial.number + 1} came to nothing: {why}"), file=sys.stderr, flush=True)
+    print(visible(f"trial {trial.number} came to nothing: {why}"), file=sys.stderr, flush=True)
     trial.set_user_attr(ERROR, why)
     trial.study.tell(trial, state=optuna().trial.TrialState.FAIL)
 

@@ -77,8 +77,8 @@ def run(
     Beside ``resume``, in ``config_dict``, only settings of the machine can be given, and an
     ``encoder`` of the user's own must be: a run's own file has no module imported.
 
-    ``observers`` follow it, beside TensorBoard and the ``trackers`` of its settings; an exception of
-    theirs ends the run, which can be resumed.
+    ``observers`` follow it, beside TensorBoard and the ``trackers`` of its settings; an exception
+    of theirs ends the run, which can be resumed.
 
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
