@@ -49,7 +49,7 @@ class TrialQueue:
         storage: of the study.
         wanted: how many trials there are to be in all.
         folder: names the run folder of the trial of a number.
-        machine: what tells this machine, and where it keeps the runs, from every other (``machine``).
+        machine: what tells this machine, and its folder of runs, from others (``machine``).
     """
 
     study: Study

@@ -23,6 +23,7 @@ from recbole_lpi.training.observers import Observer
 from recbole_lpi.training.run_folder import RunFolder, claimed, run_path
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.trackers import trackers
 from recbole_lpi.training.training import Training
 
 
@@ -68,7 +69,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 partial(logging_policy.resolve, given.logging_policy, config, beside=own.parent),
                 partial(logging_policy.noise_floor, config, own.parent),
                 partial(imputation_model.resolve, given, device),
-                observers,
+                (*trackers(given.trackers), *observers),
             ),
         )
 
