@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.properties import search_space
 from recbole_lpi.plugin.setting_names import known
-from recbole_lpi.roles import Role
+from recbole_lpi.roles import Role, name_of, role_of
 from recbole_lpi.settings import SettingError, coerce, suggest
 from recbole_lpi.yaml_values import read_file
 
@@ -89,7 +90,7 @@ def read_space(model: str, file: Path | None, given: Mapping[str, Any]) -> tuple
     """
     source = "the space of its property files" if file is None else str(file)
     content = search_space(model) if file is None else read_file(file)
-    space = {name: _read(source, name, values) for name, values in content.items()}
+    space = {name: _read(model, source, name, values) for name, values in content.items()}
     fixed = [name for name in space if name in given]
     space = {name: values for name, values in space.items() if name not in given}
     if not space:
@@ -112,21 +113,24 @@ def corners(space: Space) -> list[dict[str, Any]]:
     ]
 
 
-def _read(source: str, name: str, values: Any) -> Range | Choices:
-    setting = known().get(name)
-    if setting is None:
-        near = suggest(name, known())
+def _read(model: str, source: str, name: str, values: Any) -> Range | Choices:
+    classes = BASELINES[model].setting_classes if model in BASELINES else ()
+    roles = {name: setting.role for name, setting in known().items()}
+    roles |= {name_of(field): role_of(c, field) for c in classes for field in fields(c)}
+    role = roles.get(name)
+    if role is None:
+        near = suggest(name, roles)
         raise SettingError(
             f"{source}: unknown setting '{name}'{near and f'; did you mean {near}?'}"
         )
-    if setting.role not in SEARCHED:
+    if role not in SEARCHED:
         raise SettingError(
-            f"{source}: {name} cannot be searched over: it says {setting.role.value}, and trials "
+            f"{source}: {name} cannot be searched over: it says {role.value}, and trials "
             "are to be models of the same data, measured alike"
         )
     if isinstance(values, list) and values:
         choices = Choices(tuple(coerce(f"{source}: {name}", values, list[Any])))
-        foreign = [v for v in choices.values if setting.role is Role.CODE and not str(v).isalnum()]
+        foreign = [v for v in choices.values if role is Role.CODE and not str(v).isalnum()]
         if foreign:
             raise SettingError(
                 f"{source}: {name} {foreign[0]} is code of your own, which no file has imported: "

@@ -88,7 +88,7 @@ def _make(sweep: Sweep, row: Row, settings: Settings, seed: int, wait: bool = Fa
         return False
     waiting = f"waiting for the process that is at {folder.path}" if wait else None
     try:
-        with folder.exclusive(waiting):
+        with sweep.claimed(folder, waiting):
             if folder.finished or diverged(folder).is_file():
                 return True
             done, all_ = sweep.progress

@@ -9,8 +9,9 @@ Of another machine a database knows when it was last heard of, and queues the tr
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from recbole_lpi.experiments.trial_storage import beating, optuna
-from recbole_lpi.files import write_text
-from recbole_lpi.locks import Busy, exclusive_beside
+from recbole_lpi.locks import Busy
+from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -144,8 +145,17 @@ def interrupted(trial: Trial) -> None:
 
 def machine(root: Path) -> str:
     """Name this machine and the folder ``root`` on it: where two have one name, folders differ."""
-    token = root / "machine.txt"
-    with exclusive_beside(token, str(token)):
-        if not token.is_file():
-            write_text(token, f"{uuid4().hex}\n")
-    return f"{socket.gethostname()} {token.read_text(encoding='utf-8').strip()}"
+    return f"{socket.gethostname()} {folder_id(root)}"
+
+
+def folder_id(root: Path) -> str:
+    """What the folder ``root`` is called by every machine that sees it, wherever; made once."""
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / "folder-id.txt"
+    with suppress(FileExistsError), open(file, "x", encoding="utf-8") as made:
+        made.write(f"{uuid4().hex}\n")
+    for _ in range(50):
+        if found := file.read_text(encoding="utf-8").strip():
+            return found
+        time.sleep(0.1)  # another process has just made it, and is about to write
+    raise SettingError(f"{file} is empty: remove it, and start again")

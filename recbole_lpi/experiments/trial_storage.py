@@ -32,6 +32,7 @@ def optuna() -> Any:
         raise SettingError("Optuna is not installed: pip install 'recbole-lpi[tune]'") from None
     imported.logging.set_verbosity(imported.logging.WARNING)
     warnings.filterwarnings("ignore", category=imported.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", "Heartbeat of storage is supposed")  # ``beating`` does that
     return imported
 
 
