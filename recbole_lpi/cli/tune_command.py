@@ -81,7 +81,7 @@ def tune(
         )
         if max_js is not None and not front:
             raise SettingError("--max_js picks from a front: give --front as well")
-        if front and prune:
+        if front and prune and train:
             say("with two objectives no trial is stopped early: Optuna prunes by one value alone")
         if train:
             _work_through(work, seed_of_search, prune, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
@@ -15,7 +16,7 @@ from recbole_lpi import text
 from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.figure_style import COLOURS, SETTINGS
 from recbole_lpi.experiments.found_trials import FoundTrial
-from recbole_lpi.experiments.label_placement import around, settle
+from recbole_lpi.experiments.label_placement import along, around, settle
 from recbole_lpi.experiments.tuning import JS, Tuning
 
 FRONT, OTHERS = COLOURS[0], "0.45"
@@ -44,7 +45,7 @@ def draw(
             chosen.mean(JS), chosen.mean(str(criterion)), "o", ms=12, mfc="none", mec="black",
             zorder=4,
         )  # fmt: skip
-        kind = f"{criterion.heading} " if criterion.heading else ""
+        kind = f"{criterion.heading} " if criterion.kind else ""
         better = "less is better" if criterion.smaller_is_better else "more is better"
         axes.set_ylabel(text.figure(f"{kind}{criterion.label}, {better}"))
         axes.set_xlabel("JS divergence from the logging policy")
@@ -56,7 +57,7 @@ def draw(
         axes.margins(0.1)
         axes.grid(alpha=0.2)
         figure.draw_without_rendering()  # where things are is known from here on
-        _name(axes, complete, [*front, *([] if chosen in front else [chosen])], str(criterion))
+        _name(axes, complete, front, chosen, str(criterion))
     return figure
 
 
@@ -73,14 +74,22 @@ def _point(axes: Axes, trial: FoundTrial, criterion: str, on_front: bool) -> Non
 
 
 def _name(
-    axes: Axes, complete: Sequence[FoundTrial], named: Sequence[FoundTrial], criterion: str
+    axes: Axes,
+    complete: Sequence[FoundTrial],
+    front: Sequence[FoundTrial],
+    chosen: FoundTrial,
+    criterion: str,
 ) -> None:
-    """Write the settings of trials beside their points, where they cover least."""
+    """Write settings beside the front, and beside the one to pick, where they cover least."""
     pixels = axes.figure.dpi / 72
     size = np.full(2, 5 * pixels)
     at = {t.number: axes.transData.transform((t.mean(JS), t.mean(criterion))) for t in complete}
-    taken = np.concatenate([around(place, size) for place in at.values()])
-    for trial in named:
+    boxes = [around(place, size) for place in at.values()]
+    for start, end in pairwise(at[trial.number] for trial in front):
+        corner = np.array([end[0], start[1]])  # of a step
+        boxes += [along(start, corner), along(corner, end)]
+    taken = np.concatenate(boxes)
+    for trial in [*front, *([] if chosen in front else [chosen])]:
         note = axes.annotate(
             _words(trial), (trial.mean(JS), trial.mean(criterion)), (0, 0),
             textcoords="offset points", fontsize=8, color=FRONT, ha="center", va="center",

@@ -19,10 +19,11 @@ from recbole_lpi.plugin.run_description import describe_run
 from recbole_lpi.policy.checkpoint import policy_values
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner
-from recbole_lpi.training.observers import Observer
+from recbole_lpi.training.observers import Observer, Observers
 from recbole_lpi.training.run_folder import RunFolder, claimed, run_path
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.tensorboard import TensorBoard
 from recbole_lpi.training.trackers import trackers
 from recbole_lpi.training.training import Training
 
@@ -69,7 +70,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 partial(logging_policy.resolve, given.logging_policy, config, beside=own.parent),
                 partial(logging_policy.noise_floor, config, own.parent),
                 partial(imputation_model.resolve, given, device),
-                (*trackers(given.trackers), *observers),
+                Observers(TensorBoard(), *trackers(given.trackers), *observers),
             ),
         )
 

@@ -40,6 +40,34 @@ class Observer:
         """The run is no longer at work: it has finished, broken off or been interrupted."""
 
 
+class Observers(Observer):
+    """Several observers as one, told in their order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self.all, self.begun = observers, list[Observer]()
+
+    def begin(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
+        """Tell each that training begins."""
+        for observer in self.all:
+            self.begun.append(observer)
+            observer.begin(folder, config)
+
+    def epoch(self, number: int, scalars: Scalars) -> None:
+        """Tell each of an epoch."""
+        for observer in self.all:
+            observer.epoch(number, scalars)
+
+    def finish(self, number: int, scalars: Scalars) -> None:
+        """Tell each that the run has come to its end."""
+        for observer in self.all:
+            observer.finish(number, scalars)
+
+    def close(self) -> None:
+        """Tell each that was told of the run's beginning that it is no longer at work."""
+        while self.begun:
+            self.begun.pop().close()
+
+
 def named(**parts: Mapping[str, float]) -> Scalars:
     """Name scalars by their part: ``named(valid={"nll": 4.5})`` is ``{"valid/nll": 4.5}``."""
     return {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -42,8 +42,7 @@ class RunDescription:
     """What the files of a run say of it.
 
     Attributes:
-        model, dataset: their names.
-        seed: the seed of the run.
+        model, dataset, seed: of the run.
         config: every setting, as plain values, for config.yaml.
         kept: those of them that a checkpoint keeps.
         policy: what builds the policy again (``policy.checkpoint.policy_values``); None of a model
@@ -70,12 +69,11 @@ class Recorder:
     Attributes:
         about: what the files say of the run.
         folder: where it is kept; None: nothing is.
-        ranks: the processes of the run.
-        device: where the module is.
+        ranks, device: the processes of the run, and where the module is.
         train: the training part.
         data: the hash of the training data; validation: of the validation part, or None.
         identity: what the model is found by again; None: nothing looks for it.
-        observers: told of what is kept, in this order, once it is.
+        observer: told of what is kept, once it is.
         draws: what several processes draw from alike, once ``restore`` has set it.
     """
 
@@ -87,7 +85,7 @@ class Recorder:
     data: str
     validation: str | None = None
     identity: str | None = None
-    observers: Sequence[Observer] = ()
+    observer: Observer = field(default_factory=Observer)
     draws: torch.Generator | None = None
 
     @property
@@ -111,14 +109,6 @@ class Recorder:
             self.folder.write_config(self.about.config)
         with log_to(self.folder.log):
             yield
-
-    def observed(self, held: ExitStack) -> None:
-        """Let the observers follow the run until ``held`` is closed."""
-        if self.folder is None or not self.writes:
-            return
-        for observer in self.observers:
-            held.callback(observer.close)
-            observer.begin(self.folder, self.about.config)
 
     def record(self, loop: TrainingLoop, losses: dict[str, float], found: dict[str, float]) -> None:
         """Keep the epoch that has just ended.
@@ -145,14 +135,10 @@ class Recorder:
         if loop.selector.best_epoch == epoch:
             self.write_best(loop)
         self.folder.settle()
-        for observer in self.observers:
-            observer.epoch(epoch, named(train=losses, valid=found))
+        self.observer.epoch(epoch, named(train=losses, valid=found))
 
     def write_best(self, loop: TrainingLoop) -> None:
-        """Write the weights of the best epoch to model.pth, with what builds the policy again.
-
-        Nothing is written where nothing is kept, nor by another process than the first.
-        """
+        """Write the weights of the best epoch to model.pth, with what builds the policy again."""
         if self.folder is None or not self.writes:
             return
         write_tensors(
@@ -175,7 +161,7 @@ class Recorder:
         )
 
     def restore(self, loop: TrainingLoop, resume: bool) -> None:
-        """Go on where the resume file ends; from the beginning if there is none yet.
+        """Go on where the resume file ends, observed; from the beginning if there is none yet.
 
         Raises:
             SettingError: what the folder holds is not of this run, or is damaged.
@@ -187,6 +173,8 @@ class Recorder:
                 self._begin(loop, state)
         else:
             self._begin(loop, None)
+        if self.folder is not None and self.writes:
+            self.observer.begin(self.folder, self.about.config)
 
     def write_events(self, table: EventTable, held: SessionData) -> None:
         """Write the event table of a part to events.parquet."""
@@ -217,10 +205,7 @@ class Recorder:
             }
         )
         test = {name: estimate.mean for name, estimate in results.get("test", {}).items()}
-        for observer in self.observers:
-            observer.finish(
-                0 if loop is None else max(loop.selector.best_epoch, 0), named(test=test)
-            )
+        self.observer.finish(max(loop.selector.best_epoch, 0) if loop else 0, named(test=test))
 
     def _identified(self, loop: TrainingLoop | None) -> dict[str, str]:
         """What tells that model.pth is still the model of this identity; {} where there is none."""

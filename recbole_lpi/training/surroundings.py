@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.observers import Observer
 from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.tensorboard import TensorBoard
 
 FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
 FindNoiseFloor = Callable[
@@ -37,7 +38,7 @@ class Surroundings:
         noise_floor: finds how far two seeds of that policy are apart, given it, both parts, and
             the part that is measured; it may know of none.
         imputation: finds what imputes rewards, given both and whether to show a bar.
-        observers: follow the run, beside TensorBoard.
+        observer: follows the run.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -47,4 +48,4 @@ class Surroundings:
     logging_policy: FindPolicy | None = None
     noise_floor: FindNoiseFloor | None = None
     imputation: FindImputation | None = None
-    observers: Sequence[Observer] = ()
+    observer: Observer = field(default_factory=TensorBoard)

@@ -26,7 +26,6 @@ from recbole_lpi.training.selection import Selector
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
 from recbole_lpi.training.surroundings import Surroundings
-from recbole_lpi.training.tensorboard import TensorBoard
 from recbole_lpi.training.verdicts import Verdicts
 
 
@@ -144,7 +143,9 @@ class Training:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder and the observers, whether or not the run has finished."""
+        """Let go of the observers and the folder, whether or not the run has finished."""
+        if self.recorder is not None:
+            self.recorder.observer.close()
         self._held.close()
 
     def _judge(
@@ -191,7 +192,6 @@ class Training:
                 )
             self.loop = loop = self._loop(epochs, valid)
             recorder.restore(loop, around.resume)
-            recorder.observed(self._held)
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
             if valid is not None:
@@ -216,16 +216,11 @@ class Training:
         if saved and claim is not None:
             folder = self.ranks.from_first(lambda: claim(self._held))
         return Recorder(
-            self.about,
-            folder,
-            self.ranks,
-            self.around.device,
-            train,
-            data_hash(train),
+            self.about, folder, self.ranks, self.around.device, train, data_hash(train),
             None if valid is None else part_hash(valid),
             None if (identify := self.about.identify) is None else identify(train, valid),
-            (TensorBoard(), *self.around.observers),
-        )
+            self.around.observer,
+        )  # fmt: skip
 
     def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:
         s, module = self.settings, self.learner.module

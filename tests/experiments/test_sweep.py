@@ -295,7 +295,7 @@ def test_the_command_reports_without_training(plan, made, tmp_path):
 def test_runs_made_with_other_settings_are_not_taken_for_these(plan, made, tmp_path):
     run_missing(Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1))
     number = len(made)
-    with pytest.raises(SettingError, match="was run with epochs 1, and this sweep asks for 3"):
+    with pytest.raises(SettingError, match="was run with epochs 1, and now it is to be 3"):
         run_missing(Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"epochs": 3}, seeds=1))
     assert len(made) == number
 

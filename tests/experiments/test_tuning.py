@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def _worker(folder: str, storage: str | None, killed: bool) -> None:
         time.sleep(0.05)
         fake_run(*args, **kwargs)
 
-    runner.run = run  # type: ignore[assignment]
+    runner.run = run
     tuning_work._logging_policy = lambda tuning: "mu"
     while not killed and not DONE.exists():
         time.sleep(0.01)
@@ -193,6 +194,7 @@ def test_of_workers_that_are_killed_no_trial_is_lost_or_made_twice(kind, request
 def test_a_trial_of_a_machine_that_is_gone_is_made_again_and_of_one_that_lives_is_not():
     search = tuning(trials=3, storage="sqlite:///trials.db")
     study, storage = search.queue.study, search.queue.storage
+    assert isinstance(storage, optuna.storages.RDBStorage)
     gone = study.ask()  # the first, of the defaults
     gone.suggest_float("beta", 0.1, 3.9, log=True)
     gone.set_user_attr("machine", "another folder")
@@ -215,7 +217,7 @@ def test_a_trial_of_a_machine_that_is_gone_is_made_again_and_of_one_that_lives_i
 def test_more_trials_than_wanted_are_not_made_when_two_ask_at_one_moment(monkeypatch):
     search = tuning(trials=2)
     study = search.queue.study
-    ask, asked = study.ask, []
+    ask, asked = study.ask, list[optuna.Trial]()
 
     def ask_twice():
         if not asked:
@@ -233,8 +235,6 @@ def test_more_trials_than_wanted_are_not_made_when_two_ask_at_one_moment(monkeyp
 def test_a_trial_that_takes_its_worker_down_time_and_again_is_given_up():
     search = tuning(trials=1)
     for _ in range(3):
-        from contextlib import ExitStack
-
         with ExitStack() as held:  # a worker that ends here, with nothing told
             assert search.queue.take(held) is not None
     work(search, 0, prune=False)
@@ -286,7 +286,9 @@ def test_the_front_its_files_and_what_is_picked_from_it():
     assert chosen.mean(JS) == min(t.mean(JS) for t in good) and len(good) > 1
     near = picked(search, trials, max_js=0.3)
     assert near.mean(JS) <= 0.3 and near.mean(CRITERION) < chosen.mean(CRITERION)
-    with pytest.raises(SettingError, match="--max_js=0.001: no trial is so near; the nearest has"):
+    with pytest.raises(
+        SettingError, match=r"--max_js=0\.001: no trial is so near; the nearest has"
+    ):
         picked(search, trials, 0.001)
     told = tuning_report.write(search, Path("out"))
     assert f"Trial {chosen.number}, beta" in told
