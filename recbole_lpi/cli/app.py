@@ -18,6 +18,7 @@ from recbole_lpi.cli.simulate_command import simulate
 from recbole_lpi.cli.sweep_command import sweep
 from recbole_lpi.cli.table1_command import table1
 from recbole_lpi.cli.truth_command import truth
+from recbole_lpi.cli.tune_command import tune
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -32,6 +33,7 @@ app.command(cls=Once)(compare)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(estimate)
 app.command(cls=Once)(report)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(sweep)
+app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(tune)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(table1)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
 app.command(cls=Once)(rollout)

@@ -24,6 +24,10 @@ def sweep(
         str | None,
         typer.Option(help="Row to test every other against: LPIRL, or else the plan's reference"),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of a database that workers on several machines share the runs by"),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the report there: Markdown")] = None,
     figure: Annotated[
@@ -52,7 +56,7 @@ def sweep(
 
                 figures.check_suffix(drawn)
         chosen = [row for row in only.split(",") if row]
-        work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, chosen)
+        work = Sweep(read_plan(plan), dataset, runs / dataset, given, seeds, chosen, storage)
         tested = report.tested_row(work, against)
         if train:
             work_through(work, threads)

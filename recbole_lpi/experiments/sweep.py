@@ -6,11 +6,13 @@ Each run is a folder that is made once; what a sweep has found is read from thos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 
 from recbole_lpi.evaluation.metrics import Metric
+from recbole_lpi.experiments.job_claims import JobClaims
 from recbole_lpi.experiments.plans import Plan, Row, Settings
 from recbole_lpi.plugin.properties import defaults
 from recbole_lpi.plugin.setting_names import names
@@ -34,6 +36,8 @@ class Sweep:
         given: settings of every run, stronger than those the plan gives to all rows.
         seeds: how many seeds the best settings are trained with, 1 … seeds; tries use seed 1.
         only: names of the rows to run; empty: all.
+        storage: the URL of a database, or a journal file, by which workers share the runs; None:
+            by the locks of their folders, which all of them must see.
     """
 
     plan: Plan
@@ -42,6 +46,7 @@ class Sweep:
     given: Settings
     seeds: int = 3
     only: Sequence[str] = ()
+    storage: str | None = field(default=None, repr=False)  # it may hold a password
 
     def __post_init__(self) -> None:
         for name in SET_BY_SWEEP:
@@ -59,7 +64,7 @@ class Sweep:
     def criterion(self, row: Row) -> Metric:
         """The validation metric that picks among the tries of a row, as it picks their epochs."""
         given = {**self.shared, **row.fixed}
-        own = given.get("valid_metric") or _default_criterion(row.model, self.dataset)
+        own = given.get("valid_metric") or default_criterion(row.model, self.dataset)
         return Metric.parse(str(own))
 
     @property
@@ -76,6 +81,16 @@ class Sweep:
         """Name the folder of the run of ``row`` with ``settings`` and ``seed``, there or not."""
         words = [f"{key}={value}" for key, value in sorted(settings.items())] or ["defaults"]
         return RunFolder(self.root / row.name / ",".join(words) / f"seed={seed}")
+
+    def claimed(self, folder: RunFolder, waiting: str | None) -> AbstractContextManager[None]:
+        """Hold a run against every other worker; ``waiting`` is as of ``RunFolder.exclusive``."""
+        if self._claims is None:
+            return folder.exclusive(waiting)
+        return self._claims.claimed(folder, waiting)
+
+    @cached_property
+    def _claims(self) -> JobClaims | None:
+        return None if self.storage is None else JobClaims(self.storage, self.root)
 
     def score(self, row: Row, settings: Settings) -> float | None:
         """Read the validation criterion of a try; None while it has not run.
@@ -127,7 +142,7 @@ class Sweep:
 
 
 @cache
-def _default_criterion(model: str, dataset: str) -> str:
+def default_criterion(model: str, dataset: str) -> str:
     """The ``valid_metric`` of a model that is not given another."""
     return str(defaults(model, dataset).get("valid_metric", TrainingSettings.valid_metric))
 

@@ -34,7 +34,7 @@ def check(sweep: Sweep) -> None:
                 raise SettingError(f"row {row.name}, {dict(settings)}: {error}") from None
             _refuse_other_splits(sweep, row, made)
             for seed in range(1, sweep.seeds_of(row) + 1):
-                _refuse_other(sweep.folder(row, settings, seed), made, given)
+                refuse_other(sweep.folder(row, settings, seed), made, given)
 
 
 def _refuse_other_splits(sweep: Sweep, row: Row, made: Settings) -> None:
@@ -48,14 +48,14 @@ def _refuse_other_splits(sweep: Sweep, row: Row, made: Settings) -> None:
         )
 
 
-def _refuse_other(folder: RunFolder, made: Settings, given: Settings) -> None:
+def refuse_other(folder: RunFolder, made: Settings, given: Settings) -> None:
     """Raise SettingError if the run in ``folder`` was given something else."""
     kept = folder.read_config() if folder.begun else made
     for name in given:
         if name not in MAY_DIFFER and kept.get(name) != made.get(name):
             raise SettingError(
-                f"{folder.path} was run with {name} {kept.get(name)!r}, and this sweep asks "
-                f"for {made.get(name)!r}: give another --runs, or remove that folder"
+                f"{folder.path} was run with {name} {kept.get(name)!r}, and now it is to "
+                f"be {made.get(name)!r}: give another --runs, or remove that folder"
             )
 
 
@@ -88,7 +88,7 @@ def _make(sweep: Sweep, row: Row, settings: Settings, seed: int, wait: bool = Fa
         return False
     waiting = f"waiting for the process that is at {folder.path}" if wait else None
     try:
-        with folder.exclusive(waiting):
+        with sweep.claimed(folder, waiting):
             if folder.finished or diverged(folder).is_file():
                 return True
             done, all_ = sweep.progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -122,24 +122,37 @@ def refuse_unknown(
 
 def say_unread(model: str, given: Mapping[str, Any], internal: Mapping[str, Any]) -> None:
     """Warn of every given setting that ``model`` under these settings does not read."""
+    # A configuration that comes back from a run's own file repeats RecBole's defaults.
+    named = [key for key in sorted(given) if given[key] != internal.get(key)]
+    merged = Values({**internal, **given})
+    for reader, passed_over, why in unread_of(model, named, merged, set(internal)):
+        logging.getLogger().warning(f"{reader} does not read {', '.join(passed_over)}{why}")
+
+
+def unread_of(
+    model: str, named: Iterable[str], values: Values, readable: set[str]
+) -> Iterator[tuple[str, list[str], str]]:
+    """List the settings among ``named`` that ``model`` with these ``values`` does not read.
+
+    Args:
+        readable: the settings that the model's files have.
+
+    Yields: by whom they are passed over, those settings, and who else reads them.
+    """
     not_read = unread(by_recboles=kind_of_file(model) == "recbole")
     if model in BASELINES:
         not_read |= {*names(Role.TRAINING, Role.SPEED)}
-    read = (set(internal) | _of_programs()) - not_read
-    # A configuration that comes back from a run's own file repeats RecBole's defaults.
-    named = [key for key in sorted(given) if given[key] != internal.get(key)]
+    read = (readable | _of_programs()) - not_read
+    named = list(named)
     readers = [(model, [key for key in named if key not in read], ", which other models do")]
     if model in OBJECTIVES:
-        merged = Values({**internal, **given})
-        of_others = OBJECTIVES[model].unread(settings.read(ObjectiveSettings, merged))
-        encoder = merged["encoder"]
+        of_others = OBJECTIVES[model].unread(settings.read(ObjectiveSettings, values))
+        encoder = values["encoder"]
         readers += [
             (model, [key for key in named if key in of_others], ", which other policies do"),
             (f"encoder {encoder}", [k for k in named if k in unread_settings(encoder)], ""),
         ]
-    for reader, passed_over, why in readers:
-        if passed_over:
-            logging.getLogger().warning(f"{reader} does not read {', '.join(passed_over)}{why}")
+    yield from (reader for reader in readers if reader[1])
 
 
 @cache

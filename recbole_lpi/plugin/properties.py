@@ -10,7 +10,10 @@ from recbole_lpi.plugin.models import BASELINES
 from recbole_lpi.plugin.names import properties_folder as properties_folder
 from recbole_lpi.plugin.setting_names import names, shared_settings
 from recbole_lpi.roles import OF_DATA
+from recbole_lpi.settings import coerce
 from recbole_lpi.yaml_values import read_file
+
+SPACE = "tune"  # the key of a property file under which stands what a search tries
 
 
 def property_files(model: str, dataset: str) -> list[Path]:
@@ -28,12 +31,32 @@ def file_beside(dataset: str, data_path: str | Path) -> Path:
 def defaults(model: str, dataset: str) -> dict[str, Any]:
     """Read a model's defaults from our files: for one that is no policy, only the protocol's."""
     policies, *own = property_files(kind_of_file(model), dataset)
-    values = read_file(policies)
+    values = _settings(policies)
     if model not in OBJECTIVES:
         values = {name: value for name, value in values.items() if name in shared_settings()}
     for file in own:
-        values.update(read_file(file))
+        values.update(_settings(file))
     return values
+
+
+def search_space(model: str) -> dict[str, Any]:
+    """Read what a search tries of a model by default: ranges and choices, by setting.
+
+    Those of all policies stand under ``tune`` in ``policy.yaml``; a model adds its own in its own
+    file, and takes one away by leaving it empty.
+    """
+    stems = ["policy", model] if model in OBJECTIVES else [kind_of_file(model)]
+    files = [properties_folder() / f"{stem}.yaml" for stem in stems]
+    found: dict[str, Any] = {}
+    for file in files:
+        own = read_file(file).get(SPACE) if file.is_file() else None
+        found.update(coerce(f"{file}: {SPACE}", own or {}, dict[str, Any]))
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """Read the settings of a property file, without what a search tries of them."""
+    return {name: value for name, value in read_file(file).items() if name != SPACE}
 
 
 def kind_of_file(model: str) -> str:
@@ -43,7 +66,7 @@ def kind_of_file(model: str) -> str:
 
 def policies_alone() -> set[str]:
     """List settings of policy.yaml that no other model reads."""
-    return set(read_file(properties_folder() / "policy.yaml")) - shared_settings()
+    return set(_settings(properties_folder() / "policy.yaml")) - shared_settings()
 
 
 def settings_of_the_data() -> set[str]:

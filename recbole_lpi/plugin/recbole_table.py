@@ -51,7 +51,7 @@ TABLE: dict[str, Entry] = {
         Role.FEATURES, benchmark_filename="parts are split by whole sessions; see split"
     ),
     **_refused(
-        Role.HOUSEKEEPING, log_wandb="curves are kept for TensorBoard, in the run folder"
+        Role.HOUSEKEEPING, log_wandb="trackers: [wandb] has Weights & Biases follow a run"
     ),
     **_refused(
         Role.LOG,

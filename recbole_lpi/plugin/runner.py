@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.plugin.run_description import plain_config
 from recbole_lpi.settings import SettingError, brief, refused, suggest
 from recbole_lpi.training import distributed
+from recbole_lpi.training.observers import Observer
 from recbole_lpi.training.run_folder import RunFolder, claimed
 from recbole_lpi.training.run_log import log_to, log_to_screen
 from recbole_lpi.training.settings import TrainingSettings
@@ -69,11 +70,15 @@ def run(
     dataset: str | None = None,
     config_files: Sequence[str] = (),
     config_dict: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Run:
     """Train, evaluate and keep a model, or go on with the run that ``resume`` names.
 
     Beside ``resume``, in ``config_dict``, only settings of the machine can be given, and an
     ``encoder`` of the user's own must be: a run's own file has no module imported.
+
+    ``observers`` follow it, beside TensorBoard and the ``trackers`` of its settings; an exception
+    of theirs ends the run, which can be resumed.
 
     Of several processes started by torchrun each calls this, and all get the same estimates.
 
@@ -102,7 +107,7 @@ def run(
         )
         try:
             with log_to(folder.log) if ranks.first else nullcontext():
-                return _train(config, folder, resume=bool(resume))
+                return _train(config, folder, bool(resume), observers)
         except distributed.LostProcess:  # the run can go on, from its beginning too
             raise
         except Exception:
@@ -180,7 +185,7 @@ def resumed_folder(folder: RunFolder, kept: Mapping[str, Any], held: ExitStack) 
     return folder
 
 
-def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
+def _train(config: Any, folder: RunFolder, resume: bool, observers: Sequence[Observer]) -> Run:
     """Train and evaluate into ``folder``, which is held; log to it and to the screen."""
     from recbole.utils import init_seed
 
@@ -197,10 +202,11 @@ def _train(config: Any, folder: RunFolder, resume: bool) -> Run:
     init_seed(config["seed"], config["reproducibility"])
     with refused(f"{config['model']} cannot be made with these settings"):
         model = make_model(config, train)
-    trainer = PolicyTrainer(config, model, folder, resume)
+    trainer = PolicyTrainer(config, model, folder, resume, observers)
     show = bool(config["show_progress"]) and distributed.ranks().first
-    trainer.fit(train, valid, show_progress=show)
-    trainer.evaluate(test, show_progress=show)
+    with closing(trainer.training):
+        trainer.fit(train, valid, show_progress=show)
+        trainer.evaluate(test, show_progress=show)
     names, kinds = train.sessions.event_names, trainer.training.settings.kinds
     occurring = Kinds(
         *(tuple(name for name in kind if name in names) for kind in (kinds.purchase, kinds.click))

@@ -18,6 +18,7 @@ from recbole_lpi.settings import SettingError, Values
 from recbole_lpi.training import distributed
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.settings import SPARSE, RunSettings, TrainingSettings
+from recbole_lpi.training.trackers import check_installed
 
 
 def check(model: str, values: Mapping[str, Any]) -> None:
@@ -26,7 +27,7 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     recbole_settings.check(values, config)
     _check_processes(model, values)
     DataSettings.of(config)
-    TrainingSettings.of(config)
+    check_installed(TrainingSettings.of(config).trackers)
     acceleration = settings.read(AccelerationSettings, config)
     settings.read(RunSettings, config)
     if model not in OBJECTIVES and values.get("reward_sampling"):

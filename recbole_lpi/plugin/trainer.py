@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,12 @@ from recbole_lpi.plugin.run_description import describe_run
 from recbole_lpi.policy.checkpoint import policy_values
 from recbole_lpi.training.acceleration import AccelerationSettings
 from recbole_lpi.training.learner import Learner, PolicyLearner
+from recbole_lpi.training.observers import Observer, Observers
 from recbole_lpi.training.run_folder import RunFolder, claimed, run_path
 from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.surroundings import Surroundings
+from recbole_lpi.training.tensorboard import TensorBoard
+from recbole_lpi.training.trackers import trackers
 from recbole_lpi.training.training import Training
 
 
@@ -33,10 +36,16 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         model: a policy, or what has ``calculate_loss`` and ``full_sort_predict``.
         folder: the run folder, already claimed; None makes or claims one when training begins.
         resume: go on from the last epoch in ``folder``.
+        observers: follow the run, beside TensorBoard and the trackers of the settings.
     """
 
     def __init__(
-        self, config: Any, model: Any, folder: RunFolder | None = None, resume: bool = False
+        self,
+        config: Any,
+        model: Any,
+        folder: RunFolder | None = None,
+        resume: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.config, self.model = config, model  # RecBole's __init__ would wrap it for nccl as well
         learner: Learner = RowLearner(config, model)
@@ -61,6 +70,7 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
                 partial(logging_policy.resolve, given.logging_policy, config, beside=own.parent),
                 partial(logging_policy.noise_floor, config, own.parent),
                 partial(imputation_model.resolve, given, device),
+                Observers(TensorBoard(), *trackers(given.trackers), *observers),
             ),
         )
 

@@ -1,4 +1,4 @@
-"""What is kept of a run while it trains: its folder, its log, TensorBoard, and how to resume it."""
+"""What is kept of a run while it trains: its folder, its log, and how to resume it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from recbole_lpi.settings import SettingError
 from recbole_lpi.stored_tensors import load_weights, refusing
 from recbole_lpi.training.distributed import Ranks
 from recbole_lpi.training.loop import TrainingLoop
+from recbole_lpi.training.observers import Observer, named
 from recbole_lpi.training.random_states import random_states, set_random_states
 from recbole_lpi.training.resume_file import check_best, read_resume_file
 from recbole_lpi.training.run_folder import RunFolder
 from recbole_lpi.training.run_log import log_to
-from recbole_lpi.training.tensorboard import write_epoch
 from recbole_lpi.training.verdicts import plain
 
 Identify = Callable[[Any, Any], str]  # training part, and validation part or None, to an identity
@@ -42,8 +42,7 @@ class RunDescription:
     """What the files of a run say of it.
 
     Attributes:
-        model, dataset: their names.
-        seed: the seed of the run.
+        model, dataset, seed: of the run.
         config: every setting, as plain values, for config.yaml.
         kept: those of them that a checkpoint keeps.
         policy: what builds the policy again (``policy.checkpoint.policy_values``); None of a model
@@ -70,11 +69,11 @@ class Recorder:
     Attributes:
         about: what the files say of the run.
         folder: where it is kept; None: nothing is.
-        ranks: the processes of the run.
-        device: where the module is.
+        ranks, device: the processes of the run, and where the module is.
         train: the training part.
         data: the hash of the training data; validation: of the validation part, or None.
         identity: what the model is found by again; None: nothing looks for it.
+        observer: told of what is kept, once it is.
         draws: what several processes draw from alike, once ``restore`` has set it.
     """
 
@@ -86,6 +85,7 @@ class Recorder:
     data: str
     validation: str | None = None
     identity: str | None = None
+    observer: Observer = field(default_factory=Observer)
     draws: torch.Generator | None = None
 
     @property
@@ -121,7 +121,6 @@ class Recorder:
         if not self.writes:
             return
         epoch = loop.next_epoch - 1
-        write_epoch(self.folder.tensorboard, epoch, losses, found)
         write_tensors(
             self.folder.resume,
             {
@@ -136,12 +135,10 @@ class Recorder:
         if loop.selector.best_epoch == epoch:
             self.write_best(loop)
         self.folder.settle()
+        self.observer.epoch(epoch, named(train=losses, valid=found))
 
     def write_best(self, loop: TrainingLoop) -> None:
-        """Write the weights of the best epoch to model.pth, with what builds the policy again.
-
-        Nothing is written where nothing is kept, nor by another process than the first.
-        """
+        """Write the weights of the best epoch to model.pth, with what builds the policy again."""
         if self.folder is None or not self.writes:
             return
         write_tensors(
@@ -164,7 +161,7 @@ class Recorder:
         )
 
     def restore(self, loop: TrainingLoop, resume: bool) -> None:
-        """Go on where the resume file ends; from the beginning if there is none yet.
+        """Go on where the resume file ends, observed; from the beginning if there is none yet.
 
         Raises:
             SettingError: what the folder holds is not of this run, or is damaged.
@@ -176,6 +173,8 @@ class Recorder:
                 self._begin(loop, state)
         else:
             self._begin(loop, None)
+        if self.folder is not None and self.writes:
+            self.observer.begin(self.folder, self.about.config)
 
     def write_events(self, table: EventTable, held: SessionData) -> None:
         """Write the event table of a part to events.parquet."""
@@ -205,6 +204,8 @@ class Recorder:
                 **{part: plain(dict(found)) for part, found in results.items()},
             }
         )
+        test = {name: estimate.mean for name, estimate in results.get("test", {}).items()}
+        self.observer.finish(max(loop.selector.best_epoch, 0) if loop else 0, named(test=test))
 
     def _identified(self, loop: TrainingLoop | None) -> dict[str, str]:
         """What tells that model.pth is still the model of this identity; {} where there is none."""

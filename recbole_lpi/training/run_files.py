@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,20 @@ class RunFiles:
     resume.pth      the last epoch, with optimiser and random state
     metrics.json    validation and test metrics; there once the run has finished
     events.parquet  the event table of the test part
+    trackers.json   what MLflow and Weights & Biases call the run, where they follow it
     tensorboard/    metrics and losses by epoch
     """
 
     FILES = (
         "config.yaml", "log.txt", "model.pth", "resume.pth", "metrics.json", "events.parquet",
+        "trackers.json",
     )  # fmt: skip
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.config, self.log, self.model, self.resume, self.metrics, self.events = (
-            self.path / name for name in self.FILES
-        )
+        files = (self.path / name for name in self.FILES)
+        self.config, self.log, self.model, self.resume, self.metrics, self.events = islice(files, 6)
+        self.tracked = next(files)
 
     @property
     def finished(self) -> bool:

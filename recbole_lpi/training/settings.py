@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -73,6 +73,7 @@ class TrainingSettings:
         imputation: how rewards are imputed from ratings, for ``imputed_average_reward``.
         imputation_model: ``auto``, or the file or folder of one that was fitted.
         imputation_dir: where ``auto`` keeps those it fitted.
+        trackers: what follows the run beside TensorBoard, ``mlflow`` and ``wandb``.
     """
 
     epochs: int = setting(Role.TRAINING, 20)
@@ -98,6 +99,7 @@ class TrainingSettings:
     imputation_model: str = setting(Role.MADE, "auto")
     imputation_dir: str = setting(Role.CACHE, "runs/imputation")
     collective_timeout: float = setting(Role.MACHINE, 600.0)
+    trackers: tuple[Literal["mlflow", "wandb"], ...] = setting(Role.MACHINE, ())
     seed: int = setting(Role.SEED, 2020)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,9 @@ from recbole_lpi.evaluation.imputation import Imputation
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.training.acceleration import AccelerationSettings
+from recbole_lpi.training.observers import Observer
 from recbole_lpi.training.run_folder import RunFolder
+from recbole_lpi.training.tensorboard import TensorBoard
 
 FindPolicy = Callable[[SessionData, SessionData | None], PolicyNetwork | None]
 FindNoiseFloor = Callable[
@@ -36,6 +38,7 @@ class Surroundings:
         noise_floor: finds how far two seeds of that policy are apart, given it, both parts, and
             the part that is measured; it may know of none.
         imputation: finds what imputes rewards, given both and whether to show a bar.
+        observer: follows the run.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -45,3 +48,4 @@ class Surroundings:
     logging_policy: FindPolicy | None = None
     noise_floor: FindNoiseFloor | None = None
     imputation: FindImputation | None = None
+    observer: Observer = field(default_factory=TensorBoard)

@@ -104,7 +104,7 @@ class Training:
         try:
             return self._fit(epochs, train, valid, verbose, show_progress, callback)
         except BaseException:
-            self._held.close()
+            self.close()
             raise
 
     def evaluate(
@@ -140,6 +140,12 @@ class Training:
             report = None if imputation is None else imputation.report
             more = {"imputation": report, **self.verdicts.plain()}
             self.recorder.finish(self.loop, self.results, more)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the observers and the folder, whether or not the run has finished."""
+        if self.recorder is not None:
+            self.recorder.observer.close()
         self._held.close()
 
     def _judge(
@@ -210,15 +216,11 @@ class Training:
         if saved and claim is not None:
             folder = self.ranks.from_first(lambda: claim(self._held))
         return Recorder(
-            self.about,
-            folder,
-            self.ranks,
-            self.around.device,
-            train,
-            data_hash(train),
+            self.about, folder, self.ranks, self.around.device, train, data_hash(train),
             None if valid is None else part_hash(valid),
             None if (identify := self.about.identify) is None else identify(train, valid),
-        )
+            self.around.observer,
+        )  # fmt: skip
 
     def _loop(self, epochs: Epochs, valid: SessionData | None) -> TrainingLoop:
         s, module = self.settings, self.learner.module

@@ -16,6 +16,7 @@ from recbole_lpi.experiments.plans import Row, read_plan
 from recbole_lpi.experiments.sweep import Sweep, diverged
 from recbole_lpi.experiments.sweep_work import check
 from recbole_lpi.experiments.sweep_work import work as run_missing
+from recbole_lpi.locks import Busy
 from recbole_lpi.objectives import OBJECTIVES
 from recbole_lpi.plugin import runner
 from recbole_lpi.settings import SettingError
@@ -130,6 +131,32 @@ def test_what_another_process_is_at_is_left_to_it(plan, made, tmp_path):
     assert not folder.begun and len(made) == 4
     assert work.best(work.rows[0]) is None  # not all of its tries have run
     assert [row.name for row in work.rows if work.runs(row)] == ["LoggingPolicy", "Counted"]
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///jobs.db", "jobs.journal"])
+def test_a_storage_gives_each_run_to_one_worker(plan, made, tmp_path, monkeypatch, storage):
+    """What another machine is at is left to it; what a killed worker of this one was at, is not."""
+    monkeypatch.chdir(tmp_path)
+    sweeps = [
+        Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1, storage=storage)
+        for _ in range(2)
+    ]
+    work, again = sweeps
+    row = work.rows[0]
+    others, killed = (work.folder(row, {"beta": beta}, 1) for beta in (1.0, 0.5))
+    for folder, machine in ((others, "another machine"), (killed, None)):
+        queue = work._claims._queue(folder)  # type: ignore[union-attr]
+        queue.study.ask().set_user_attr("machine", machine or queue.machine)
+    run_missing(work)
+    assert len(made) == 4 and not others.begun and killed.finished
+    run_missing(again)  # of the same storage: nothing is left
+    assert len(made) == 4
+    with pytest.raises(Busy, match="another worker is at"), again.claimed(others, None):
+        pass
+    queue = again._claims._queue(others)  # type: ignore[union-attr]
+    queue.study.tell(0, 0.0)  # the other machine is done, and its folder is not seen here
+    with pytest.raises(Busy, match="not here: all share one --runs"), again.claimed(others, "wait"):
+        pass
 
 
 def test_a_try_that_diverges_is_not_the_best_and_not_tried_again(plan, made, tmp_path):
@@ -268,7 +295,7 @@ def test_the_command_reports_without_training(plan, made, tmp_path):
 def test_runs_made_with_other_settings_are_not_taken_for_these(plan, made, tmp_path):
     run_missing(Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {}, seeds=1))
     number = len(made)
-    with pytest.raises(SettingError, match="was run with epochs 1, and this sweep asks for 3"):
+    with pytest.raises(SettingError, match="was run with epochs 1, and now it is to be 3"):
         run_missing(Sweep(read_plan(str(plan)), "shop", tmp_path / "runs", {"epochs": 3}, seeds=1))
     assert len(made) == number
 

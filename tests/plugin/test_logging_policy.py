@@ -158,7 +158,7 @@ def test_what_is_trained_inside_a_run_is_labelled_everywhere(log):
         events = EventAccumulator(str(folder / "tensorboard"))
         events.Reload()
         groups.append({tag.partition("/")[0] for tag in events.Tags()["scalars"]})
-    assert groups == [{"logging_policy"}, {"train", "valid"}]
+    assert groups == [{"logging_policy"}, {"train", "valid", "test"}]
     lines = (made.parent / "log.txt").read_text().splitlines()
     told = [
         line for line in lines if re.search(r"epoch \d+ (training|evaluating|validation) ", line)

@@ -748,7 +748,7 @@ def test_what_an_overwritten_run_was_outlives_a_new_one_that_comes_to_nothing(lo
     train(run_dir="runs/mu")
     train(run_dir="runs/a")
     before = files_of(Path("runs/a"))
-    assert len(before) == len(RunFolder.FILES) + 2  # and of tensorboard
+    assert len(before) == len(RunFolder.FILES) - 1 + 3  # no trackers, and those of TensorBoard
     for error, given in (
         (SettingError, {"logging_policy": "runs/none"}),
         (SettingError, {"user_inter_num_interval": "[1000,inf)"}),

@@ -15,11 +15,16 @@ from recbole_lpi.exports import lazily
 if TYPE_CHECKING:
     from recbole_lpi.plugin.logging_policy.identities import identity
     from recbole_lpi.plugin.logging_policy.noise_floors import noise_floor
-    from recbole_lpi.plugin.logging_policy.resolving import resolve
+    from recbole_lpi.plugin.logging_policy.resolving import find, resolve
 
-__all__ = ["identity", "noise_floor", "resolve"]
+__all__ = ["find", "identity", "noise_floor", "resolve"]
 
 __getattr__ = lazily(
     __name__,
-    {"identity": "identities", "noise_floor": "noise_floors", "resolve": "resolving"},
+    {
+        "find": "resolving",
+        "identity": "identities",
+        "noise_floor": "noise_floors",
+        "resolve": "resolving",
+    },
 )
