@@ -7,7 +7,7 @@ shape. Auxiliary heads are taken where the other policy has the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -198,18 +198,19 @@ def _by_head(names: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
-def _growing(network: PolicyNetwork, items: int = 0, kinds: int = 0) -> Iterator[str]:
+def _growing(network: PolicyNetwork, items: int = 0, kinds: int = 0) -> list[str]:
     """Name the weights of a network that have a row for each item, or for each kind of event."""
-    more = (*network.event_names, *map(str, range(kinds)))
-    with torch.device("meta"):  # where a tensor is a shape
+
+    def shapes(items: int, kinds: int) -> dict[str, torch.Size]:
+        names = (*network.event_names, *map(str, range(kinds)))
         twin = PolicyNetwork(
-            network.name, network.settings, network.n_items + items, encoder=network.encoder,
-            event_names=more,
-        )  # fmt: skip
-    shapes = {name: value.shape for name, value in twin.state_dict().items()}
-    for name, value in network.state_dict().items():
-        if shapes.get(name, value.shape) != value.shape:
-            yield name
+            network.name, network.settings, 1 + items, encoder=network.encoder, event_names=names
+        )
+        return {name: value.shape for name, value in twin.state_dict().items()}
+
+    with torch.random.fork_rng(devices=[]):  # that of the run draws what it would have drawn
+        few, more = shapes(0, 0), shapes(items, kinds)
+    return [name for name in network.state_dict() if few.get(name) != more.get(name)]
 
 
 def _matched(own: pa.Array, theirs: pa.Array) -> _Matched:
