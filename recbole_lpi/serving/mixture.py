@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ class Mixture:
         both = pa.concat_arrays([live.vocabulary.items.text.cast(names.type), more])
         self.vocabulary = Vocabulary(Tokens(both))
         self._parts = [
-            (policy, torch.from_numpy(self._numbers(policy)), math.log(weight))
+            (policy, torch.from_numpy(self._numbers(policy)), weight)
             for policy, weight in ((live, 1 - share), (new, share))
             if weight > 0
         ]
@@ -61,11 +60,10 @@ class Mixture:
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
         raw, number = read_histories(histories), len(self.vocabulary.items) - 1
-        log_m = torch.full((len(raw), number), -torch.inf, dtype=torch.float64)
-        for policy, place, log_weight in self._parts:
-            own = policy.log_probabilities(raw).double() + log_weight
-            log_m[:, place] = torch.logaddexp(log_m[:, place], own)
-        index, scores, propensities = chosen(log_m, min(k, number), generator(seed))
+        m = torch.zeros(len(raw), number, dtype=torch.float64)
+        for policy, place, weight in self._parts:
+            m.index_add_(1, place, policy.log_probabilities(raw).double().exp_(), alpha=weight)
+        index, scores, propensities = chosen(m.log_(), min(k, number), generator(seed))
         items = self.vocabulary.names(index.numpy() + 1)
         items[~torch.isfinite(scores).numpy()] = None
         unknown = int((self.vocabulary.ids(raw.events[ITEM]) == 0).sum())
