@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import torch
 import typer
 import uvicorn
+from anyio import to_thread
 from fastapi import Depends, FastAPI, HTTPException, Response
 from impressions import ImpressionLog, Kind
 from pydantic import BaseModel, Field
@@ -28,6 +29,7 @@ from pydantic import BaseModel, Field
 from recbole_lpi.serving import Mixture, load_policy
 from recbole_lpi.settings import SettingError
 
+THREADS = 4  # requests that are worked at together; more would only wait for one another
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -80,6 +82,7 @@ def make_app(policy: Mixture, log: ImpressionLog, stopping: Stopping) -> FastAPI
                 await asyncio.sleep(1)
                 log.expire()
 
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         task = asyncio.create_task(expire())
         yield
         task.cancel()

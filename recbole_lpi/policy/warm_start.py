@@ -182,7 +182,7 @@ def _taken(name: str, network: PolicyNetwork, source: Source, rows: _Matched | N
         return theirs
     # Padding comes before the items, and a start token after them; kinds come last.
     first = 1 if name == EMBEDDING else len(own) - rows.number
-    found = own.clone()
+    found: Tensor = own.clone()
     found[:first] = theirs[:first]
     found[first + rows.number :] = theirs[first + rows.their_number :]
     found[first + rows.here] = theirs[first + rows.there].to(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,26 +38,28 @@ def mu(log):
 
 def first_weights(monkeypatch, *args, **given):
     """The embedding of a run's items at its first step, by name, and the line of its log."""
-    seen = {}
+    seen: dict[str, Any] = {}
     original = TrainingLoop.run
 
     def noting(loop, *rest, **more):
         weights = loop.module.item_embedding.weight
-        seen.update(loop=loop, rows=weights.detach().clone())
+        seen.update(rows=weights.detach().clone())
         return original(loop, *rest, **more)
 
     with monkeypatch.context() as patched:
         patched.setattr(TrainingLoop, "run", noting)
         finished = train(*args, **given)
     lines = finished.folder.log.read_text().splitlines()
-    names = load_policy(finished.folder.path).items.tolist()
-    return dict(zip(names, seen["rows"], strict=True)), [s for s in lines if "init_from" in s]
+    items = load_policy(finished.folder.path).items
+    assert items is not None
+    return dict(zip(items, seen["rows"], strict=True)), [s for s in lines if "init_from" in s]
 
 
 def test_a_run_begins_where_another_ended(mu, monkeypatch):
     rows, said = first_weights(monkeypatch, "LPIRL", "runs/b", init_from=mu)
     network, items = load_policy(mu)
-    theirs = dict(zip(items.tolist(), network.item_embedding.weight, strict=True))
+    assert items is not None
+    theirs = dict(zip(items, network.item_embedding.weight, strict=True))
     both = rows.keys() & theirs.keys()
     assert len(both) == 23 and len(rows) == 28  # with padding
     assert all(torch.equal(rows[name], theirs[name]) for name in both)
