@@ -94,8 +94,8 @@ def test_auto_does_not_take_a_logging_policy_that_began_elsewhere(log):
 
 
 def test_what_cannot_be_begun_from_is_refused_before_any_work(log):
-    with pytest.raises(SettingError, match="no checkpoint at runs/nowhere"):
-        train("LPIRL", "runs/b", init_from="runs/nowhere")
+    with pytest.raises(SettingError, match="no checkpoint at runs/nowhere"):  # and no data either
+        run("LPIRL", "absent", (), {**GIVEN, "run_dir": "runs/b", "init_from": "runs/nowhere"})
     train("SASRec", "runs/sas", epochs=1)
     with pytest.raises(SettingError, match=r"init_from: runs/sas holds a SASRec; a policy begins"):
         train("LPIRL", "runs/b", init_from="runs/sas")
