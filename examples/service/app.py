@@ -170,7 +170,7 @@ def main(
     torch.set_num_threads(1)  # requests run beside one another; each is too small to be shared out
     try:
         new = load_policy(policy)
-        mixture = Mixture(new if live is None else load_policy(live), new, share)
+        mixture = Mixture(new, new, 1.0) if live is None else Mixture(load_policy(live), new, share)
         impressions = ImpressionLog(log, timeout)
     except (SettingError, ValueError) as error:
         raise SystemExit(str(error)) from None
