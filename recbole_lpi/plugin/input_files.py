@@ -9,6 +9,7 @@ from typing import Any
 from recbole_lpi.evaluation.imputation.imputation_file import read_model
 from recbole_lpi.plugin.download import ARCHIVES, download, forget
 from recbole_lpi.policy.checkpoint import read_checkpoint
+from recbole_lpi.policy.warm_start import source_of
 from recbole_lpi.settings import SettingError
 
 # How each raw log becomes a data set, by how its name begins; any other log goes through the last.
@@ -47,11 +48,14 @@ class DatasetMissing(SettingError):
         self.dataset, self.path = dataset, path
 
 
-def check_files(config: Any) -> None:
+def check_files(config: Any, resume: bool = False) -> None:
     """Raise SettingError for a file that is not what a setting says it is, or is missing.
 
-    A log that is not there is fetched first where ``download`` asks for it.
+    A log that is not there is fetched first where ``download`` asks for it. ``resume``: the run has
+    begun, and does not read again what it began from.
     """
+    if config["init_from"] and not resume:
+        source_of(read_checkpoint(config["init_from"]), config["init_from"])
     if config["logging_policy"] not in ("auto", "none"):
         read_checkpoint(config["logging_policy"])
     if config["imputation_model"] not in ("auto", None):

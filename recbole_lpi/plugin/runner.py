@@ -99,7 +99,7 @@ def run(
     else:
         config = make_config(model, dataset, config_files, given)
     ranks = distributed.join(config["device"], TrainingSettings.of(config).collective_timeout)
-    ranks.from_first(lambda: check_files(config))
+    ranks.from_first(lambda: check_files(config, bool(resume)))
     check_data(config)  # on every machine
     with ExitStack() as held:  # the folder, against all others, until all is written
         folder = ranks.from_first(

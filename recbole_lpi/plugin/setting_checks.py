@@ -32,6 +32,10 @@ def check(model: str, values: Mapping[str, Any]) -> None:
     settings.read(RunSettings, config)
     if model not in OBJECTIVES and values.get("reward_sampling"):
         raise SettingError(f"reward_sampling is for policies; {model} learns from every event")
+    if model not in OBJECTIVES and values.get("init_from"):
+        raise SettingError(
+            f"init_from is for policies; {model} begins from scratch: leave it empty"
+        )
     if model not in OBJECTIVES and acceleration.compile:
         raise SettingError(f"compile: {model} has no encoder of this package; set compile: false")
     if model in OBJECTIVES:

@@ -55,7 +55,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         given, device = TrainingSettings.of(config), torch.device(config["device"])
         where = [config[name] for name in ("model", "dataset", "run_dir", "overwrite")]
         own = run_path(*where[:3]) if folder is None else folder.path
-        mu = config["model"] == "LoggingPolicy"
+        # What ``auto`` looks for begins from scratch.
+        mu = config["model"] == "LoggingPolicy" and given.init_from is None
         self.training = Training(
             learner,
             given,

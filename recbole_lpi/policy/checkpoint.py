@@ -114,7 +114,7 @@ def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -
             f"{data.item_num - 1}; use a checkpoint trained on this data set and its filters"
         )
     with refusing(path):
-        built = _built(state, path) or {"settings": {}, "event_names": []}
+        built = built_from(state, path) or {"settings": {}, "event_names": []}
         reads = built["settings"].get("network", {}).get("inputs", ())
         names, own = built["event_names"], list(data.sessions.event_names)
         if "event" in reads and names != own:
@@ -125,7 +125,7 @@ def check_catalogue(state: Mapping[str, Any], data: SessionData, path: object) -
             )
 
 
-def _built(state: Mapping[str, Any], path: object) -> dict[str, Any] | None:
+def built_from(state: Mapping[str, Any], path: object) -> dict[str, Any] | None:
     """Return what builds the network of a checkpoint; None of schema 1."""
     if state.get("policy") is None:
         return None
@@ -195,7 +195,7 @@ def build_policy(state: Mapping[str, Any], path: object) -> PolicyNetwork:
     if name not in OBJECTIVES:
         raise SettingError(f"{path} holds a {name}, which is no policy of recbole_lpi")
     max_reward, event_names = 0.0, []
-    built = _built(state, path)
+    built = built_from(state, path)
     if built is None:
         with refusing(path):
             settings = PolicySettings.of(Values({**state["config"], **EARLIER}))

@@ -16,6 +16,8 @@ from recbole_lpi.data.times import unit_of
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.serving.raw_histories import EVENT, ITEM, TIME, RawHistories
 
+FEW = 1000  # names that are looked up one by one
+
 
 class Encoded(NamedTuple):
     """Histories of S sessions as a policy reads them.
@@ -47,8 +49,14 @@ class Vocabulary:
         names = pl.Series(ITEM, self.items.text.cast("large_string"))[1:]
         return pl.DataFrame({ITEM: names, "id": pl.arange(1, len(names) + 1, eager=True)})
 
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return dict(zip(self._numbered[ITEM], self._numbered["id"], strict=True))
+
     def ids(self, names: pl.Series) -> np.ndarray:
         """Return the ids of items by their names, int64 [N]; 0 of one that is not known."""
+        if len(names) <= FEW:  # a join would go through the whole catalogue
+            return np.array([self._ids.get(name, 0) for name in names.cast(pl.String)], np.int64)
         found = pl.DataFrame({ITEM: names.cast(pl.String)}).join(
             self._numbered, on=ITEM, how="left", maintain_order="left"
         )["id"]
@@ -60,15 +68,15 @@ class Vocabulary:
 
     def kinds(self, names: pl.Series) -> np.ndarray:
         """Return code + 1 of kinds by their names, int64 [N]; ValueError for another."""
-        codes = {name: code for code, name in enumerate(self.event_names, 1)}
-        unknown = sorted(set(names.unique().to_list()) - set(codes))
-        if unknown:
+        try:
+            codes = names.cast(pl.Enum(self.event_names)).to_physical()
+        except pl.exceptions.InvalidOperationError:
+            unknown = sorted(set(names.unique().to_list()) - set(self.event_names))
             raise ValueError(
                 f"event {unknown[0]!r} is no kind that the policy has learnt: they are "
                 f"{', '.join(self.event_names)}"
-            )
-        found = names.replace_strict(codes, return_dtype=pl.Int64)
-        return found.to_numpy()
+            ) from None
+        return codes.to_numpy().astype(np.int64) + 1
 
 
 def encode(

@@ -17,6 +17,7 @@ from recbole_lpi.nn.divergences import jensen_shannon
 from recbole_lpi.nn.ranking import ranking_pass
 from recbole_lpi.policy.checkpoint import load_policy as load_checkpoint
 from recbole_lpi.policy.network import PolicyNetwork
+from recbole_lpi.serving.choosing import chosen, generator, left
 from recbole_lpi.serving.encoding import Encoded, Vocabulary, encode
 from recbole_lpi.serving.raw_histories import RawHistories, read_histories
 from recbole_lpi.settings import SettingError
@@ -116,13 +117,10 @@ class Recommender:
             raise ValueError(f"k must be >= 1, got {k}")
         raw, encoded = self._read(histories)
         allowed = None if candidates is None else self._allowed(candidates)
-        draws = None
-        if sample:
-            draws = torch.Generator()
-            draws.seed() if seed is None else draws.manual_seed(seed)
+        draws = generator(seed) if sample else None
         width = min(k, self.network.n_items)
         found = [
-            _chosen(_left(log_pi, history, exclude_seen, allowed), width, draws)
+            chosen(left(log_pi, history, exclude_seen, allowed), width, draws)
             for history, log_pi in self._log_pi(encoded)
         ]
         empty = torch.zeros(0, width)
@@ -154,6 +152,15 @@ class Recommender:
                 factors = self.network.last_factors(history, length)
                 found.append(ranking_pass(factors, item[part]).log_pi)
         return torch.cat([torch.zeros(0), *found]).numpy()
+
+    def log_probabilities(self, histories: Any) -> Tensor:
+        """Return log π(a | x) of every item for each history, float32 [S, A].
+
+        Raises:
+            ValueError: as of ``recommend``.
+        """
+        found = [log_pi for _, log_pi in self._log_pi(self._read(histories)[1])]
+        return torch.cat([torch.zeros(0, self.network.n_items), *found])
 
     def divergence(self, other: Recommender, histories: Any) -> np.ndarray:
         """Return the Jensen-Shannon divergence from another policy for each history, [S], in nats.
@@ -219,32 +226,3 @@ class Recommender:
                 f"{name} has {unknown!r}, which the policy does not know: leave it out"
             )
         return ids
-
-
-def _left(log_pi: Tensor, history: History, exclude_seen: bool, allowed: Tensor | None) -> Tensor:
-    """Return log π of the items that may be chosen, [n, A]; −∞ of the others."""
-    if not exclude_seen and allowed is None:
-        return log_pi
-    if allowed is not None:
-        log_pi = log_pi.masked_fill(~allowed, -torch.inf)
-    if exclude_seen:
-        padded = torch.cat([log_pi.new_full((len(log_pi), 1), -torch.inf), log_pi], 1)
-        log_pi = padded.scatter(1, history.items, -torch.inf)[:, 1:]
-    return log_pi.log_softmax(-1).nan_to_num(-torch.inf, neginf=-torch.inf)
-
-
-def _chosen(log_pi: Tensor, k: int, draws: torch.Generator | None) -> tuple[Tensor, ...]:
-    """Return index, log π and propensity of k items of each row, [n, k] each.
-
-    Draws are Gumbel's: the k largest of log π + noise are k items drawn one after another, each
-    from what is left (Kool, van Hoof & Welling 2019).
-    """
-    if draws is None:
-        scores, index = log_pi.topk(k)
-        return index, scores, scores.double().exp()
-    noise = -torch.empty_like(log_pi).exponential_(generator=draws).log()
-    index = (log_pi + noise).topk(k).indices
-    scores = log_pi.gather(1, index)
-    chance = scores.double().exp()
-    left = 1 - (chance.cumsum(1) - chance)
-    return index, scores, (chance / left.clamp_min(torch.finfo(torch.float64).tiny)).clamp_max(1)

@@ -63,6 +63,8 @@ class TrainingSettings:
         eval_step: epochs between validations; stopping_step: validations without a better score
             before training stops.
         metrics, topk, valid_metric: what is measured, at which cut-offs, and what picks the epoch.
+        init_from: the checkpoint or run folder of a policy whose weights training begins with;
+            None: it begins from scratch.
         logging_policy: ``auto``, ``none``, a checkpoint or a run folder.
         logging_policy_dir: where ``auto`` keeps the logging policies it trained.
         logging_policy_seeds: 2: with ``auto``, one of another seed is trained as well, and how far
@@ -91,6 +93,7 @@ class TrainingSettings:
     valid_metric: str = setting(Role.SELECTION, "reward_weighted_ndcg@20")
     purchase_events: tuple[str, ...] = setting(Role.KINDS, ("purchase", "liked"))
     click_events: tuple[str, ...] = setting(Role.KINDS, ("click", "rated"))
+    init_from: str | None = setting(Role.MADE, None)
     logging_policy: str = setting(Role.MADE, "auto")
     logging_policy_dir: str = setting(Role.CACHE, "runs/logging_policy")
     logging_policy_seeds: int = setting(Role.MEASURING, 2)

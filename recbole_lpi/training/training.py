@@ -27,6 +27,7 @@ from recbole_lpi.training.settings import TrainingSettings
 from recbole_lpi.training.step import TrainingStep
 from recbole_lpi.training.surroundings import Surroundings
 from recbole_lpi.training.verdicts import Verdicts
+from recbole_lpi.training.warm_start import begin
 
 
 class Training:
@@ -178,6 +179,7 @@ class Training:
         recorder, around = self.recorder, self.around
         assert recorder is not None
         with recorder.logging():
+            begin(self.learner.module, self.settings.init_from, recorder, around.resume)
             find = around.imputation
             if valid is not None and self.settings.imputes and find is not None:
                 self.measure.imputation = self.ranks.from_first(
@@ -215,10 +217,11 @@ class Training:
         folder, claim = None, self.around.folder
         if saved and claim is not None:
             folder = self.ranks.from_first(lambda: claim(self._held))
+        identify = self.about.identify
         return Recorder(
             self.about, folder, self.ranks, self.around.device, train, data_hash(train),
             None if valid is None else part_hash(valid),
-            None if (identify := self.about.identify) is None else identify(train, valid),
+            None if identify is None else identify(train, valid),
             self.around.observer,
         )  # fmt: skip
 
