@@ -5,18 +5,29 @@ from typing import TYPE_CHECKING
 from recbole_lpi.exports import lazily
 
 if TYPE_CHECKING:
+    from recbole_lpi.serving.choosing import Recommendations
     from recbole_lpi.serving.raw_histories import RawHistories, read_histories
-    from recbole_lpi.serving.recommender import Recommendations, Recommender, load_policy
+    from recbole_lpi.serving.recommender import Recommender
+    from recbole_lpi.serving.saved_policies import load_policy
+    from recbole_lpi.serving.served_policy import ServedPolicy
 
-__all__ = ["RawHistories", "Recommendations", "Recommender", "load_policy", "read_histories"]
+__all__ = [
+    "RawHistories",
+    "Recommendations",
+    "Recommender",
+    "ServedPolicy",
+    "load_policy",
+    "read_histories",
+]
 
 __getattr__ = lazily(
     __name__,
     {
         "RawHistories": "raw_histories",
-        "Recommendations": "recommender",
+        "Recommendations": "choosing",
         "Recommender": "recommender",
-        "load_policy": "recommender",
+        "ServedPolicy": "served_policy",
+        "load_policy": "saved_policies",
         "read_histories": "raw_histories",
     },
 )

@@ -140,7 +140,8 @@ class Recorder:
     def write_best(self, loop: TrainingLoop) -> None:
         """Write the weights of the best epoch to model.pth, with what builds the policy again.
 
-        Nothing is written where nothing is kept, nor by another process than the first.
+        Of a model that trains nothing, and has no epoch, they are what it has counted. Nothing is
+        written where nothing is kept, nor by another process than the first.
         """
         if self.folder is None or not self.writes:
             return
@@ -159,7 +160,7 @@ class Recorder:
                 "n_items": int(self.train.item_num),
                 "epoch": loop.selector.best_epoch,
                 "valid_score": float(loop.selector.best_score),
-                "state_dict": loop.selector.best_state,
+                "state_dict": loop.selector.best_state or loop.module.state_dict(),
             },
         )
 

@@ -170,7 +170,7 @@ def test_a_policy_does_not_differ_from_itself_and_does_from_another(trained):
     histories = histories_of(held)[3:9]
     np.testing.assert_allclose(policy.divergence(other, histories), 0, atol=1e-6)
     with torch.no_grad():
-        other.network.item_embedding.weight.mul_(30)
+        other.policy.network.item_embedding.weight.mul_(30)
     found = policy.divergence(other, histories)
     assert (found > 0.01).all() and (found <= np.log(2) + 1e-6).all()
 
