@@ -1,4 +1,4 @@
-"""Policies that were counted from a log and trained by nothing, and what a checkpoint keeps of them.
+"""Policies that were counted from a log, and what a checkpoint keeps of them.
 
 ``COUNTED`` has a row for each: Popularity, SessionPopularity, SessionKNN. Their files are those of
 ``policy.checkpoint``, schema 2. In the place of weights stand the counts, and of SessionKNN the

@@ -94,13 +94,13 @@ class Recommender:
         ]
         return torch.cat([torch.zeros(0), *found]).numpy()
 
-    def read(self, histories: Any) -> tuple[RawHistories, Encoded, int]:
-        """Read histories, in any form, and encode them; also count the events left out.
+    def read(self, histories: Any, first_row: int = 0) -> tuple[RawHistories, Encoded, int]:
+        """Read histories as ``read_histories`` does, and encode them; also count events left out.
 
         Raises:
             ValueError: they are no histories, or lack what the policy reads.
         """
-        raw = read_histories(histories)
+        raw = read_histories(histories, first_row)
         encoded, unknown = encode(raw, self.vocabulary, self.policy.inputs, self.policy.max_length)
         return raw, encoded, unknown
 
