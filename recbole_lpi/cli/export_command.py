@@ -48,9 +48,10 @@ def export(
         folder = run if run.is_dir() else run.parent
         histories = _first(sessions, check) if sessions else _of_run(folder, check)
         done = export_onnx(run, output or folder / "policy.onnx", histories, k)
+        tied = done.sessions - done.same
         say(
-            f"the lists of {done.sessions} sessions are those of the policy: {done.same} to the last "
-            f"place, the others but for ties; log π differs by at most {done.largest:.1g}"
+            f"the lists of {done.sessions} sessions are those of the policy, {tied} of them but for "
+            f"ties; log π differs by at most {done.largest:.1g}"
         )
         say_written(done.graph, done.about)
 

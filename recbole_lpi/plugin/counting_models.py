@@ -44,7 +44,7 @@ class CountingModel(SequentialRecommender):  # type: ignore[misc]
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         own = COUNTED[type(self).__name__].settings
-        self.settings = None if own is None else settings.read(own, config)
+        self.settings: Any = None if own is None else settings.read(own, config)
         given = settings.read(PopularitySettings, config)
         counted = popularity(dataset.sessions, dataset.part, self.n_items - 1, given)
         self.policy = self.count(dataset, counted)

@@ -6,6 +6,7 @@ from recbole_lpi.exports import lazily
 
 if TYPE_CHECKING:
     from recbole_lpi.serving.choosing import Recommendations
+    from recbole_lpi.serving.onnx_policy import load_onnx
     from recbole_lpi.serving.raw_histories import RawHistories, read_histories
     from recbole_lpi.serving.recommender import Recommender
     from recbole_lpi.serving.saved_policies import load_policy
@@ -16,6 +17,7 @@ __all__ = [
     "Recommendations",
     "Recommender",
     "ServedPolicy",
+    "load_onnx",
     "load_policy",
     "read_histories",
 ]
@@ -27,6 +29,7 @@ __getattr__ = lazily(
         "Recommendations": "choosing",
         "Recommender": "recommender",
         "ServedPolicy": "served_policy",
+        "load_onnx": "onnx_policy",
         "load_policy": "saved_policies",
         "read_histories": "raw_histories",
     },

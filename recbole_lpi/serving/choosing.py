@@ -17,12 +17,12 @@ class Chosen(NamedTuple):
     """k items for each of n sessions, the best or the first drawn first, [n, k] each.
 
     Attributes:
-        index: of the item, 0 … A − 1.
+        place: of the item in the catalogue, 0 … A − 1.
         scores: log π(a | x), float32; −∞ where there is no item.
         propensities: float64, as of ``Recommendations``.
     """
 
-    index: np.ndarray
+    place: np.ndarray
     scores: np.ndarray
     propensities: np.ndarray
 
@@ -91,9 +91,10 @@ class Choice:
 def best(values: np.ndarray, k: int) -> np.ndarray:
     """Return where the k largest of each row are, largest first, [n, A] -> int64 [n, k]."""
     n_items = values.shape[1]
-    index = np.arange(n_items)[None].repeat(len(values), 0)
     if k < n_items:
         index = np.argpartition(values, n_items - k, axis=1)[:, n_items - k :]
+    else:
+        index = np.arange(n_items)[None].repeat(len(values), 0)
     order = np.argsort(-np.take_along_axis(values, index, 1), axis=1, kind="stable")
     return np.take_along_axis(index, order, 1)
 

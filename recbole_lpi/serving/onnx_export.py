@@ -71,12 +71,16 @@ def export_onnx(run: str | os.PathLike[str], graph: Path, histories: Any, k: int
     state = read_checkpoint(run)
     if state["model"] in COUNTED:
         raise SettingError(
-            f"{run} holds a {state['model']}, which counts and has no network: serve it by load_policy"
+            f"{run} holds a {state['model']}, which counts and has no network: serve it by "
+            "load_policy"
         )
     network, items = build_policy(state, run), stored_vocabulary(state, run)
     recommender = recommender_of(network, items, run)
     policy, vocabulary = recommender.policy, recommender.vocabulary
-    _, encoded, _ = recommender.read(histories)
+    try:
+        _, encoded, _ = recommender.read(histories)
+    except ValueError as error:
+        raise SettingError(f"the sessions to check on: {error}") from None
     encoded = encoded.take((encoded.length > 0) | policy.opens)
     if not len(encoded.length):
         raise SettingError(
@@ -119,8 +123,8 @@ def check(
         if not (off <= TOLERANCE).all():
             row = int(off.argmax())
             raise Differs(
-                f"the graph gives other lists than the network: in that of history {part.start + row} "
-                f"log π differs by {off[row]:.2g}; {CURE}"
+                f"the graph gives other lists than the network: in that of history "
+                f"{part.start + row} log π differs by {off[row]:.2g}; {CURE}"
             )
         same += int((index == listed).all(1).sum())
         largest = max(largest, float(np.abs(mine - scores).max()))

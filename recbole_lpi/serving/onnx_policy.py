@@ -133,6 +133,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingError(f"{path} is not what recbole-lpi export writes beside a file of ONNX")
     if about.get("schema") != SCHEMA:
         raise SettingError(
-            f"{path} has schema {about.get('schema')}, and this version reads {SCHEMA}: export again"
+            f"{path} has schema {about.get('schema')}, and this version reads {SCHEMA}: export "
+            "again"
         )
     return {name: coerce(f"{path}: {name}", about.get(name), kind) for name, kind in VALUES.items()}

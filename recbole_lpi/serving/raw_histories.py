@@ -78,9 +78,10 @@ def _of_table(frame: pl.DataFrame, first_row: int) -> RawHistories:
     for name in frame.columns:
         missing = frame[name].is_null() | (frame[name].is_nan() if name == TIME else False)
         if missing.any():
+            row = first_row + int(missing.to_numpy().argmax())
             raise ValueError(
-                f"row {first_row + int(missing.to_numpy().argmax())} of the table of histories has no {name}: give it one, or "
-                "leave the row out"
+                f"row {row} of the table of histories has no {name}: give it one, or leave the row "
+                "out"
             )
     ids = frame[SESSION].unique(maintain_order=True)
     numbered = pl.DataFrame({SESSION: ids, "session": pl.arange(0, len(ids), eager=True)})

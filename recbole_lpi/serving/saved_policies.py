@@ -77,4 +77,4 @@ class CountingPolicy(ServedPolicy):
     def log_pi(self, histories: Encoded) -> np.ndarray:
         """Return log π of every item after each of n histories, float32 [n, A]."""
         probabilities = self.counted.probabilities(histories.items, histories.length)
-        return np.log(probabilities).astype(np.float32)
+        return np.asarray(np.log(probabilities), np.float32)

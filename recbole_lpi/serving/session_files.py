@@ -1,7 +1,7 @@
 """Sessions from a file too large for memory: whole sessions, some at a time.
 
-Parquet, CSV, or an atomic file of RecBole's (``.inter``), with a row an event, all rows of a session
-together.
+Parquet, CSV, or an atomic file of RecBole's (``.inter``), with a row an event, all rows of a
+session together.
 """
 
 from __future__ import annotations
@@ -98,13 +98,19 @@ def whole_sessions(file: SessionFile) -> Iterator[tuple[int, pl.DataFrame]]:
     Eight bytes are kept of each session that was read.
 
     Raises:
-        SettingError: rows of a session come back after those of another.
+        SettingError: rows of a session come back after those of another, or one has no session.
     """
     row, tail, earlier = 0, None, SeenBefore()
     for batch in file.batches():
         frame = batch if tail is None else pl.concat([tail, batch])
         if not len(frame):
             continue
+        missing = frame[SESSION].is_null().to_numpy()
+        if missing.any():  # or its session would seem to be two
+            raise SettingError(
+                f"{file.path}: row {row + int(missing.argmax())}, counted from 0, has no "
+                f"{SESSION}: give it one, or leave the row out"
+            )
         begins = _begins(frame)
         last = int(begins[-1])
         tail = frame[last:]
@@ -156,7 +162,7 @@ class SeenBefore:
         self._sorted: list[np.ndarray] = []
 
     def add(self, hashes: np.ndarray) -> np.ndarray:
-        """Add hashes [N]; return which of them were there, or are in ``hashes`` before, bool [N]."""
+        """Add hashes [N]; return which were there, or stand in ``hashes`` before, bool [N]."""
         own, first = np.unique(hashes, return_index=True)
         seen = np.ones(len(hashes), bool)
         seen[first] = False
