@@ -50,8 +50,8 @@ def export(
         done = export_onnx(run, output or folder / "policy.onnx", histories, k)
         tied = done.sessions - done.same
         say(
-            f"the lists of {done.sessions} sessions are those of the policy, {tied} of them but for "
-            f"ties; log π differs by at most {done.largest:.1g}"
+            f"the lists of {done.sessions} sessions are those of the policy, {tied} of them but "
+            f"for ties; log π differs by at most {done.largest:.1g}"
         )
         say_written(done.graph, done.about)
 

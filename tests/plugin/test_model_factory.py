@@ -27,6 +27,7 @@ from recbole_lpi.plugin.runner import make_config, run
 from recbole_lpi.plugin.saved_model import load_data_and_model
 from recbole_lpi.plugin.trainer import PolicyTrainer
 from recbole_lpi.serving import load_policy
+from recbole_lpi.serving.saved_policies import CountingPolicy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.recorder import Recorder
 from tests.support.logs import write_log
@@ -94,9 +95,11 @@ def test_a_counting_baseline_is_served_as_it_was_evaluated(at_shop, model):
     clear = found.scores[:, 0] > found.scores[:, 1]
     assert (found.items[clear, 0] == events["greedy_item"].to_numpy()[clear]).all()
 
+    served = policy.policy
+    assert isinstance(served, CountingPolicy)
     _, loaded, *_ = load_data_and_model(str(folder.model))
     for name, array in loaded.policy.arrays().items():
-        assert (array == policy.policy.counted.arrays()[name]).all()
+        assert (array == served.counted.arrays()[name]).all()
     other = {name: value.flip(0) for name, value in loaded.state_dict().items()}
     loaded.load_state_dict({**loaded.state_dict(), "popularity": other["popularity"]})
     assert (loaded.policy.popularity == other["popularity"].numpy()).all()

@@ -55,8 +55,8 @@ def test_it_gives_the_probabilities_that_were_counted(name, tmp_path):
         place = [int(item.split()[1]) - 1 for item in items]
         np.testing.assert_allclose(chances, wanted[place], rtol=1e-5)
         assert sorted(place) == list(range(ITEMS)) and chances.sum() == pytest.approx(1, abs=1e-5)
-    for history in (["item 3"], [("item 3", "a kind that nobody knows", 1.0)]):
-        assert served.recommend([history], k=3).items.shape == (1, 3)
+    for short in (["item 3"], [("item 3", "a kind that nobody knows", 1.0)]):
+        assert served.recommend([short], k=3).items.shape == (1, 3)
     assert served.divergence(served, asked).max() < 1e-6
     with pytest.raises(SettingError, match="counts and has no network"):
         export_onnx(run, tmp_path / "policy.onnx", asked)

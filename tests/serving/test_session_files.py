@@ -1,5 +1,7 @@
 """Files of sessions are read whole session by whole session, however they are cut into batches."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -52,7 +54,8 @@ def test_a_file_is_recommended_for_as_a_table_in_memory_is(kind, tmp_path, few_r
     ].tolist()
     assert pl.concat([part for _, part in parts]).equals(frame)
     told: list[int] = []
-    for how in ({"k": 4}, {"k": 3, "sample": True, "seed": 5}):
+    asked: list[dict[str, Any]] = [{"k": 4}, {"k": 3, "sample": True, "seed": 5}]
+    for how in asked:
         served = recommend_file(
             policy, file, tmp_path / "found.parquet", policy.choice(**how), told.append
         )
