@@ -12,10 +12,11 @@ from recbole_lpi.plugin.registration import register
 
 if TYPE_CHECKING:
     from recbole_lpi.plugin.runner import run as run
-    from recbole_lpi.serving.recommender import load_policy as load_policy
+    from recbole_lpi.serving.onnx_policy import load_onnx as load_onnx
+    from recbole_lpi.serving.saved_policies import load_policy as load_policy
 
 __version__ = "0.1.0"
-__all__ = ["load_policy", "register", "run"]
+__all__ = ["load_onnx", "load_policy", "register", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,9 +26,13 @@ def __getattr__(name: str) -> Any:
 
         return run
     if name == "load_policy":
-        from recbole_lpi.serving.recommender import load_policy
+        from recbole_lpi.serving.saved_policies import load_policy
 
         return load_policy
+    if name == "load_onnx":
+        from recbole_lpi.serving.onnx_policy import load_onnx
+
+        return load_onnx
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,8 +9,10 @@ from recbole_lpi.cli.arguments import SETTINGS_FOLLOW
 from recbole_lpi.cli.compare_command import compare
 from recbole_lpi.cli.deploy_command import deploy
 from recbole_lpi.cli.estimate_command import estimate
+from recbole_lpi.cli.export_command import export
 from recbole_lpi.cli.figure_command import figure
 from recbole_lpi.cli.prepare_command import prepare
+from recbole_lpi.cli.recommend_command import recommend
 from recbole_lpi.cli.report_command import report
 from recbole_lpi.cli.rollout_command import rollout
 from recbole_lpi.cli.run_command import run
@@ -39,5 +41,7 @@ app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(simulate)
 app.command(cls=Once)(rollout)
 app.command(cls=Once)(deploy)
 app.command(context_settings=SETTINGS_FOLLOW, cls=Once)(truth)
+app.command(cls=Once)(recommend)
+app.command(cls=Once)(export)
 app.add_typer(figure, name="figure")
 app.add_typer(prepare, name="prepare")

@@ -48,8 +48,11 @@ def print_or_write(text: str, path: Path | None) -> None:
 
 
 @contextmanager
-def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show how much of ``total`` is done, on a terminal; gives what is told of each step."""
+def progress_bar(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show how much of ``total`` is done, on a terminal; gives what is told of each step.
+
+    ``total`` is None where nobody knows.
+    """
     from tqdm import tqdm
 
     with tqdm(total=total, unit=f" {unit}", disable=None, leave=False) as bar:

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from recbole_lpi.data.sessions import Part, Sessions, by_size
+from recbole_lpi.data.times import gap_bins
 from recbole_lpi.data.windows import Windows
-
-GAP_BINS = 32  # the last of them from 2^30 s, 34 years, on
 
 
 def returns_to_go(sessions: Sessions, part: Part, gamma: float) -> np.ndarray:
@@ -54,16 +53,6 @@ class History(NamedTuple):
         items, kinds, gaps = self
         kinds = None if kinds is None else kinds.to(device)
         return History(items.to(device), kinds, None if gaps is None else gaps.to(device))
-
-
-def gap_bins(seconds: np.ndarray) -> np.ndarray:
-    """Return the bin of the time since an event, int64 of the same shape, in 1 … GAP_BINS.
-
-    Bins double in width: bin 1 is below a second, bin b from 2^(b−2) to 2^(b−1) s; the last one is
-    open. Time that runs backwards counts as none.
-    """
-    bins = np.floor(np.log2(np.maximum(seconds, 0.5))).astype(np.int64) + 2
-    return np.asarray(bins.clip(1, GAP_BINS))
 
 
 class Batch(NamedTuple):

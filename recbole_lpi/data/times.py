@@ -15,12 +15,23 @@ EARLIEST, LATEST = (
     (datetime(year, 1, 1, tzinfo=timezone.utc) - EPOCH).total_seconds() for year in (1980, 2100)
 )
 MOSTLY = 9  # a file runs backwards where that many times more steps of its sessions do than not
+GAP_BINS = 32  # the last of them from 2^30 s, 34 years, on
 UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
 
 def unit_of(time: float) -> int | None:
     """Tell how many units are a second, where ``time`` is a Unix time of 1980 to 2100."""
     return next((unit for unit in UNITS if EARLIEST * unit <= time < LATEST * unit), None)
+
+
+def gap_bins(seconds: np.ndarray) -> np.ndarray:
+    """Return the bin of the time since an event, int64 of the same shape, in 1 … GAP_BINS.
+
+    Bins double in width: bin 1 is below a second, bin b from 2^(b−2) to 2^(b−1) s; the last one is
+    open. Time that runs backwards counts as none.
+    """
+    bins = np.floor(np.log2(np.maximum(seconds, 0.5))).astype(np.int64) + 2
+    return np.asarray(bins.clip(1, GAP_BINS))
 
 
 def check_units(times: np.ndarray, column: str, path: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_lpi import settings
+from recbole_lpi.policy.counted import COUNTED, CountedPolicy, counted_values, tensors
 from recbole_lpi.policy.popularity import (
     PopularityPolicy,
     PopularitySettings,
@@ -18,19 +20,18 @@ from recbole_lpi.policy.popularity import (
     SessionPopularitySettings,
     popularity,
 )
-from recbole_lpi.policy.session_knn import Neighbours, NeighbourSettings, SessionKNNPolicy
-
-
-class CountedPolicy(Protocol):
-    """A policy that was counted from a log, without RecBole and torch."""
-
-    def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N]."""
-        ...
+from recbole_lpi.policy.session_knn import (
+    Neighbours,
+    NeighbourSettings,
+    SessionKNNPolicy,
+    training_sessions,
+)
 
 
 class CountingModel(SequentialRecommender):  # type: ignore[misc]
     """A RecBole model whose policy is counted from the training part when it is made.
+
+    What was counted stands in buffers, so that a checkpoint keeps it.
 
     Args:
         config: RecBole's.
@@ -42,13 +43,28 @@ class CountingModel(SequentialRecommender):  # type: ignore[misc]
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
+        own = COUNTED[type(self).__name__].settings
+        self.settings: Any = None if own is None else settings.read(own, config)
         given = settings.read(PopularitySettings, config)
         counted = popularity(dataset.sessions, dataset.part, self.n_items - 1, given)
-        self.policy = self.count(config, dataset, counted)
+        self.policy = self.count(dataset, counted)
+        for name, value in tensors(self.policy).items():
+            self.register_buffer(name, value)
 
-    def count(self, config: Any, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
+    def count(self, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
         """Count the policy from the training part, whose items have this ``popularity`` [A]."""
         raise NotImplementedError
+
+    def checkpoint_values(self) -> dict[str, Any]:
+        """Return what builds the policy again besides its buffers, for a checkpoint."""
+        return counted_values(self.settings, self.max_seq_length)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Take the counts of a checkpoint in the place of those of the training part."""
+        found = super().load_state_dict(state_dict, *args, **kwargs)
+        arrays = {name: value.cpu().numpy() for name, value in self.named_buffers()}
+        self.policy = COUNTED[type(self).__name__].policy.of(self.settings, arrays)
+        return found
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Return log π of all ids [N, A + 1]; padding, id 0, gets −∞."""
@@ -61,7 +77,7 @@ class CountingModel(SequentialRecommender):  # type: ignore[misc]
 class Popularity(CountingModel):
     """The policy π(a) ∝ training events of a, + ε: the same for every context."""
 
-    def count(self, config: Any, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
+    def count(self, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
         """Take the popularity as it is."""
         return PopularityPolicy(popularity)
 
@@ -71,9 +87,9 @@ class SessionPopularity(CountingModel):
 
     setting_classes = (PopularitySettings, SessionPopularitySettings)
 
-    def count(self, config: Any, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
+    def count(self, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
         """Add to the popularity how a session's own items are counted."""
-        return SessionPopularityPolicy(popularity, settings.read(SessionPopularitySettings, config))
+        return SessionPopularityPolicy(popularity, self.settings)
 
 
 class SessionKNN(CountingModel):
@@ -81,11 +97,10 @@ class SessionKNN(CountingModel):
 
     setting_classes = (PopularitySettings, NeighbourSettings)
 
-    def count(self, config: Any, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
+    def count(self, dataset: Any, popularity: np.ndarray) -> CountedPolicy:
         """Index the training sessions by their items."""
-        given = settings.read(NeighbourSettings, config)
-        neighbours = Neighbours(dataset.sessions, dataset.part, self.n_items - 1, given)
-        return SessionKNNPolicy(neighbours, popularity)
+        sessions = training_sessions(dataset.sessions, dataset.part, self.n_items - 1)
+        return SessionKNNPolicy(Neighbours(sessions, self.settings), popularity)
 
 
 BASELINES: dict[str, type[CountingModel]] = {

@@ -12,6 +12,7 @@ from recbole.trainer import AbstractTrainer
 
 from recbole_lpi import settings
 from recbole_lpi.plugin import imputation_model, logging_policy
+from recbole_lpi.plugin.counting_models import CountingModel
 from recbole_lpi.plugin.dataset import part_of
 from recbole_lpi.plugin.policy_recommender import PolicyRecommender
 from recbole_lpi.plugin.row_learner import RowLearner
@@ -52,6 +53,8 @@ class PolicyTrainer(AbstractTrainer):  # type: ignore[misc]
         built_from = None  # what builds the model again without RecBole
         if isinstance(model, PolicyRecommender):
             learner, built_from = PolicyLearner(model.network), policy_values(model.network)
+        elif isinstance(model, CountingModel):
+            built_from = model.checkpoint_values()
         given, device = TrainingSettings.of(config), torch.device(config["device"])
         where = [config[name] for name in ("model", "dataset", "run_dir", "overwrite")]
         own = run_path(*where[:3]) if folder is None else folder.path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from recbole_lpi.data.batches import GAP_BINS, History
+from recbole_lpi.data.batches import History
+from recbole_lpi.data.times import GAP_BINS
 from recbole_lpi.policy.settings import NetworkSettings
 
 FIELDS = {"event": "kinds", "time_gap": "gaps"}  # of a history, by the name of the input

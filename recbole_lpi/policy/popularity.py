@@ -10,6 +10,7 @@ with equal counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -76,6 +77,15 @@ class PopularityPolicy:
 
     popularity: np.ndarray
 
+    @classmethod
+    def of(cls, settings: None, arrays: Mapping[str, np.ndarray]) -> PopularityPolicy:
+        """Build the policy from what ``arrays`` returned."""
+        return cls(arrays["popularity"])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what it is built from."""
+        return {"popularity": self.popularity}
+
     def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N]."""
         return np.broadcast_to(self.popularity, (len(items), len(self.popularity)))
@@ -91,6 +101,17 @@ class SessionPopularityPolicy:
 
     popularity: np.ndarray
     settings: SessionPopularitySettings
+
+    @classmethod
+    def of(
+        cls, settings: SessionPopularitySettings, arrays: Mapping[str, np.ndarray]
+    ) -> SessionPopularityPolicy:
+        """Build the policy from its settings and what ``arrays`` returned."""
+        return cls(arrays["popularity"], settings)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what it is built from besides its settings."""
+        return {"popularity": self.popularity}
 
     def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N].

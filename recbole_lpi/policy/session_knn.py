@@ -13,7 +13,7 @@ it changes nothing once the scores of one x are divided by their sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,34 +67,37 @@ class NeighbourSettings:
             raise ValueError(f"smoothing must be in (0, 1), got {self.smoothing}")
 
 
+def training_sessions(store: Sessions, part: Part, n_items: int) -> sparse.csr_array:
+    """Return which items the sessions of a part have, [S, A] of ones, the latest session first.
+
+    Only events of the part are looked at.
+    """
+    order = np.argsort(-store.timestamps[part.stop - 1], kind="stable")
+    row, place = ranges(part.start[order], part.stop[order])
+    item = store.items[place] - 1
+    found = sparse.csr_array((np.ones(len(row)), (row, item)), (len(order), n_items))
+    found.data[:] = 1  # however often a session has the item
+    return found
+
+
 class Neighbours:
     """Training sessions, latest first, and which of them have which item.
 
     Args:
-        store, part: the training part; only its events are looked at.
-        n_items: A.
+        sessions: the items of each, as ``training_sessions`` finds them, [S, A].
+        settings: how neighbours are found and counted.
     """
 
-    def __init__(
-        self, store: Sessions, part: Part, n_items: int, settings: NeighbourSettings
-    ) -> None:
-        self.settings = settings
-        last = store.timestamps[part.stop - 1]
-        order = np.argsort(-last, kind="stable")
-        start, stop = part.start[order], part.stop[order]
-        row, place = ranges(start, stop)
-        item = store.items[place] - 1
-        shape = (len(order), n_items)
-        self.sessions = sparse.csr_array((np.ones(len(row)), (row, item)), shape)  # [S, A]
-        self.sessions.data[:] = 1  # however often a session has the item
+    def __init__(self, sessions: sparse.csr_array, settings: NeighbourSettings) -> None:
+        self.settings, self.sessions = settings, sessions
         by_item = self.sessions.T.tocsr()
         by_item.sort_indices()  # latest first
         # The latest sessions that share any item are among the latest of each: keep no others.
-        of = np.repeat(np.arange(n_items), np.diff(by_item.indptr))
+        of = np.repeat(np.arange(sessions.shape[1]), np.diff(by_item.indptr))
         kept = places_in_group(of) < settings.sample_size
         self.of_item = by_item.indices[kept]
         self.begin = np.concatenate([[0], np.cumsum(kept)])[by_item.indptr]
-        idf = np.log(len(order) / np.maximum(np.diff(by_item.indptr), 1))
+        idf = np.log(sessions.shape[0] / np.maximum(np.diff(by_item.indptr), 1))
         self.boost = 1 + settings.idf_weighting * idf
 
     def scores(self, items: np.ndarray, length: np.ndarray) -> sparse.csr_array:
@@ -149,6 +152,31 @@ class SessionKNNPolicy:
 
     neighbours: Neighbours
     popularity: np.ndarray
+
+    @classmethod
+    def of(cls, settings: NeighbourSettings, arrays: Mapping[str, np.ndarray]) -> SessionKNNPolicy:
+        """Build the policy from what ``arrays`` returned; ValueError if that is no sessions."""
+        popularity, item, offset = (
+            arrays[name] for name in ("popularity", "session_items", "session_offsets")
+        )
+        n_items = len(popularity)
+        whole = len(offset) and offset[0] == 0 and offset[-1] == len(item)
+        if not whole or (np.diff(offset) < 0).any():
+            raise ValueError("its training sessions do not lie one after another")
+        if len(item) and not 0 <= item.min() <= item.max() < n_items:
+            raise ValueError(f"its training sessions have items that are none of its {n_items}")
+        shape = len(offset) - 1, n_items
+        sessions = sparse.csr_array((np.ones(len(item)), item, offset), shape)
+        return cls(Neighbours(sessions, settings), popularity)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what it is built from besides its settings: popularity and training sessions."""
+        sessions = self.neighbours.sessions
+        return {
+            "popularity": self.popularity,
+            "session_items": sessions.indices.astype(np.int32),
+            "session_offsets": sessions.indptr.astype(np.int64),
+        }
 
     def probabilities(self, items: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return π [N, A] of prefixes ``items`` [N, L], 1 … A, 0 after ``length`` [N].

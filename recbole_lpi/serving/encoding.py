@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from recbole_lpi.data.batches import History, gap_bins
 from recbole_lpi.data.sessions import ranges
-from recbole_lpi.data.times import unit_of
-from recbole_lpi.data.tokens import Tokens
+from recbole_lpi.data.times import gap_bins, unit_of
+from recbole_lpi.data.tokens import TokenIds, Tokens
 from recbole_lpi.serving.raw_histories import EVENT, ITEM, TIME, RawHistories
-
-FEW = 1000  # names that are looked up one by one
 
 
 class Encoded(NamedTuple):
-    """Histories of S sessions as a policy reads them.
+    """The most recent events of S sessions as a policy reads them, padded on the right.
 
     Attributes:
-        history: the most recent events, [S, L], padded on the right.
-        length: how many each has, int64 [S].
-        unknown: how many events were left out, of items that the policy does not know.
+        items: int64 [S, L], 1 … A; 0 is padding.
+        kinds: the code of each event's kind, plus 1, [S, L]; None where it is not read.
+        gaps: the bin of the time since the event before, [S, L]; None as above.
+        length: how many events each has, int64 [S].
     """
 
-    history: History
-    length: Tensor
-    unknown: int
+    items: np.ndarray
+    kinds: np.ndarray | None
+    gaps: np.ndarray | None
+    length: np.ndarray
+
+    def take(self, sessions: slice | np.ndarray) -> Encoded:
+        """Return some of the sessions."""
+        fields = (None if field is None else field[sessions] for field in self)
+        return Encoded(*fields)  # type: ignore[arg-type]
 
 
 class Vocabulary:
@@ -43,46 +44,29 @@ class Vocabulary:
 
     def __init__(self, items: Tokens, event_names: tuple[str, ...] = ()) -> None:
         self.items, self.event_names = items, event_names
-
-    @cached_property
-    def _numbered(self) -> pl.DataFrame:
-        names = pl.Series(ITEM, self.items.text.cast("large_string"))[1:]
-        return pl.DataFrame({ITEM: names, "id": pl.arange(1, len(names) + 1, eager=True)})
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return dict(zip(self._numbered[ITEM], self._numbered["id"], strict=True))
+        self._ids = TokenIds(items)
 
     def ids(self, names: pl.Series) -> np.ndarray:
         """Return the ids of items by their names, int64 [N]; 0 of one that is not known."""
-        if len(names) <= FEW:  # a join would go through the whole catalogue
-            return np.array([self._ids.get(name, 0) for name in names.cast(pl.String)], np.int64)
-        found = pl.DataFrame({ITEM: names.cast(pl.String)}).join(
-            self._numbered, on=ITEM, how="left", maintain_order="left"
-        )["id"]
-        return found.fill_null(0).to_numpy().astype(np.int64)
-
-    def names(self, ids: np.ndarray) -> np.ndarray:
-        """Return the names of items by id, of any shape, as text."""
-        return np.asarray(self.items[ids])
+        known = (self._ids.get(name, 0) for name in names.cast(pl.String).to_list())
+        return np.fromiter(known, np.int64, len(names))
 
     def kinds(self, names: pl.Series) -> np.ndarray:
         """Return code + 1 of kinds by their names, int64 [N]; ValueError for another."""
-        try:
-            codes = names.cast(pl.Enum(self.event_names)).to_physical()
-        except pl.exceptions.InvalidOperationError:
-            unknown = sorted(set(names.unique().to_list()) - set(self.event_names))
+        codes = {name: code for code, name in enumerate(self.event_names, 1)}
+        unknown = sorted(set(names.unique().to_list()) - set(codes))
+        if unknown:
             raise ValueError(
                 f"event {unknown[0]!r} is no kind that the policy has learnt: they are "
                 f"{', '.join(self.event_names)}"
-            ) from None
-        return codes.to_numpy().astype(np.int64) + 1
+            )
+        return np.fromiter((codes[name] for name in names.to_list()), np.int64, len(names))
 
 
 def encode(
     raw: RawHistories, vocabulary: Vocabulary, inputs: tuple[str, ...], limit: int
-) -> Encoded:
-    """Encode histories.
+) -> tuple[Encoded, int]:
+    """Encode histories; also return how many events were left out, of items that are not known.
 
     Args:
         raw: the histories.
@@ -110,10 +94,10 @@ def encode(
     column = place - (stop - length)[row]
     shape = len(raw), max(1, int(length.max(initial=0)))
 
-    def padded(values: np.ndarray) -> Tensor:
+    def padded(values: np.ndarray) -> np.ndarray:
         table = np.zeros(shape, np.int64)
         table[row, column] = values[place]
-        return torch.from_numpy(table)
+        return table
 
     kinds = gaps = None
     if "event" in inputs:
@@ -124,5 +108,4 @@ def encode(
         per_second = unit_of(float(time.max(initial=0))) or 1
         gaps = padded(gap_bins(np.diff(time, prepend=time[:1]) / per_second))
         gaps[:, 0] = 0
-    history = History(padded(item[known]), kinds, gaps)
-    return Encoded(history, torch.from_numpy(length), int((~known).sum()))
+    return Encoded(padded(item[known]), kinds, gaps, length), int((~known).sum())

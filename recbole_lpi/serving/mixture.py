@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import torch
 
 from recbole_lpi.data.tokens import Tokens
-from recbole_lpi.serving.choosing import chosen, generator
+from recbole_lpi.serving.choosing import Choice, Recommendations
 from recbole_lpi.serving.encoding import Vocabulary
 from recbole_lpi.serving.raw_histories import ITEM, read_histories
-from recbole_lpi.serving.recommender import Recommendations, Recommender
+from recbole_lpi.serving.recommender import Recommender
 
 
 class Mixture:
@@ -38,7 +37,7 @@ class Mixture:
         both = pa.concat_arrays([live.vocabulary.items.text.cast(names.type), more])
         self.vocabulary = Vocabulary(Tokens(both))
         self._parts = [
-            (policy, torch.from_numpy(self._numbers(policy)), weight)
+            (policy, self._numbers(policy), weight)
             for policy, weight in ((live, 1 - share), (new, share))
             if weight > 0
         ]
@@ -59,17 +58,19 @@ class Mixture:
         """
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
-        raw, number = read_histories(histories), len(self.vocabulary.items) - 1
-        m = torch.zeros(len(raw), number, dtype=torch.float64)
+        raw = read_histories(histories)
+        m = np.zeros((len(raw), len(self.vocabulary.items) - 1))
         for policy, place, weight in self._parts:
-            m.index_add_(1, place, policy.log_probabilities(raw).double().exp_(), alpha=weight)
-        index, scores, propensities = chosen(m.log_(), min(k, number), generator(seed))
-        items = self.vocabulary.names(index.numpy() + 1)
-        items[~torch.isfinite(scores).numpy()] = None
+            m[:, place] += weight * np.exp(policy.log_probabilities(raw), dtype=np.float64)
+        with np.errstate(divide="ignore"):  # of an item that neither shows
+            log_m = np.log(m)
+        drawn = Choice(k, draws=np.random.default_rng(seed)).of(log_m, np.zeros((len(raw), 0), int))
+        ids = np.where(np.isfinite(drawn.scores), drawn.place + 1, 0)
         unknown = int((self.vocabulary.ids(raw.events[ITEM]) == 0).sum())
         return Recommendations(
-            raw.session_ids, items, scores.float().numpy(), propensities.numpy(), unknown
-        )
+            raw.session_ids, ids, drawn.scores.astype(np.float32), drawn.propensities, unknown,
+            self.vocabulary.items,
+        )  # fmt: skip
 
     def _numbers(self, policy: Recommender) -> np.ndarray:
         """Return the column of each of a policy's items."""

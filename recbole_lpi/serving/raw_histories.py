@@ -29,7 +29,7 @@ class RawHistories:
         return len(self.session_ids)
 
 
-def read_histories(given: Any) -> RawHistories:
+def read_histories(given: Any, first_row: int = 0) -> RawHistories:
     """Read histories in any of their forms.
 
     Args:
@@ -39,6 +39,7 @@ def read_histories(given: Any) -> RawHistories:
             ``session_id``, ``item_id``, and where they are known ``event`` and ``timestamp``: of
             polars, pandas or Arrow. A table is sorted by time within each session, and its sessions
             come in the order in which they first appear.
+        first_row: the number of a table's first row, where it is a part of a larger one.
 
     Raises:
         ValueError: it is none of these, or a row lacks its session, item or time.
@@ -46,7 +47,7 @@ def read_histories(given: Any) -> RawHistories:
     if isinstance(given, RawHistories):
         return given
     frame = _frame(given)
-    return _of_lists(given) if frame is None else _of_table(frame)
+    return _of_lists(given) if frame is None else _of_table(frame, first_row)
 
 
 def _frame(given: Any) -> pl.DataFrame | None:
@@ -62,7 +63,7 @@ def _frame(given: Any) -> pl.DataFrame | None:
     return None
 
 
-def _of_table(frame: pl.DataFrame) -> RawHistories:
+def _of_table(frame: pl.DataFrame, first_row: int) -> RawHistories:
     """Read a table with a row an event."""
     for name in (SESSION, ITEM):
         if name not in frame.columns:
@@ -77,9 +78,10 @@ def _of_table(frame: pl.DataFrame) -> RawHistories:
     for name in frame.columns:
         missing = frame[name].is_null() | (frame[name].is_nan() if name == TIME else False)
         if missing.any():
+            row = first_row + int(missing.to_numpy().argmax())
             raise ValueError(
-                f"row {missing.arg_max()} of the table of histories has no {name}: give it one, or "
-                "leave the row out"
+                f"row {row} of the table of histories has no {name}: give it one, or leave the row "
+                "out"
             )
     ids = frame[SESSION].unique(maintain_order=True)
     numbered = pl.DataFrame({SESSION: ids, "session": pl.arange(0, len(ids), eager=True)})

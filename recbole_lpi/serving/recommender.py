@@ -2,92 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from recbole_lpi.data.batches import History
-from recbole_lpi.nn.divergences import jensen_shannon
-from recbole_lpi.nn.ranking import ranking_pass
-from recbole_lpi.policy.checkpoint import load_policy as load_checkpoint
-from recbole_lpi.policy.network import PolicyNetwork
-from recbole_lpi.serving.choosing import chosen, generator, left
+from recbole_lpi.serving.choosing import Choice, Chosen, Recommendations
 from recbole_lpi.serving.encoding import Encoded, Vocabulary, encode
 from recbole_lpi.serving.raw_histories import RawHistories, read_histories
-from recbole_lpi.settings import SettingError
+from recbole_lpi.serving.served_policy import ServedPolicy
 
 MATRIX_ELEMENTS = 2**24  # of the scores that are written down at a time: 64 MB
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """k items for each of S sessions, the best or the first drawn first.
-
-    Attributes:
-        session_ids: what each session is called, [S].
-        items: names, [S, k]; None where there are fewer items than k.
-        scores: log π(a | x), float32 [S, k]; −∞ where there is no item.
-        propensities: of what is the best, π(a | x); of what is drawn, the probability with which
-            this item was drawn for this slot, given those of the slots before: float64 [S, k].
-        unknown: how many events of the histories were left out, for the policy does not know their
-            items.
-    """
-
-    session_ids: pl.Series
-    items: np.ndarray
-    scores: np.ndarray
-    propensities: np.ndarray
-    unknown: int
-
-    def table(self) -> pl.DataFrame:
-        """Return a row for each recommendation: session_id, slot from 1, item_id, log_pi, …"""
-        n, k = self.items.shape
-        there = np.isfinite(self.scores).ravel()
-        return pl.DataFrame(
-            {
-                "session_id": self.session_ids.gather(np.repeat(np.arange(n), k)[there]),
-                "slot": np.tile(np.arange(1, k + 1), n)[there],
-                "item_id": pl.Series(self.items.ravel()[there].tolist(), dtype=pl.String),
-                "log_pi": self.scores.ravel()[there],
-                "propensity": self.propensities.ravel()[there],
-            }
-        )
-
-
-def load_policy(path: str | os.PathLike[str]) -> Recommender:
-    """Load a policy to recommend with, from its checkpoint or the folder of its run.
-
-    Neither RecBole nor the data are needed.
-
-    Raises:
-        SettingError: there is none, it is not whole, or it is of an earlier version that did not
-            keep the names of its items.
-    """
-    network, items = load_checkpoint(path)
-    if items is None:
-        raise SettingError(
-            f"{path} is of an earlier version, which did not keep the names of its items: train it "
-            "again"
-        )
-    return Recommender(network, Vocabulary(items, network.event_names))
 
 
 class Recommender:
     """A policy over named items.
 
     Args:
-        network: the policy, in evaluation mode.
+        policy: what gives π of its items.
         vocabulary: the names of its items and kinds of event.
     """
 
-    def __init__(self, network: PolicyNetwork, vocabulary: Vocabulary) -> None:
-        self.network, self.vocabulary = network.eval(), vocabulary
+    def __init__(self, policy: ServedPolicy, vocabulary: Vocabulary) -> None:
+        self.policy, self.vocabulary = policy, vocabulary
 
     def recommend(
         self,
@@ -113,28 +51,9 @@ class Recommender:
             ValueError: a history is empty and the policy was not trained to open one, lacks what
                 the policy reads, or an item of ``candidates`` is not known.
         """
-        if k < 1:
-            raise ValueError(f"k must be >= 1, got {k}")
-        raw, encoded = self._read(histories)
-        allowed = None if candidates is None else self._allowed(candidates)
-        draws = generator(seed) if sample else None
-        width = min(k, self.network.n_items)
-        found = [
-            chosen(left(log_pi, history, exclude_seen, allowed), width, draws)
-            for history, log_pi in self._log_pi(encoded)
-        ]
-        empty = torch.zeros(0, width)
-        index, scores, propensities = (
-            torch.cat(list(part)).cpu().numpy()
-            for part in (
-                zip(*found, strict=True) if found else [(empty.long(),), (empty,), (empty,)]
-            )
-        )
-        items = self.vocabulary.names(index + 1)
-        items[~np.isfinite(scores)] = None
-        return Recommendations(
-            raw.session_ids, items, scores, propensities.astype(np.float64), encoded.unknown
-        )
+        choice = self.choice(k, exclude_seen, candidates, sample, seed)
+        raw, encoded, unknown = self._answerable(histories)
+        return self.choose(raw.session_ids, encoded, choice, unknown)
 
     def log_prob(self, histories: Any, items: Sequence[Any]) -> np.ndarray:
         """Return log π(a | x) of one item for each history, float32 [S].
@@ -142,25 +61,25 @@ class Recommender:
         Raises:
             ValueError: as of ``recommend``; an item is not known.
         """
-        raw, encoded = self._read(histories)
+        raw, encoded, _ = self._answerable(histories)
         if len(items) != len(raw):
             raise ValueError(f"there are {len(raw)} histories and {len(items)} items: one for each")
-        item = torch.from_numpy(self._known(items, "items")) - 1
-        found = []
-        for part, history, length in self._parts(encoded):
-            with torch.no_grad():
-                factors = self.network.last_factors(history, length)
-                found.append(ranking_pass(factors, item[part]).log_pi)
-        return torch.cat([torch.zeros(0), *found]).numpy()
+        index = self._known(items, "items") - 1
+        found = [
+            self.policy.log_pi(encoded.take(part))[np.arange(part.stop - part.start), index[part]]
+            for part in self._parts(encoded)
+        ]
+        return np.concatenate([np.zeros(0, np.float32), *found])
 
-    def log_probabilities(self, histories: Any) -> Tensor:
+    def log_probabilities(self, histories: Any) -> np.ndarray:
         """Return log π(a | x) of every item for each history, float32 [S, A].
 
         Raises:
             ValueError: as of ``recommend``.
         """
-        found = [log_pi for _, log_pi in self._log_pi(self._read(histories)[1])]
-        return torch.cat([torch.zeros(0, self.network.n_items), *found])
+        _, encoded, _ = self._answerable(histories)
+        found = [self.policy.log_pi(encoded.take(part)) for part in self._parts(encoded)]
+        return np.concatenate([np.zeros((0, self.policy.n_items), np.float32), *found])
 
     def divergence(self, other: Recommender, histories: Any) -> np.ndarray:
         """Return the Jensen-Shannon divergence from another policy for each history, [S], in nats.
@@ -168,53 +87,89 @@ class Recommender:
         Raises:
             ValueError: the other policy has other items.
         """
+        import torch  # which a policy of another runtime does without
+
+        from recbole_lpi.nn.divergences import jensen_shannon
+
         if self.vocabulary.items.text != other.vocabulary.items.text:
             raise ValueError("the two policies have other items: their divergence is not defined")
-        pairs = zip(
-            self._log_pi(self._read(histories)[1]),
-            other._log_pi(other._read(histories)[1]),
-            strict=True,
-        )
-        return torch.cat(
-            [torch.zeros(0), *(jensen_shannon(mine, theirs) for (_, mine), (_, theirs) in pairs)]
-        ).numpy()
+        raw, mine, _ = self._answerable(histories)
+        _, theirs, _ = other._answerable(raw)
+        found = [
+            jensen_shannon(
+                torch.from_numpy(self.policy.log_pi(mine.take(part))),
+                torch.from_numpy(other.policy.log_pi(theirs.take(part))),
+            )
+            for part in self._parts(mine)
+        ]
+        return torch.cat([torch.zeros(0), *found]).numpy()
 
-    def _read(self, histories: Any) -> tuple[RawHistories, Encoded]:
-        raw, settings = read_histories(histories), self.network.settings
-        encoded = encode(raw, self.vocabulary, settings.network.inputs, settings.max_length)
+    def read(self, histories: Any, first_row: int = 0) -> tuple[RawHistories, Encoded, int]:
+        """Read histories as ``read_histories`` does, and encode them; also count events left out.
+
+        Raises:
+            ValueError: they are no histories, or lack what the policy reads.
+        """
+        raw = read_histories(histories, first_row)
+        encoded, unknown = encode(raw, self.vocabulary, self.policy.inputs, self.policy.max_length)
+        return raw, encoded, unknown
+
+    def choice(
+        self,
+        k: int = 20,
+        exclude_seen: bool = False,
+        candidates: Sequence[Any] | None = None,
+        sample: bool = False,
+        seed: int | None = None,
+    ) -> Choice:
+        """Say what is asked for of each session, with the arguments of ``recommend``."""
+        if k < 1:
+            raise ValueError(f"k must be >= 1, got {k}")
+        allowed = None
+        if candidates is not None:
+            allowed = np.zeros(self.policy.n_items, bool)
+            allowed[self._known(candidates, "candidates") - 1] = True
+        return Choice(k, exclude_seen, allowed, np.random.default_rng(seed) if sample else None)
+
+    def choose(
+        self, session_ids: pl.Series, encoded: Encoded, choice: Choice, unknown: int = 0
+    ) -> Recommendations:
+        """Recommend for histories that were read, each of which the policy can continue."""
+        k = min(choice.k, self.policy.n_items)
+        empty = np.zeros((0, k))
+        found = [
+            Chosen(empty.astype(np.int64), empty.astype(np.float32), empty),
+            *(self._chosen(encoded.take(part), choice, k) for part in self._parts(encoded)),
+        ]
+        index, scores, propensities = (np.concatenate(part) for part in zip(*found, strict=True))
+        ids = np.where(np.isfinite(scores), index + 1, 0)
+        return Recommendations(
+            session_ids, ids, scores, propensities, unknown, self.vocabulary.items
+        )
+
+    def _chosen(self, histories: Encoded, choice: Choice, k: int) -> Chosen:
+        if choice.of_the_best:
+            index, scores = self.policy.best(histories, k)
+            return Chosen(index, scores, np.exp(scores, dtype=np.float64))
+        return choice.of(self.policy.log_pi(histories), histories.items)
+
+    def _answerable(self, histories: Any) -> tuple[RawHistories, Encoded, int]:
+        """Read histories; ValueError if the policy cannot continue one because it is empty."""
+        raw, encoded, unknown = self.read(histories)
         empty = encoded.length == 0
-        if bool(empty.any()) and not settings.evaluate_first_event:
-            where = raw.session_ids[int(empty.int().argmax())]
+        if empty.any() and not self.policy.opens:
+            where = raw.session_ids[int(empty.argmax())]
             raise ValueError(
                 f"session {where} has no event that the policy knows, and the policy has not "
                 "learnt to open a session: train it with --evaluate_first_event=True, or leave the "
                 "session out"
             )
-        return raw, encoded
+        return raw, encoded, unknown
 
-    def _parts(self, encoded: Encoded) -> Iterator[tuple[slice, History, Tensor]]:
+    def _parts(self, encoded: Encoded) -> Iterator[slice]:
         """Cut sessions into parts whose scores can be written down."""
-        items, kinds, gaps = encoded.history
-        size = max(1, MATRIX_ELEMENTS // self.network.n_items)
-        for first in range(0, len(encoded.length), size):
-            part = slice(first, first + size)
-            history = History(
-                items[part], None if kinds is None else kinds[part],
-                None if gaps is None else gaps[part],
-            )  # fmt: skip
-            yield part, history, encoded.length[part]
-
-    @torch.no_grad()
-    def _log_pi(self, encoded: Encoded) -> Iterator[tuple[History, Tensor]]:
-        """Return log π of every item, a part of the sessions at a time: [n, A]."""
-        for _, history, length in self._parts(encoded):
-            outputs = self.network.last_factors(history, length).outputs()
-            yield history, outputs.float().log_softmax(-1)
-
-    def _allowed(self, candidates: Sequence[Any]) -> Tensor:
-        allowed = torch.zeros(self.network.n_items, dtype=torch.bool)
-        allowed[torch.from_numpy(self._known(candidates, "candidates")) - 1] = True
-        return allowed
+        size, number = max(1, MATRIX_ELEMENTS // self.policy.n_items), len(encoded.length)
+        return (slice(a, min(a + size, number)) for a in range(0, number, size))
 
     def _known(self, items: Sequence[Any], name: str) -> np.ndarray:
         """Return the ids of items; ValueError for one that is not known."""

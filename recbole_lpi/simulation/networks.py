@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recbole_lpi.data.batches import History, gap_bins
+from recbole_lpi.data.batches import History
+from recbole_lpi.data.times import gap_bins
 from recbole_lpi.policy.network import PolicyNetwork
 from recbole_lpi.simulation.histories import Histories, Policy
 

@@ -138,7 +138,11 @@ class Recorder:
         self.observer.epoch(epoch, named(train=losses, valid=found))
 
     def write_best(self, loop: TrainingLoop) -> None:
-        """Write the weights of the best epoch to model.pth, with what builds the policy again."""
+        """Write the weights of the best epoch to model.pth, with what builds the policy again.
+
+        Of a model that trains nothing, and has no epoch, they are what it has counted. Nothing is
+        written where nothing is kept, nor by another process than the first.
+        """
         if self.folder is None or not self.writes:
             return
         write_tensors(
@@ -156,7 +160,7 @@ class Recorder:
                 "n_items": int(self.train.item_num),
                 "epoch": loop.selector.best_epoch,
                 "valid_score": float(loop.selector.best_score),
-                "state_dict": loop.selector.best_state,
+                "state_dict": loop.selector.best_state or loop.module.state_dict(),
             },
         )
 

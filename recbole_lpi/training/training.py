@@ -196,6 +196,8 @@ class Training:
             recorder.restore(loop, around.resume)
             self.learner.share_draws(recorder.draws)
             loop.run(verbose, show_progress, callback)
+            if not has_parameters(loop.module):
+                recorder.write_best(loop)
             if valid is not None:
                 self._fit_temperature(loop, valid)
                 self.verdicts.warn(run_warnings.of_epochs(loop))

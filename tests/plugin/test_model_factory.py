@@ -24,7 +24,10 @@ from recbole_lpi.plugin.models import BASELINES, MODELS
 from recbole_lpi.plugin.names import NEEDS_MORE
 from recbole_lpi.plugin.row_learner import RowEpochs, RowLearner
 from recbole_lpi.plugin.runner import make_config, run
+from recbole_lpi.plugin.saved_model import load_data_and_model
 from recbole_lpi.plugin.trainer import PolicyTrainer
+from recbole_lpi.serving import load_policy
+from recbole_lpi.serving.saved_policies import CountingPolicy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.recorder import Recorder
 from tests.support.logs import write_log
@@ -71,7 +74,35 @@ def test_a_baseline_ends_in_the_same_event_table(at_shop, model):
     more = {"js_divergence", "kl_divergence", "reward_weighted_ndcg@20"}  # the criterion of its own
     assert set(metrics["test"]) == set(base["test"]) | more
     assert metrics["test"]["js_divergence"]["mean"] > 0
-    assert finished.folder.model.is_file() == (model not in BASELINES)
+    assert finished.folder.model.is_file()
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_counting_baseline_is_served_as_it_was_evaluated(at_shop, model):
+    folder = go(model, "served").folder
+    log = pl.read_csv("dataset/shop/shop.inter", separator="\t", infer_schema=False)
+    log = log.rename({name: name.partition(":")[0] for name in log.columns})
+    log = log.sort("session_id", pl.col("timestamp").cast(float), maintain_order=True)
+    items = dict(log.group_by("session_id").agg("item_id").iter_rows())
+    events = pl.read_parquet(folder.events)
+    where = events.select("session_id", "position").iter_rows()
+    histories = [items[session][:position] for session, position in where]
+    policy = load_policy(folder.path)
+    log_pi = policy.log_prob(histories, events["item_id"].to_list())
+    np.testing.assert_allclose(log_pi, events["log_pi"], atol=1e-5)
+    found = policy.recommend(histories, k=2)
+    np.testing.assert_allclose(found.scores[:, 0], events["greedy_log_pi"], atol=1e-5)
+    clear = found.scores[:, 0] > found.scores[:, 1]
+    assert (found.items[clear, 0] == events["greedy_item"].to_numpy()[clear]).all()
+
+    served = policy.policy
+    assert isinstance(served, CountingPolicy)
+    _, loaded, *_ = load_data_and_model(str(folder.model))
+    for name, array in loaded.policy.arrays().items():
+        assert (array == served.counted.arrays()[name]).all()
+    other = {name: value.flip(0) for name, value in loaded.state_dict().items()}
+    loaded.load_state_dict({**loaded.state_dict(), "popularity": other["popularity"]})
+    assert (loaded.policy.popularity == other["popularity"].numpy()).all()
 
 
 def test_prefixes_and_windows_give_the_same_table(at_shop):

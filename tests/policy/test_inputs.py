@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from recbole_lpi.data.batches import GAP_BINS, History, collate, gap_bins, prefixes
+from recbole_lpi.data.batches import History, collate, prefixes
 from recbole_lpi.data.sessions import flat_sessions, whole_of
+from recbole_lpi.data.times import GAP_BINS, gap_bins
 from recbole_lpi.data.windows import evaluation_windows
 from recbole_lpi.policy.histories import most_recent, opened
 from recbole_lpi.policy.network import PolicyNetwork

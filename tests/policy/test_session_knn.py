@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 
 from recbole_lpi.data.sessions import Part
-from recbole_lpi.policy.session_knn import DECAYS, Neighbours, NeighbourSettings, SessionKNNPolicy
+from recbole_lpi.policy.session_knn import (
+    DECAYS,
+    Neighbours,
+    NeighbourSettings,
+    SessionKNNPolicy,
+    training_sessions,
+)
 from tests.support.tiny import listed_sessions
 
 ITEMS = 7
+
+
+def neighbours(store, part, settings):
+    return Neighbours(training_sessions(store, part, ITEMS), settings)
 
 
 def loop_scores(lists, ends, prefix, s: NeighbourSettings) -> np.ndarray:
@@ -45,7 +55,7 @@ def loop_scores(lists, ends, prefix, s: NeighbourSettings) -> np.ndarray:
 def test_session_knn_by_hand():
     """[1, 2 | 3] shares 1/2 + 1 with [1, 2], [2 | 4] shares 1, [1 | 5] is third of two."""
     store, part = listed_sessions([[1, 2, 3], [2, 4], [1, 5], [6, 7]], [10, 20, 30, 40])
-    found = Neighbours(store, part, ITEMS, NeighbourSettings(k=2))
+    found = neighbours(store, part, NeighbourSettings(k=2))
     scores = found.scores(np.array([[1, 2, 0], [6, 0, 0]]), np.array([2, 1])).toarray()
     assert scores.tolist() == [[1.5, 2.5, 1.5, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1]]
 
@@ -64,7 +74,7 @@ def test_session_knn_equals_plain_loops(given):
     store, part = listed_sessions(lists, ends)
     length = rng.integers(0, 6, 40)
     prefixes = np.where(np.arange(5) < length[:, None], rng.integers(1, ITEMS + 1, (40, 5)), 0)
-    scores = Neighbours(store, part, ITEMS, settings).scores(prefixes, length).toarray()
+    scores = neighbours(store, part, settings).scores(prefixes, length).toarray()
     for row, prefix, n in zip(scores, prefixes, length, strict=True):
         wanted = loop_scores(lists, ends, prefix[:n].tolist(), settings)
         np.testing.assert_allclose(row, wanted, atol=1e-12)
@@ -75,7 +85,7 @@ def test_what_shares_nothing_gets_the_popularity_and_every_row_is_a_distribution
     store, part = listed_sessions([[1, 2, 3], [2, 4], [1, 5]], [10, 20, 30])
     popularity = np.arange(1, ITEMS + 1) / 28
     given = NeighbourSettings(smoothing=0.1)
-    policy = SessionKNNPolicy(Neighbours(store, part, ITEMS, given), popularity)
+    policy = SessionKNNPolicy(neighbours(store, part, given), popularity)
     got = policy.probabilities(np.array([[4], [6], [0]]), np.array([1, 1, 0]))
     np.testing.assert_allclose(got[0], 0.9 * np.array([0, 1, 0, 1, 0, 0, 0]) / 2 + popularity / 10)
     np.testing.assert_allclose(got[1:], [popularity, popularity])
@@ -88,7 +98,7 @@ def test_every_decay_is_tried():
 def test_only_the_training_part_is_looked_at():
     store, _ = listed_sessions([[1, 2], [1, 3], [4, 4, 5]], [10, 20, 30])
     part = Part(np.array([0, 2]), np.array([0, 4]), np.array([2, 6]))  # without 1 and the last 5
-    found = Neighbours(store, part, ITEMS, NeighbourSettings())
+    found = neighbours(store, part, NeighbourSettings())
     scores = found.scores(np.array([[1], [4]]), np.array([1, 1])).toarray()
     assert scores.tolist() == [[1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0]]
 

@@ -11,6 +11,7 @@ from recbole_lpi.data.sessions import flat_sessions
 from recbole_lpi.data.tokens import Tokens
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.serving import load_policy
+from recbole_lpi.serving.choosing import Choice
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training import RunFolder, TrainingSettings, train_policy
 
@@ -106,7 +107,7 @@ def test_what_was_seen_and_what_is_no_candidate_is_left_out(trained):
 def test_draws_are_as_frequent_as_their_propensities(trained):
     folder, held = trained
     policy, history = load_policy(folder), histories_of(held)[5]
-    number = 20_000
+    number = 4_000
     found = policy.recommend([history] * number, k=2, sample=True, seed=4)
     chance = policy.recommend([history], k=ITEMS)
     expected = dict(zip(chance.items[0], chance.propensities[0], strict=True))
@@ -123,6 +124,22 @@ def test_draws_are_as_frequent_as_their_propensities(trained):
         policy.recommend([history] * 9, k=2, sample=True, seed=7).items
         == policy.recommend([history] * 9, k=2, sample=True, seed=7).items
     ).all()
+
+
+def test_a_million_draws_are_as_frequent_as_their_propensities(trained):
+    folder, held = trained
+    policy, history = load_policy(folder), histories_of(held)[5]
+    log_pi = policy.policy.log_pi(policy.read([history])[1])
+    counts, second, share = np.zeros(ITEMS), np.zeros(ITEMS), np.exp(log_pi[0].astype(float))
+    choice = Choice(2, draws=np.random.default_rng(3))
+    for _ in range(10):
+        found = choice.of(np.broadcast_to(log_pi, (10**5, ITEMS)), np.zeros((10**5, 1), int))
+        counts += np.bincount(found.place[:, 0], minlength=ITEMS)
+        of_first = found.place[:, 0] == 0
+        second += np.bincount(found.place[of_first, 1], minlength=ITEMS)
+    assert stats.chisquare(counts, 10**6 * share / share.sum()).pvalue > 0.001
+    left = share[1:] / share[1:].sum()  # what is second, after the first item of all
+    assert stats.chisquare(second[1:], second.sum() * left).pvalue > 0.001
 
 
 def test_unknown_items_are_left_out_and_counted(trained):
@@ -170,7 +187,7 @@ def test_a_policy_does_not_differ_from_itself_and_does_from_another(trained):
     histories = histories_of(held)[3:9]
     np.testing.assert_allclose(policy.divergence(other, histories), 0, atol=1e-6)
     with torch.no_grad():
-        other.network.item_embedding.weight.mul_(30)
+        other.policy.network.item_embedding.weight.mul_(30)  # type: ignore[attr-defined]
     found = policy.divergence(other, histories)
     assert (found > 0.01).all() and (found <= np.log(2) + 1e-6).all()
 
