@@ -9,6 +9,7 @@ from recbole_lpi.data.tokens import PADDING, Tokens
 from recbole_lpi.policy import NetworkSettings, PolicyNetwork, PolicySettings
 from recbole_lpi.serving import Mixture, Recommender
 from recbole_lpi.serving.encoding import Vocabulary
+from recbole_lpi.serving.saved_policies import NetworkPolicy
 
 KINDS = ("click", "purchase")
 HISTORY = [("b", "click", 1.6e9), ("d", "purchase", 1.6e9 + 5), ("z", "click", 1.6e9 + 9)]
@@ -18,7 +19,7 @@ def policy(items, seed):
     torch.manual_seed(seed)
     network = NetworkSettings(hidden_size=8, initializer_range=0.4)
     made = PolicyNetwork("LPI", PolicySettings(network), len(items), event_names=KINDS)
-    return Recommender(made, Vocabulary(Tokens([PADDING, *items]), KINDS))
+    return Recommender(NetworkPolicy(made), Vocabulary(Tokens([PADDING, *items]), KINDS))
 
 
 LIVE, NEW = policy("abcde", 1), policy("fdba", 2)  # c and e are of one alone, f of the other
@@ -27,7 +28,7 @@ LIVE, NEW = policy("abcde", 1), policy("fdba", 2)  # c and e are of one alone, f
 def probabilities(one):
     names = one.vocabulary.items.tolist()[1:]
     return dict(
-        zip(names, np.exp(one.log_probabilities([HISTORY]).double().numpy()[0]), strict=True)
+        zip(names, np.exp(one.log_probabilities([HISTORY])[0], dtype=np.float64), strict=True)
     )
 
 

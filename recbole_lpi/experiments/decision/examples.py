@@ -18,7 +18,8 @@ from recbole_lpi.evaluation.measures import Events, Kinds
 from recbole_lpi.evaluation.metrics import Metric
 from recbole_lpi.experiments.decision.source import Source
 from recbole_lpi.experiments.runs import FinishedRun
-from recbole_lpi.serving.recommender import Recommender, load_policy
+from recbole_lpi.serving.recommender import Recommender
+from recbole_lpi.serving.saved_policies import load_policy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import one_line
 
