@@ -65,12 +65,18 @@ def progress_bar(total: int | None, unit: str) -> Iterator[Callable[[int], None]
 
 def work_through(sweep: Sweep, threads: int | None) -> None:
     """Make the runs that a sweep lacks, with ``threads`` of torch; None: as torch is set."""
+    from recbole_lpi.experiments.sweep_work import work
+
+    prepare_torch(threads)
+    work(sweep)
+
+
+def prepare_torch(threads: int | None) -> None:
+    """Let torch work in so many threads, None as it is set, and keep memory that it frees."""
     import torch
 
-    from recbole_lpi.experiments.sweep_work import work
     from recbole_lpi.training.memory import keep_freed_memory
 
     keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
-    work(sweep)

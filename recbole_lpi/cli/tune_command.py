@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from recbole_lpi.cli.arguments import settings_of
 from recbole_lpi.cli.errors import one_line_errors
-from recbole_lpi.cli.output import say, say_written
+from recbole_lpi.cli.output import prepare_torch, say, say_written
 from recbole_lpi.plugin.names import models_in_words
 from recbole_lpi.processes import refuse_several
 from recbole_lpi.settings import SettingError
-
-if TYPE_CHECKING:
-    from recbole_lpi.experiments.tuning import Tuning
 
 
 def tune(
@@ -68,6 +65,7 @@ def tune(
         from recbole_lpi.experiments.search_space import read_space
         from recbole_lpi.experiments.trial_storage import optuna
         from recbole_lpi.experiments.tuning import Tuning
+        from recbole_lpi.experiments.tuning_work import work as make_trials
         from recbole_lpi.plugin.runner import check_model
 
         check_model(model)
@@ -76,7 +74,7 @@ def tune(
         if fixed:
             say(f"given, and not searched: {', '.join(fixed)}")
         name = study or f"{dataset}/{model}{'-front' if front else ''}"
-        work = Tuning(
+        search = Tuning(
             model, dataset, runs / name, name, given, searched, trials, front, objective, storage
         )
         if max_js is not None and not front:
@@ -84,20 +82,8 @@ def tune(
         if front and prune and train:
             say("with two objectives no trial is stopped early: Optuna prunes by one value alone")
         if train:
-            _work_through(work, seed_of_search, prune, threads)
-        folder = output or work.root
-        sys.stdout.write(tuning_report.write(work, folder, max_js))
+            prepare_torch(threads)
+            make_trials(search, seed_of_search, prune)
+        folder = output or search.root
+        sys.stdout.write(tuning_report.write(search, folder, max_js))
         say_written(folder)
-
-
-def _work_through(tuning: Tuning, seed: int, prune: bool, threads: int | None) -> None:
-    """Make the trials that a search lacks, with ``threads`` of torch; None: as torch is set."""
-    import torch
-
-    from recbole_lpi.experiments.tuning_work import work
-    from recbole_lpi.training.memory import keep_freed_memory
-
-    keep_freed_memory()
-    if threads:
-        torch.set_num_threads(threads)
-    work(tuning, seed, prune)

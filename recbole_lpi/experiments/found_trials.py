@@ -53,7 +53,9 @@ def found_trials(tuning: Tuning) -> list[FoundTrial]:
             queue.folder_of(trial),
             {name: _chosen(tuning, name, value) for name, value in trial.params.items()},
             dict(trial.user_attrs.get(KEPT, {})) if trial.state.name == "COMPLETE" else {},
-            tuple(trial.user_attrs.get("epochs", (0, (trial.last_step or -1) + 1))),
+            tuple(
+                trial.user_attrs.get("epochs", (0, max(trial.intermediate_values, default=-1) + 1))
+            ),
             STATES[trial.state.name],
             str(trial.user_attrs.get(ERROR, "")),
         )

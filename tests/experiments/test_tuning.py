@@ -232,6 +232,17 @@ def test_more_trials_than_wanted_are_not_made_when_two_ask_at_one_moment(monkeyp
     assert len(search.queue.counted()) == 2 and not DONE.exists()
 
 
+def test_a_trial_that_another_worker_ended_a_moment_ago_is_not_made_again():
+    """It was listed as one that runs, and has ended by the time its folder is held."""
+    search = tuning(trials=1)
+    work(search, 0, prune=False)
+    (trial,) = search.queue.study.trials
+    with ExitStack() as held:
+        assert search.queue._hold(trial._trial_id, 0, held) is None
+    with RunFolder("runs/s/trial-0000").exclusive():  # which is let go of
+        assert said("begin") == names(1)
+
+
 def test_a_trial_that_takes_its_worker_down_time_and_again_is_given_up():
     search = tuning(trials=1)
     for _ in range(3):
@@ -257,7 +268,7 @@ def test_a_trial_without_a_number_is_one_that_failed_and_the_search_goes_on(caps
 
 
 def test_a_trial_worse_than_the_median_is_stopped_and_one_of_two_objectives_is_not():
-    search = tuning(trials=20)
+    search = tuning(trials=12)
     work(search, 0, prune=True)
     states = [trial.state.name for trial in search.queue.study.trials]
     assert states[:5] == ["COMPLETE"] * 5 and "PRUNED" in states[5:]
