@@ -35,7 +35,19 @@ SETTINGS = {*known(), "config_files", "resume"}
 OF_BASELINES = {kind for model in BASELINES.values() for kind in model.setting_classes}
 SETTINGS |= {field.name for owner in (*OF_COMMANDS, *OF_BASELINES) for field in fields(owner)}
 # Programs that are not ours: what follows them is not looked at.
-OTHERS = {"make", "pip", "source", "cd", "git", "createdb", "export", "curl", "kill", "echo", "sudo"}
+OTHERS = {
+    "make",
+    "pip",
+    "source",
+    "cd",
+    "git",
+    "createdb",
+    "export",
+    "curl",
+    "kill",
+    "echo",
+    "sudo",
+}
 BEFORE = re.compile(r"(?:nice|[A-Z_]+=\S*|-n|\d+)")  # of a command, and not it
 
 

@@ -45,7 +45,7 @@ class Graph(nn.Module):
 
         Args: int64 [B, L] each, items and what else ``fields`` names (``History``).
         """
-        history, length = History(**dict(zip(self.fields, given, strict=True))), None
+        history = History(**dict(zip(self.fields, given, strict=True)))
         length = (history.items > 0).sum(1)
         if self.network.settings.evaluate_first_event:
             history, length = self._opened(history, length)

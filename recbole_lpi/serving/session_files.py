@@ -22,7 +22,7 @@ from recbole_lpi.settings import SettingError, refused
 
 COLUMNS = (SESSION, ITEM, EVENT, TIME)
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t"}
-ROWS = 2**17  # read at a time
+ROWS = 2**16  # read at a time
 BLOCK = 2**22  # bytes of text read at a time
 
 

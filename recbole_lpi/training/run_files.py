@@ -39,12 +39,15 @@ class RunFiles:
     events.parquet  the event table of the test part
     trackers.json   what MLflow and Weights & Biases call the run, where they follow it
     tensorboard/    metrics and losses by epoch
+    policy.onnx     the policy for other runtimes, and policy.json, once it was exported
     """
 
     FILES = (
         "config.yaml", "log.txt", "model.pth", "resume.pth", "metrics.json", "events.parquet",
         "trackers.json",
     )  # fmt: skip
+
+    EXPORTED = ("policy.onnx", "policy.json")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -69,14 +72,14 @@ class RunFiles:
         for old in self.tensorboard.glob("events.out.*"):
             old.unlink()
         _remove_if_empty(self.tensorboard)
-        for name in reversed(self.FILES):
+        for name in (*self.EXPORTED, *reversed(self.FILES)):
             beside(self.path / name).unlink(missing_ok=True)
             (self.path / name).unlink(missing_ok=True)
         _remove_if_empty(self.path)
 
     def move_to(self, other: RunFiles) -> None:
         """Move the run, its settings last: as long as they are here, the run is here."""
-        for name in ("tensorboard", *reversed(self.FILES)):
+        for name in ("tensorboard", *self.EXPORTED, *reversed(self.FILES)):
             if (self.path / name).exists():
                 other.path.mkdir(parents=True, exist_ok=True)
                 (self.path / name).rename(other.path / name)

@@ -20,7 +20,7 @@ from recbole_lpi.experiments.run_figures.named_policies import named_policies
 from recbole_lpi.experiments.sweep import Sweep
 from recbole_lpi.settings import SettingError
 from recbole_lpi.training.run_folder import RunFolder
-from recbole_lpi.training.tensorboard import write_epoch
+from recbole_lpi.training.tensorboard import TensorBoard
 
 HEADER = b"\x89PNG"
 
@@ -79,8 +79,10 @@ def test_divergence_is_by_length_and_by_history(made, tmp_path):
 def test_learning_reads_what_tensorboard_has_the_later_of_two(made, tmp_path):
     run = RunFolder(made("a", (1, 2), valid_metric="NDCG@20"))
     run.write_metrics({"model": "LPIRL", "best_epoch": 1})
+    board = TensorBoard()
+    board.begin(run, {})
     for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.5)):
-        write_epoch(run.tensorboard, epoch, {"policy loss": loss}, {"ndcg@20": 0.1 * epoch})
+        board.epoch(epoch, {"train/policy loss": loss, "valid/ndcg@20": 0.1 * epoch})
     policies = named_policies(["a"])
     found = learning.table(policies)
     own = found.filter(pl.col("name") == "policy loss").sort("epoch")
