@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import struct
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,21 @@ def test_weights_and_biases_goes_on_with_its_run(folder):
     kept = broken_off_and_resumed("wandb", folder)
     files = sorted(Path("wandb").glob("offline-run-*/*.wandb"))
     assert len(files) == 2 and {file.name for file in files} == {f"run-{kept}.wandb"}
+    until = time.monotonic() + 30
+    while True:  # its last record is written by a process of its own
+        names, codes, seen, summary = _read(files)
+        if len(codes) == 2 or time.monotonic() > until:
+            break
+        time.sleep(0.2)
+    assert names == {"runs/a"} and codes == [1, 0]
+    assert seen["train/policy loss"] == [2.0, 1.5] and seen["valid/ndcg@20"] == [0.3, 0.4]
+    assert summary["test/ndcg@20"] == 0.35 and seen["_step"] == [0, 1]
+
+
+def _read(
+    files: Sequence[Path],
+) -> tuple[set[str], list[int], dict[str, list[Any]], dict[str, Any]]:
+    """Names, exit codes, histories by key and summary of offline runs."""
     seen: dict[str, list[Any]] = {}
     summary: dict[str, Any] = {}
     codes, names = [], set()
@@ -88,9 +104,7 @@ def test_weights_and_biases_goes_on_with_its_run(folder):
                 key = item.key or "/".join(item.nested_key)
                 seen.setdefault(key, []).append(json.loads(item.value_json))
             summary |= {item.key: json.loads(item.value_json) for item in record.summary.update}
-    assert names == {"runs/a"} and codes == [1, 0]
-    assert seen["train/policy loss"] == [2.0, 1.5] and seen["valid/ndcg@20"] == [0.3, 0.4]
-    assert summary["test/ndcg@20"] == 0.35 and seen["_step"] == [0, 1]
+    return names, codes, seen, summary
 
 
 def _records(file: Path) -> Iterator[Any]:
