@@ -101,7 +101,7 @@ def draw(found: pl.DataFrame, dataset: str, floor: float | None = None) -> Figur
                 place.set_xticks(values, [f"{value:g}" for value in values], fontsize=8)
                 place.minorticks_off()
                 if metric == "js_divergence":
-                    place.set_ylim(bottom=0)
+                    place.set_ylim(0, 1.08 * float(own["mean"].max()))  # type: ignore[arg-type]
                     if floor is not None:
                         place.axhline(floor, color="0.3", ls=":", lw=1)
                 if len(ends) > 1:
