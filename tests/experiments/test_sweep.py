@@ -331,7 +331,9 @@ def test_a_plan_that_is_none_is_refused(text, reason, tmp_path):
     path.write_text(text)
     with pytest.raises(SettingError, match=reason):
         read_plan(str(path))
-    with pytest.raises(SettingError, match="one of ablation, front, lpirl, policies"):
+    with pytest.raises(
+        SettingError, match="one of ablation, front, hyperparameters, lpirl, policies"
+    ):
         read_plan("policie")
 
 
