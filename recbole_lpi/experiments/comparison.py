@@ -148,9 +148,7 @@ def compare(
     policies, measured_against = [], dict[str, tuple[str, ...]]()
     pooled = _pooled(groups, metrics)
     for group, cells, own in zip(groups, _cells(pooled, metrics), pooled, strict=True):
-        apart = set_apart(group, groups)
-        if "logging_policy" in apart:
-            apart["logging_policy"] = log_mus.name(apart["logging_policy"])
+        apart = set_apart(group, groups, log_mus)
         seeds = tuple(one.run.seed for one in group)
         folder, model = group[0].run.folder.path, group[0].run.model
         draws = model not in BASELINES and folder not in drawless

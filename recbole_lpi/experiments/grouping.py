@@ -88,9 +88,17 @@ def grouped(measured: Sequence[Measured]) -> list[list[Measured]]:
     return sorted(groups, key=lambda group: order.index(group[0].run.model))
 
 
-def set_apart(group: list[Measured], groups: Sequence[list[Measured]]) -> dict[str, Any]:
-    """The group's values of the settings in which the groups of its model differ."""
+def set_apart(
+    group: list[Measured], groups: Sequence[list[Measured]], log_mus: LoggingPolicies
+) -> dict[str, Any]:
+    """The group's values of the settings in which the groups of its model differ.
+
+    Its logging policy, if that is one of them, goes by its name in ``log_mus``.
+    """
     kin = [other[0].settings for other in groups if other[0].run.model == group[0].run.model]
     own = group[0].settings
     keys = sorted({key for settings in kin for key in settings})
-    return {key: own.get(key) for key in keys if any(k.get(key) != own.get(key) for k in kin)}
+    apart = {key: own.get(key) for key in keys if any(k.get(key) != own.get(key) for k in kin)}
+    if "logging_policy" in apart:
+        apart["logging_policy"] = log_mus.name(apart["logging_policy"])
+    return apart

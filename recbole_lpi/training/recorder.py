@@ -195,19 +195,16 @@ class Recorder:
         if self.folder is None or not self.writes:
             return
         self.folder.settle()
+        about, selector = self.about, None if loop is None else loop.selector
         self.folder.write_metrics(
             {
-                "model": self.about.model,
-                "dataset": self.about.dataset,
-                "data": self.data,
-                "seed": self.about.seed,
-                **more,
-                **self._identified(loop),
-                "best_epoch": -1 if loop is None else loop.selector.best_epoch,
+                "model": about.model, "dataset": about.dataset, "data": self.data,
+                "seed": about.seed, **more, **self._identified(loop),
+                "best_epoch": -1 if selector is None else selector.best_epoch,
                 "epochs": 0 if loop is None else loop.next_epoch,
                 **{part: plain(dict(found)) for part, found in results.items()},
             }
-        )
+        )  # fmt: skip
         test = {name: estimate.mean for name, estimate in results.get("test", {}).items()}
         self.observer.finish(max(loop.selector.best_epoch, 0) if loop else 0, named(test=test))
 

@@ -240,16 +240,9 @@ class Training:
         selector = Selector(str(s.criterion), s.stopping_step, s.criterion.smaller_is_better)
         selector.stopped = optimizer is None  # fitted already
         return TrainingLoop(
-            module,
-            epochs,
-            step,
-            selector,
+            module, epochs, step, selector,
             None if valid is None else lambda: self.measure.scores(valid),
-            self.recorder,
-            s.epochs,
-            s.eval_step,
-            s.seed,
-            self.learner.begin_epoch,
+            self.recorder, s.epochs, s.eval_step, s.seed, self.learner.begin_epoch,
             lambda: not self.learner.warming_up,
             [f"{kind}_ndcg@{max(s.topk)}" for kind in ("purchase", "click")],
-        )
+        )  # fmt: skip

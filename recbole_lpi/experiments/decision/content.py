@@ -88,8 +88,7 @@ def gather(
     Raises:
         SettingError: as of ``compare``; or there is no policy beside what they are compared with.
     """
-    given_paths = [path for path in runs if path not in against]
-    if not given_paths:
+    if not (given_paths := [path for path in runs if path not in against]):
         raise SettingError("every run is one of --against: name a run to decide on")
     given = load_comparable(given_paths)
     say("reading the data")

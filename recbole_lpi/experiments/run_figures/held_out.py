@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recbole_lpi.data.session_data import SessionData
+from recbole_lpi.evaluation.metrics import KINDS, Kinds
 from recbole_lpi.experiments.run_figures.named_policies import NamedPolicy
 from recbole_lpi.settings import SettingError
 from recbole_lpi.text import visible
@@ -50,17 +52,10 @@ def columns(policies: Sequence[NamedPolicy], **given: Any) -> tuple[pl.DataFrame
                 events = held_out_events(network, test)
             except ValueError as error:
                 raise SettingError(f"{run.folder.path}: {error}") from None
-            store, place = test.sessions, test.places
-            names = np.array(store.event_names, object)[store.events[place]]
-            kind = np.full(len(place), "other", object)
-            for each in ("click", "purchase"):
-                kind[np.isin(names, run.kinds.names(each))] = each
             frames.append(
                 pl.DataFrame(
                     {
-                        "policy": policy.name, "seed": str(run.seed),
-                        "session": store.offsets.searchsorted(place, side="right") - 1,
-                        "kind": pl.Series(kind.tolist(), dtype=pl.String),
+                        "policy": policy.name, "seed": str(run.seed), **_places(test, run.kinds),
                         "weight": events.weight, "value": events.value,
                         "return": events.return_,
                     }
@@ -69,6 +64,19 @@ def columns(policies: Sequence[NamedPolicy], **given: Any) -> tuple[pl.DataFrame
     if not frames:
         raise SettingError(f"no policy has a network of ours: {', '.join(map(visible, without))}")
     return pl.concat(frames), without
+
+
+def _places(test: SessionData, kinds: Kinds) -> dict[str, Any]:
+    """Return session and kind of each event of a part."""
+    store, place = test.sessions, test.places
+    names = np.array(store.event_names, object)[store.events[place]]
+    kind = np.full(len(place), "other", object)
+    for each in KINDS:
+        kind[np.isin(names, kinds.names(each))] = each
+    return {
+        "session": store.offsets.searchsorted(place, side="right") - 1,
+        "kind": pl.Series(kind.tolist(), dtype=pl.String),
+    }
 
 
 @contextmanager

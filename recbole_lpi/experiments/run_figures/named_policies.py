@@ -38,9 +38,7 @@ def named_policies(paths: Sequence[str | Path]) -> list[NamedPolicy]:
     groups = grouped([measured(run, [], run.kinds, log_mus) for run in runs])
     named = []
     for group in groups:
-        apart = set_apart(group, groups)
-        if "logging_policy" in apart:
-            apart["logging_policy"] = log_mus.name(apart["logging_policy"])
+        apart = set_apart(group, groups, log_mus)
         own = tuple(one.run for one in group)
         named.append(NamedPolicy(one_line(label(own[0].model, apart)), own))
     return named
