@@ -58,8 +58,9 @@ def compare(policy: Recommender, name: str, events: pl.DataFrame, asked: Any, k:
     off = (np.abs(place - rank) > beside.sum(1) - at.any(1)) & (place != rank)
     print(
         f"{name}: {len(events)} events of {events['session_id'].n_unique()} sessions; another "
-        f"first item {int((~greedy & ~tied).sum())} times ({int((~greedy & tied).sum())} ties), another "
-        f"place among {k} {int(off.sum())} times ({int(((place != rank) & ~off).sum())} ties); "
+        f"first item {int((~greedy & ~tied).sum())} times ({int((~greedy & tied).sum())} ties), "
+        f"another place among {k} {int(off.sum())} times "
+        f"({int(((place != rank) & ~off).sum())} ties); "
         f"log π differs by at most {np.abs(log_pi - events['log_pi'].to_numpy()).max():.1e}"
     )
     return found

@@ -38,7 +38,8 @@ def keep_epoch(folder: RunFolder, who: str) -> None:
 
 
 def finish(folder: RunFolder, who: str) -> None:
-    folder.events.write_text(who)
+    for file in ("events.parquet", *folder.EXPORTED):
+        (folder.path / file).write_text(who)
     folder.write_metrics({"who": who})
 
 
@@ -51,9 +52,8 @@ def claim(folder: Path, who: str, held: ExitStack, overwrite: bool = False) -> R
 def whole(folder: Path, who: str) -> bool:
     """Whether it holds all of this finished run, and nothing else."""
     files = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
-    return set(files) == {*RunFolder.FILES, f"tensorboard/events.out.{who}"} and all(
-        who in text for text in files.values()
-    )
+    wanted = {*RunFolder.FILES, *RunFolder.EXPORTED, f"tensorboard/events.out.{who}"}
+    return set(files) == wanted and all(who in text for text in files.values())
 
 
 # ------------------------------------------------------------------ one run at a time
