@@ -2,7 +2,7 @@
 
 The graph is traced by torch's older exporter (``dynamo=False``), which every torch from 2.6 to 2.14
 has: batch and length stay free in all our encoders, a GRU becomes ONNX's own, and it takes a
-second. The newer one unrolls recurrent layers, and takes fifteen.
+second. The newer one takes fifteen.
 """
 
 from __future__ import annotations
