@@ -132,8 +132,8 @@ def weights(runs: Runs, output: Output, data_path: DataPath = None) -> None:
     with one_line_errors():
         from recbole_lpi.experiments.run_figures import weights as drawn
 
-        policies, name = _policies(runs, output)
-        found = drawn.table(_held_out(policies, data_path))
+        events, name = _held_out(runs, output, data_path)
+        found = drawn.table(events)
         _write(found, drawn.draw(found, name), output)
 
 
@@ -143,8 +143,8 @@ def calibration(runs: Runs, output: Output, data_path: DataPath = None) -> None:
     with one_line_errors():
         from recbole_lpi.experiments.run_figures import calibration as drawn
 
-        policies, name = _policies(runs, output)
-        found = drawn.table(_held_out(policies, data_path))
+        events, name = _held_out(runs, output, data_path)
+        found = drawn.table(events)
         _write(found, drawn.draw(found, name), output)
 
 
@@ -187,16 +187,19 @@ def _policies(runs: list[Path], output: Path) -> tuple[list[NamedPolicy], str]:
     return policies, str(policies[0].runs[0].config["dataset"])
 
 
-def _held_out(policies: list[NamedPolicy], data_path: Path | None) -> pl.DataFrame:
-    """Return what policies make of test events, and say which cannot be asked."""
+def _held_out(runs: list[Path], output: Path, data_path: Path | None) -> tuple[pl.DataFrame, str]:
+    """Return what policies make of test events, and the name of the data set.
+
+    Which policies cannot be asked is said.
+    """
     from recbole_lpi.experiments.run_figures.held_out import columns
 
-    found, without = columns(
-        policies, **({} if data_path is None else {"data_path": str(data_path)})
-    )
+    policies, name = _policies(runs, output)
+    given = {} if data_path is None else {"data_path": str(data_path)}
+    found, without = columns(policies, **given)
     if without:
         say(f"left out: {', '.join(without)} (no network of ours)")
-    return found
+    return found, name
 
 
 def _write(found: pl.DataFrame, drawn: Figure, output: Path) -> None:

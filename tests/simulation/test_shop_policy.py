@@ -21,16 +21,8 @@ from recbole_lpi.simulation import (
 )
 from recbole_lpi.simulation.shop import CLICK, IGNORED, PURCHASE
 from tests.support.shops import RICH, SMALL
-
-
-@pytest.fixture(scope="module")
-def world():
-    return Shop(SMALL, seed=4)
-
-
-@pytest.fixture(scope="module")
-def log(world):
-    return simulate(world, world.logging_policy, 400, seed=1)
+from tests.support.shops import log as log  # fixtures
+from tests.support.shops import world as world
 
 
 def by_hand(world, items, kinds, times):
