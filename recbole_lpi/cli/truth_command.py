@@ -10,7 +10,8 @@ import typer
 
 from recbole_lpi.cli.arguments import settings_of
 from recbole_lpi.cli.errors import one_line_errors
-from recbole_lpi.cli.output import progress_bar, say_written, work_through, write
+from recbole_lpi.cli.estimate_command import fitted
+from recbole_lpi.cli.output import progress_bar, say, say_written, work_through, write
 from recbole_lpi.processes import refuse_several
 from recbole_lpi.settings import SettingError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from recbole_lpi.experiments.sweep import Sweep
     from recbole_lpi.experiments.truth import Worth
     from recbole_lpi.experiments.truth_report import KnownRun
+    from recbole_lpi.training.run_folder import RunFolder
 
 
 def truth(
@@ -31,12 +33,16 @@ def truth(
     sessions: Annotated[int, typer.Option(min=80, help="That each policy is rolled out in")] = 8000,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch")] = None,
     train: Annotated[bool, typer.Option(help="Run what is missing before reporting")] = True,
+    values: Annotated[
+        bool, typer.Option("--values", help="Fit models of rewards and values to each run's log")
+    ] = False,
 ) -> None:
     """Train every policy of a plan on a world's log, roll it out, and compare with what it seemed.
 
     Writes truth.md and figures: what policies are worth, over β with the bound of Eq. 7 beside it,
-    and how well every offline number orders them. What has run is not run again. Settings of all
-    runs can follow as --setting=value.
+    and how well every offline number orders them. What has run is not run again. With --values
+    estimates that need a model of rewards or values are among the numbers. Settings of all runs can
+    follow as --setting=value.
     """
     with one_line_errors():
         given = {"data_path": str(world.resolve().parent), **settings_of(context.args)}
@@ -49,27 +55,38 @@ def truth(
         work = Sweep(read_plan(plan), name, runs / name, given, seeds, chosen)
         if train:
             work_through(work, threads)
-        _fill(output, name, *_known(work, world, sessions))
+        _fill(output, name, *_known(work, world, sessions, values))
         say_written(output)
 
 
-def _known(work: Sweep, world: Path, sessions: int) -> tuple[list[KnownRun], Worth]:
+def _known(work: Sweep, world: Path, sessions: int, values: bool) -> tuple[list[KnownRun], Worth]:
     """Roll out every finished run of the plan."""
-    from recbole_lpi.experiments.truth import truth_of
+    from recbole_lpi.experiments.truth import Judge
     from recbole_lpi.experiments.truth_report import known_run
     from recbole_lpi.simulation.saved_worlds import load_world
 
-    saved = load_world(world)
+    judge = Judge(load_world(world), sessions)
     folders = [(row.name, folder) for row in work.rows for folder in work.runs(row)]
     if not folders:
         raise SettingError(f"no run of the plan has finished in {work.root}: leave out --no-train")
     found = []
     with progress_bar(len(folders), "policies") as advance:
         for row, folder in folders:
-            worth, truth = truth_of(folder, saved, sessions, seed=0)
-            found.append(known_run(row, folder, truth))
+            worth, truth = judge.truth_of(folder)
+            models = _values_of(folder, world) if values else None
+            found.append(known_run(row, folder, truth, models))
             advance(1)
     return found, worth
+
+
+def _values_of(folder: RunFolder, world: Path) -> Path | None:
+    """Fit models of rewards and values to a run's log; None where there is nothing to compare."""
+    from recbole_lpi.experiments.truth_report import HOW
+
+    if folder.read_config()["logging_policy"] == "none":
+        say(f"{folder.path} was compared with no logging policy: no models of values for it")
+        return None
+    return fitted(folder.path, HOW.terms.gamma, data_path=world.resolve().parent)
 
 
 def _fill(folder: Path, name: str, runs: list[KnownRun], worth: Worth) -> None:

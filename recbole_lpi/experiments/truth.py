@@ -6,19 +6,17 @@ The truth of a run is kept in its folder, so that a run is rolled out once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.files import write_json
-from recbole_lpi.settings import SettingError
-from recbole_lpi.simulation.comparison import compare_policies
+from recbole_lpi.simulation.comparison import Earned, compare_policies, earned
 from recbole_lpi.simulation.one_step import OneStep, one_step
 from recbole_lpi.simulation.saved_policies import saved_policy
 from recbole_lpi.simulation.saved_worlds import SavedWorld
-from recbole_lpi.simulation.shop import Shop
 from recbole_lpi.training.run_folder import RunFolder
 
 FILE = "truth.json"
@@ -53,34 +51,47 @@ class Worth:
     event: Estimate
 
 
-def truth_of(folder: RunFolder, saved: SavedWorld, sessions: int, seed: int) -> tuple[Worth, Truth]:
-    """Return what a run's policy is worth, and the logging policy beside it; measured once.
+@dataclass(frozen=True)
+class Judge:
+    """Measures policies before the same users, of whom none is in a log.
 
-    Args:
-        folder: of the finished run.
-        saved: the world of its data set.
+    Attributes:
+        saved: the world.
         sessions: how many each value is measured in.
         seed: of the users.
     """
-    path = folder.path / FILE
-    made = {
-        "world": saved.description.fingerprint, "sessions": sessions, "seed": seed,
-        "trained": folder.model.stat().st_mtime_ns,
-    }  # fmt: skip
-    if path.is_file() and (kept := json.loads(path.read_text()))["made_by"] == made:
-        return _read(kept)
-    policy, world = saved_policy(folder.path, saved), saved.world
-    if not isinstance(world, Shop):
-        raise SettingError(
-            f"{saved.folder} is a {saved.description.world}, which does not know the expected "
-            "reward of every item: only a shop does"
+
+    saved: SavedWorld
+    sessions: int
+    seed: int = 0
+
+    def truth_of(self, folder: RunFolder) -> tuple[Worth, Truth]:
+        """Return what a finished run's policy is worth, and the logging policy; measured once."""
+        path = folder.path / FILE
+        made = {
+            "world": self.saved.description.fingerprint, "sessions": self.sessions,
+            "seed": self.seed, "trained": folder.model.stat().st_mtime_ns,
+        }  # fmt: skip
+        if path.is_file() and (kept := json.loads(path.read_text()))["made_by"] == made:
+            return _read(kept)
+        world, pi = self.saved.world, {"π": saved_policy(folder.path, self.saved)}
+        found = compare_policies(
+            world, pi, self.sessions, self._users, logging=self._earned_by_logging
         )
-    found = compare_policies(world, {"π": policy}, sessions, OTHER_USERS + seed)
-    event, steps = one_step(world, {"π": policy}, sessions // 4, OTHER_USERS + seed)
-    own = found.policies["π"]
-    worth, truth = Worth(found.logging, event), Truth(own.value, own.difference, steps["π"])
-    write_json(path, {"made_by": made, "logging": asdict(worth), "policy": asdict(truth)})
-    return worth, truth
+        event, steps = one_step(world, pi, self.sessions // 4, self._users)
+        own = found.policies["π"]
+        worth, truth = Worth(found.logging, event), Truth(own.value, own.difference, steps["π"])
+        write_json(path, {"made_by": made, "logging": asdict(worth), "policy": asdict(truth)})
+        return worth, truth
+
+    @property
+    def _users(self) -> int:
+        return OTHER_USERS + self.seed
+
+    @cached_property
+    def _earned_by_logging(self) -> Earned:
+        world = self.saved.world
+        return earned(world, world.logging_policy, self.sessions, self._users)
 
 
 def _read(kept: Mapping[str, Any]) -> tuple[Worth, Truth]:
@@ -92,15 +103,3 @@ def _read(kept: Mapping[str, Any]) -> tuple[Worth, Truth]:
     policy = kept["policy"]
     step = OneStep(**estimates(policy["step"]))
     return Worth(**estimates(kept["logging"])), Truth(**estimates(policy), step=step)
-
-
-def truths(
-    folders: Sequence[RunFolder], saved: SavedWorld, sessions: int, seed: int,
-    progress: Callable[[int], None] = lambda number: None,
-) -> tuple[Worth, dict[Path, Truth]]:  # fmt: skip
-    """Return the truth of several runs by their folders, at least one."""
-    found: dict[Path, Truth] = {}
-    for folder in folders:
-        worth, found[folder.path] = truth_of(folder, saved, sessions, seed)
-        progress(1)
-    return worth, found

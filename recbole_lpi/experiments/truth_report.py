@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
@@ -49,15 +50,17 @@ class KnownRun:
     reports: dict[str, PolicyReport]
 
 
-def known_run(row: str, folder: RunFolder, truth: Truth) -> KnownRun:
-    """Read a run, and estimate from its test events in every way."""
+def known_run(row: str, folder: RunFolder, truth: Truth, values: Path | None = None) -> KnownRun:
+    """Read a run, and estimate from its test events in every way.
+
+    ``values`` is the file of models of rewards and values, for the estimates that need one.
+    """
     config, found = folder.read_config(), folder.read_metrics()["test"]
     reports = {}
-    values = folder.path / "values.parquet"
     for name, logged in (("logged", True), ("estimated", False)):
         if logged and not logs_propensities(folder.events):
             continue
-        events = read_logged_events(folder.events, values if values.is_file() else None, logged)
+        events = read_logged_events(folder.events, values, logged)
         if events.has_log_mu:
             reports[name] = report_on(row, events, HOW)
     beta = config.get("beta") if "beta" in OBJECTIVES[config["model"]].reads else None
@@ -88,8 +91,9 @@ def _estimates(source: str, runs: Sequence[KnownRun]) -> list[OfflineNumber]:
     """Every estimate, and its lower bound as a number of its own; NaN of runs without."""
     by_run = [_by_name(run.reports.get(source)) for run in runs]
     one = next(run.reports[source] for run in runs if source in run.reports)
+    every = {name: row for estimates in by_run for name, row in estimates.items()}
     found = []
-    for name, first in _by_name(one).items():
+    for name, first in every.items():
         rows = [estimates.get(name) for estimates in by_run]
         value, low, high, bound = np.array(
             [

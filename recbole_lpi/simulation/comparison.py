@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,13 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.simulation.histories import Policy
 from recbole_lpi.simulation.rollout import blocks, mean_of
 from recbole_lpi.simulation.world import World
+
+
+class Earned(NamedTuple):
+    """What a policy earned: rewards of each session, float64 [S], and events of one on average."""
+
+    rewards: np.ndarray
+    events: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ def compare_policies(
     n_sessions: int,
     seed: int,
     progress: Callable[[int], None] = lambda sessions: None,
+    logging: Earned | None = None,
 ) -> WorldComparison:
     """Roll out policies and μ before the same users with the same luck.
 
@@ -52,19 +61,28 @@ def compare_policies(
         n_sessions: S, >= 2, of each policy and of μ.
         seed: of all draws.
         progress: is told how many sessions were rolled out since it was told last.
+        logging: what μ earned before these users, if it is known; None: it is rolled out too.
     """
-
-    def rewards(policy: Policy) -> tuple[np.ndarray, float]:
-        sums, events = [], 0
-        for shown in blocks(world, policy, n_sessions, seed):
-            sums.append(shown.rewards.sum(1).numpy())
-            events += int(shown.histories.lengths.sum())
-            progress(len(sums[-1]))
-        return np.concatenate(sums), events / n_sessions
-
-    logging, logging_events = rewards(world.logging_policy)
+    of_mu = logging or earned(world, world.logging_policy, n_sessions, seed, progress)
     found = {}
     for name, policy in policies.items():
-        own, events = rewards(policy)
-        found[name] = PolicyValue(mean_of(own), mean_of(own - logging), events)
-    return WorldComparison(mean_of(logging), logging_events, found)
+        own = earned(world, policy, n_sessions, seed, progress)
+        gain = mean_of(own.rewards - of_mu.rewards)
+        found[name] = PolicyValue(mean_of(own.rewards), gain, own.events)
+    return WorldComparison(mean_of(of_mu.rewards), of_mu.events, found)
+
+
+def earned(
+    world: World,
+    policy: Policy,
+    n_sessions: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda sessions: None,
+) -> Earned:
+    """Roll a policy out, and return what it earned; arguments as of ``compare_policies``."""
+    sums, events = [], 0
+    for shown in blocks(world, policy, n_sessions, seed):
+        sums.append(shown.rewards.sum(1).numpy())
+        events += int(shown.histories.lengths.sum())
+        progress(len(sums[-1]))
+    return Earned(np.concatenate(sums), events / n_sessions)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +20,9 @@ from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.nn.divergences import jensen_shannon
 from recbole_lpi.simulation.histories import Histories, Policy
 from recbole_lpi.simulation.rollout import blocks
-from recbole_lpi.simulation.world import Response, World
+from recbole_lpi.simulation.world import KnownRewards, Response
 
 CHUNKS = 20  # independent logs, whose spread is the error
-
-
-class KnownRewards(World, Protocol):
-    """A world that knows the expected reward of every item."""
-
-    def expected_rewards(self, users: Any, histories: Histories, luck: Any) -> Tensor:
-        """Return that of showing each item next, [S, A]; arguments as of ``respond``."""
 
 
 @dataclass(frozen=True)

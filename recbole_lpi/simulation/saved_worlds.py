@@ -23,7 +23,7 @@ from recbole_lpi.simulation.rollout import Rollout
 from recbole_lpi.simulation.sardine_world import SardineSettings, SardineWorld
 from recbole_lpi.simulation.shop import Shop
 from recbole_lpi.simulation.shop_settings import ShopSettings
-from recbole_lpi.simulation.world import World
+from recbole_lpi.simulation.world import KnownRewards
 from recbole_lpi.yaml_values import read_file
 
 FILE, SCHEMA = "world.yaml", 1
@@ -93,7 +93,7 @@ class SavedWorld:
 
     folder: Path
     description: WorldDescription
-    world: World
+    world: KnownRewards
 
     @property
     def tokens(self) -> list[str]:

@@ -75,6 +75,16 @@ class World(Protocol):
         """
 
 
+class KnownRewards(World, Protocol):
+    """A world that knows the expected reward of every item."""
+
+    def expected_rewards(self, users: Any, histories: Histories, luck: Any) -> Tensor:
+        """Return that of showing each item next, float [S, A]; arguments as of ``respond``.
+
+        Users are left as they are.
+        """
+
+
 @runtime_checkable
 class DrawingPolicy(Protocol):
     """A policy that draws faster than from the logits of all items."""

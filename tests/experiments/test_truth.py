@@ -47,6 +47,13 @@ def test_a_plan_is_trained_rolled_out_and_compared_with_what_it_seemed(tmp_path,
     kept = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
     assert ran(*given, "--no-train").exit_code == 0  # nothing is trained or rolled out again
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == kept
+    assert "DR, μ" not in text
+    result = ran(*given, "--no-train", "--values")
+    assert result.exit_code == 0, result.output
+    assert "compared with no logging policy: no models of values for it" in result.output
+    rows = {line.split(" | ")[0]: line for line in Path("out/truth.md").read_text().splitlines()}
+    for name in ("doubly robust", "Δ-DR", "sequential DR", "fitted Q evaluation"):
+        assert f"| {name}, μ logged" in rows
 
 
 def at(mean, stderr=0.01):

@@ -20,6 +20,7 @@ from recbole_lpi.simulation import (
     roll_out,
     value,
 )
+from recbole_lpi.simulation.sardine_world import ENVIRONMENTS
 from recbole_lpi.training import TrainingSettings, train_policy
 
 
@@ -41,6 +42,43 @@ def test_a_log_has_the_episodes_and_the_propensities(world, log):
     np.testing.assert_array_equal(sessions.rewards, sessions.events)
     expected = log_probabilities(world.logging_policy, sessions)
     assert log.log_probabilities == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_expected_rewards_are_the_chances_that_sardine_draws_clicks_with(world, environment):
+    world = SardineWorld(SardineSettings(environment))
+    draws = torch.Generator().manual_seed(2)
+    users, nothing = world.newcomers(5, draws), world.luck(5, draws)
+    seen: list[tuple[float, float]] = []
+    bored = False
+    for _ in range(30):
+        found = world.expected_rewards(users, nothing, nothing)
+        assert found.shape == (5, 1000)
+        item = found.argmax(1) if len(seen) % 3 else torch.randint(1000, (5,), generator=draws)
+        for row, (one, shown) in enumerate(zip(users.environments, item.tolist(), strict=True)):
+            drawn = RecordedClicks(one)
+            one.step(np.array([shown]))
+            drawn.forget()
+            seen.append((found[row, shown].item(), drawn.chance))
+            bored = bored or bool(one.bored.any())
+    ours, theirs = np.array(seen).T
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert len(np.unique(theirs)) > 20 and (bored or environment != ENVIRONMENTS[1])
+
+
+class RecordedClicks:
+    """What probability an environment of SARDINE's draws its next click with."""
+
+    def __init__(self, environment):
+        self.environment, self.own, self.chance = environment, environment.np_random, None
+        environment.np_random = self
+
+    def binomial(self, n, p):
+        (self.chance,) = p
+        return self.own.binomial(n=n, p=p)
+
+    def forget(self):
+        self.environment.np_random = self.own
 
 
 def test_a_seed_decides_all_and_users_are_the_same_for_another_policy(world, log):
