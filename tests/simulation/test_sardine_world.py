@@ -70,7 +70,8 @@ class RecordedClicks:
     """What probability an environment of SARDINE's draws its next click with."""
 
     def __init__(self, environment):
-        self.environment, self.own, self.chance = environment, environment.np_random, None
+        self.environment, self.own = environment, environment.np_random
+        self.chance = np.nan
         environment.np_random = self
 
     def binomial(self, n, p):
