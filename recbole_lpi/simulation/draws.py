@@ -12,7 +12,8 @@ from torch import Tensor
 from recbole_lpi.simulation.histories import Histories, Policy
 from recbole_lpi.simulation.world import DrawingPolicy
 
-AT_ONCE = 64  # rows of weights that are passed over while they are in the processor's cache
+ELEMENTS = 2**21  # weights that are passed over at a time: they stay in the processor's last cache
+FEWEST = 64  # rows, however many columns there are: each call of torch has a price
 
 
 class Mixture(NamedTuple):
@@ -36,6 +37,11 @@ class Mixture(NamedTuple):
         """Return the rows at ``index``."""
         share, floor, column, extra = self
         return Mixture(share[index], floor, column[index], extra[index])
+
+
+def rows_at_once(columns: int) -> int:
+    """Return how many rows of weights are best passed over together."""
+    return max(FEWEST, ELEMENTS // columns)
 
 
 def draw(weight: Tensor, uniform: Tensor, mixture: Mixture | None = None) -> tuple[Tensor, Tensor]:
@@ -110,10 +116,11 @@ def draw_items(policy: Policy, histories: Histories, uniform: Tensor) -> tuple[T
     if isinstance(policy, DrawingPolicy):
         return policy.draw(histories, uniform)
     logits = policy(histories)
+    size = rows_at_once(logits.shape[1])
     pieces = [
         draw((rows - rows.amax(-1, keepdim=True)).exp_(), numbers)
         for rows, numbers in zip(
-            torch.split(logits, AT_ONCE), torch.split(uniform, AT_ONCE), strict=True
+            torch.split(logits, size), torch.split(uniform, size), strict=True
         )
     ]
     column, log_probability = (torch.cat(list(part)) for part in zip(*pieces, strict=True))

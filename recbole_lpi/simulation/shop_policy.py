@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from recbole_lpi.simulation.draws import Mixture, draw
+from recbole_lpi.simulation.draws import Mixture, draw, rows_at_once
 from recbole_lpi.simulation.histories import Histories
 from recbole_lpi.simulation.shop_settings import ShopSettings
-
-AT_ONCE = 64  # histories whose weights are passed over while they are in the processor's cache
 
 
 class ShopPolicy:
@@ -74,10 +72,11 @@ class ShopPolicy:
         The largest of each row is 1, and what was bought has 0. The memory of the one is used for
         the next: to ask the system for it each time took longer than the product.
         """
-        memory = torch.empty(AT_ONCE, self.settings.n_items)
         query, items = self._query(histories), histories.items
+        size = rows_at_once(self.settings.n_items)
+        memory = torch.empty(min(size, len(items)), self.settings.n_items)
         bought = histories.kinds == self.purchase
-        for rows in torch.split(torch.arange(len(items)), AT_ONCE):
+        for rows in torch.split(torch.arange(len(items)), size):
             weight = torch.mm(query[rows], self.table, out=memory[: len(rows)])
             row, place = bought[rows].nonzero(as_tuple=True)
             weight[row, items[rows[row], place] - 1] = -torch.inf
