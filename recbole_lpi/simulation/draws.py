@@ -119,9 +119,7 @@ def draw_items(policy: Policy, histories: Histories, uniform: Tensor) -> tuple[T
     size = rows_at_once(logits.shape[1])
     pieces = [
         draw((rows - rows.amax(-1, keepdim=True)).exp_(), numbers)
-        for rows, numbers in zip(
-            torch.split(logits, size), torch.split(uniform, size), strict=True
-        )
+        for rows, numbers in zip(torch.split(logits, size), torch.split(uniform, size), strict=True)
     ]
     column, log_probability = (torch.cat(list(part)) for part in zip(*pieces, strict=True))
     return column + 1, log_probability
