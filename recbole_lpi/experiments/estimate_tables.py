@@ -46,7 +46,7 @@ def _table(heading: str, rows: list[PolicyEstimate], bootstrap: bool) -> Table:
     for row in rows:
         cells = [
             row.estimator.title, f"{row.value:.4g}", f"{row.stderr:.2g}", spelled(row.t),
-            *([spelled(row.bootstrap)] * bootstrap), f"{row.t.lower:.4g}", row.verdict.status,
+            *([spelled(row.bootstrap)] * bootstrap), f"{row.t.lower:.3g}", row.verdict.status,
         ]  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells), style=STYLES[row.verdict.status])
     return table
@@ -56,7 +56,7 @@ def spelled(interval: Interval) -> str:
     """Spell the two ends; a dash where there is no interval."""
     if interval.low != interval.low:
         return "–"
-    return f"{interval.low:.4g} … {interval.high:.4g}"
+    return f"{interval.low:.3g} … {interval.high:.3g}"
 
 
 def lines(report: PolicyReport) -> Iterator[str]:
