@@ -38,6 +38,7 @@ check: tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPYPATH=examples/service $(BIN)/mypy examples/service
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist worksteal
 
