@@ -73,7 +73,8 @@ def known_run(row: str, folder: RunFolder, truth: Truth, values: Path | None = N
 def selections(runs: Sequence[KnownRun], worth: Worth) -> list[Selection]:
     """Judge every offline number over all runs, the ones that order them best first."""
     truth = np.array([run.truth.value.mean for run in runs])
-    numbers = [_ranking(name, runs) for name in RANKING]
+    ranked = [_ranking(name, runs) for name in RANKING]
+    numbers = [number for number in ranked if np.isfinite(number.value).any()]
     for source in ("logged", "estimated"):
         if any(source in run.reports for run in runs):
             numbers += _estimates(source, runs)

@@ -83,6 +83,7 @@ def test_a_metric_that_orders_policies_the_wrong_way_round_is_told():
     found = {one.name: one for one in selections(RUNS, WORTH)}
     assert found["ndcg@20"].rank_correlation == pytest.approx(-1.0)
     assert found["ndcg@20"].regret == pytest.approx(0.5)
+    assert "purchase_ndcg@20" not in found  # a log without purchases has none, and it picks nothing
     text = truth_report.markdown("shop", RUNS, WORTH)
     assert "| LPI 0.1 | 2 | 1.2000 | +0.2000 ± 0.1005 | .047 | +0.0200 | -0.0300 |" in text
     assert "| SQN | 1 | 0.8000 | -0.2000 ± 0.0100 | < .001 | -0.0200 |  |" in text
