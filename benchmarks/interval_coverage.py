@@ -1,6 +1,7 @@
 """How often intervals of off-policy estimates hold the truth, by verdict, in a known bandit.
 
-    python benchmarks/interval_coverage.py [--logs 500] [--sessions 2000]
+    python benchmarks/interval_coverage.py --logs 8000 --resamples 0
+    python benchmarks/interval_coverage.py --logs 500
 
 Prints two Markdown tables. A world is a table of contexts × items: a session has a context and a
 user who is keen or not, and one to five events. π is further from μ from world to world, from
@@ -83,13 +84,13 @@ class Count:
 
     logs: int = 0
     t: int = 0
-    bootstrap: int = 0
+    bootstrap: float = 0  # NaN where no resamples were drawn
     above: int = 0  # the one-sided t bound above the truth
 
     def row(self) -> list[str]:
         """Cells: logs, shares."""
-        shares = (f"{part / self.logs:.1%}" for part in (self.t, self.bootstrap, self.above))
-        return [str(self.logs), *shares]
+        shares = [part / self.logs for part in (self.t, self.bootstrap, self.above)]
+        return [f"{self.logs:,}", *("–" if share != share else f"{share:.1%}" for share in shares)]
 
 
 @dataclass
@@ -112,7 +113,8 @@ class Coverage:
             count = self.counts.setdefault(key, Count())
             count.logs += 1
             count.t += row.t.low <= truth <= row.t.high
-            count.bootstrap += row.bootstrap.low <= truth <= row.bootstrap.high
+            known = row.bootstrap.low == row.bootstrap.low
+            count.bootstrap += row.bootstrap.low <= truth <= row.bootstrap.high if known else np.nan
             count.above += row.t.lower > truth
         for name, bound in vars(report.bounds).items():
             truth = {"improvement": gain, "mean_weight": 1.0}.get(name, world.value)
