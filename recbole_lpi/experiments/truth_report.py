@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from recbole_lpi import text
+from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.evaluation.off_policy.estimation import PolicyEstimate
 from recbole_lpi.evaluation.off_policy.event_files import logs_propensities, read_logged_events
 from recbole_lpi.evaluation.off_policy.policy_report import PolicyReport, report_on
@@ -103,9 +104,10 @@ def _estimates(source: str, runs: Sequence[KnownRun]) -> list[OfflineNumber]:
             ]
         ).T
         usable = np.array([bool(row and row.verdict.usable) for row in rows])
-        target = np.array([_target(run, first) for run in runs])
+        targets = [_target(run, first) for run in runs]
+        target, error = np.array([(one.mean, one.stderr) for one in targets]).T
         title, live = f"{first.estimator.title}, μ {source}", _live(one, first)
-        found.append(OfflineNumber(title, value, low, high, usable, target, live))
+        found.append(OfflineNumber(title, value, low, high, usable, target, live, error))
         found.append(OfflineNumber(f"{title}, lower bound", bound, usable=usable, live=live))
     return found
 
@@ -122,12 +124,12 @@ def _live(found: PolicyReport, row: PolicyEstimate) -> float:
     return found.log_value.mean * per_session
 
 
-def _target(run: KnownRun, row: PolicyEstimate) -> float:
+def _target(run: KnownRun, row: PolicyEstimate) -> Estimate:
     """What an estimate is about: a session, or an event that the log leads to."""
     truth, improves = run.truth, row.estimator.improves
     if row.estimator.per == "session":
-        return (truth.gain if improves else truth.value).mean
-    return (truth.step.gain if improves else truth.step.value).mean
+        return truth.gain if improves else truth.value
+    return truth.step.gain if improves else truth.step.value
 
 
 def markdown(name: str, runs: Sequence[KnownRun], worth: Worth) -> str:
@@ -189,7 +191,8 @@ def _selection_lines(runs: Sequence[KnownRun], worth: Worth) -> list[str]:
         "J(π). Regret: by how much the policy that the number picks is below the best there is. "
         "Careful: the same where a policy is picked only if its number is usable and above the "
         "log's own; μ stays where there is none. Held: how often the 95 % interval holds what it "
-        "is about, of all and of usable estimates.",
+        "is about, of all and of usable estimates, with the error that the truth itself was "
+        "measured with.",
         "",
         "| number | order | regret | careful | usable | held | held, usable |",
         "| - | -: | -: | -: | -: | -: | -: |",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+TWO_SIDED = float(stats.norm.ppf(0.975))
+
 
 @dataclass(frozen=True)
 class OfflineNumber:
@@ -24,6 +26,7 @@ class OfflineNumber:
         usable: whether its verdict lets it be used, bool; None: nothing refuses it.
         target: what the intervals are to hold; None: the truth by which policies are ordered.
         live: the number of the policy that is live; None: it has none.
+        target_error: standard errors of the target, if that was measured itself; None: it is exact.
     """
 
     name: str
@@ -33,6 +36,21 @@ class OfflineNumber:
     usable: np.ndarray | None = None
     target: np.ndarray | None = None
     live: float | None = None
+    target_error: np.ndarray | None = None
+
+    def held(self, truth: np.ndarray) -> np.ndarray:
+        """Whether each interval holds its target, 1 or 0, [P]; NaN where there is no interval.
+
+        What is compared is the difference of two measurements, so half of an interval is widened by
+        the target's own 95 %: √(half² + (1.96 error)²).
+        """
+        if self.low is None or self.high is None:
+            return np.full(len(truth), np.nan)
+        target = truth if self.target is None else self.target
+        error = np.zeros(len(truth)) if self.target_error is None else self.target_error
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        held = np.abs(target - middle) <= np.hypot(half, TWO_SIDED * error)
+        return np.where(np.isnan(self.low), np.nan, held.astype(float))
 
 
 @dataclass(frozen=True)
@@ -69,11 +87,7 @@ def judge(number: OfflineNumber, truth: np.ndarray, live: float) -> Selection:
     """
     value, best = np.nan_to_num(number.value, nan=-np.inf), max(float(truth.max()), live)
     usable = np.ones(len(truth), bool) if number.usable is None else number.usable
-    held = np.full(len(truth), np.nan)
-    if number.low is not None and number.high is not None:
-        target = truth if number.target is None else number.target
-        held = ((number.low <= target) & (target <= number.high)).astype(float)
-        held[np.isnan(number.low)] = np.nan
+    held = number.held(truth)
     careful, above = live, usable & (value > (-np.inf if number.live is None else number.live))
     if above.any():
         careful = float(truth[np.flatnonzero(above)[value[above].argmax()]])

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,18 @@ def test_intervals_hold_their_own_target():
     assert (found.held, found.held_usable) == (0.75, 1.0)
     elsewhere = OfflineNumber("DR", TRUTH, low, high, usable, target=TRUTH + 10)
     assert judge(elsewhere, TRUTH, live=0.0).held == 0.0
+
+
+def test_a_target_that_was_measured_itself_is_held_95_times_in_100():
+    draw = np.random.default_rng(0)
+    truth, error = np.zeros(4000), draw.choice([0.0, 0.5, 2.0], 4000)
+    value, target = draw.normal(0, 1, 4000), draw.normal(0, 1, 4000) * error
+    number = OfflineNumber("DR", value, value - 1.96, value + 1.96, None, target, None, error)
+    assert number.held(truth).mean() == pytest.approx(0.95, abs=0.012)
+    exact = OfflineNumber("DR", value, value - 1.96, value + 1.96, None, target)
+    assert exact.held(truth).mean() < 0.85
+    skewed = OfflineNumber("DR", truth, truth - 1, truth + 3, None, truth + 2.0, None, truth)
+    assert skewed.held(truth).all() and not replace(skewed, target=truth - 2.0).held(truth).any()
 
 
 def test_an_interval_that_is_not_there_holds_nothing_and_misses_nothing():
