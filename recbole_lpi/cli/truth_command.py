@@ -17,7 +17,7 @@ from recbole_lpi.settings import SettingError
 
 if TYPE_CHECKING:
     from recbole_lpi.experiments.sweep import Sweep
-    from recbole_lpi.experiments.truth import Worth
+    from recbole_lpi.experiments.truth import Judge, Worth
     from recbole_lpi.experiments.truth_report import KnownRun
     from recbole_lpi.training.run_folder import RunFolder
 
@@ -49,23 +49,23 @@ def truth(
         refuse_several("truth")
         from recbole_lpi.experiments.plans import read_plan
         from recbole_lpi.experiments.sweep import Sweep
+        from recbole_lpi.experiments.truth import Judge
+        from recbole_lpi.simulation.saved_worlds import load_world
 
+        judge = Judge(load_world(world), sessions)  # before anything is trained
         name = world.resolve().name
         chosen = [row for row in only.split(",") if row]
         work = Sweep(read_plan(plan), name, runs / name, given, seeds, chosen)
         if train:
             work_through(work, threads)
-        _fill(output, name, *_known(work, world, sessions, values))
+        _fill(output, name, *_known(work, judge, values))
         say_written(output)
 
 
-def _known(work: Sweep, world: Path, sessions: int, values: bool) -> tuple[list[KnownRun], Worth]:
+def _known(work: Sweep, judge: Judge, values: bool) -> tuple[list[KnownRun], Worth]:
     """Roll out every finished run of the plan."""
-    from recbole_lpi.experiments.truth import Judge
     from recbole_lpi.experiments.truth_report import known_run
-    from recbole_lpi.simulation.saved_worlds import load_world
 
-    judge = Judge(load_world(world), sessions)
     folders = [(row.name, folder) for row in work.rows for folder in work.runs(row)]
     if not folders:
         raise SettingError(f"no run of the plan has finished in {work.root}: leave out --no-train")
@@ -73,7 +73,7 @@ def _known(work: Sweep, world: Path, sessions: int, values: bool) -> tuple[list[
     with progress_bar(len(folders), "policies") as advance:
         for row, folder in folders:
             worth, truth = judge.truth_of(folder)
-            models = _values_of(folder, world) if values else None
+            models = _values_of(folder, judge.saved.folder) if values else None
             found.append(known_run(row, folder, truth, models))
             advance(1)
     return found, worth

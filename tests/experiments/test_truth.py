@@ -56,6 +56,15 @@ def test_a_plan_is_trained_rolled_out_and_compared_with_what_it_seemed(tmp_path,
         assert f"| {name}, μ logged" in rows
 
 
+def test_a_folder_that_is_no_world_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("log").mkdir()
+    result = ran("truth", "--world=log", "--output=out")
+    assert result.exit_code == 2
+    assert "no world at log/world.yaml: make one by recbole-lpi simulate" in result.output
+    assert not Path("runs").exists()
+
+
 def at(mean, stderr=0.01):
     return Estimate(mean, stderr, 100)
 
