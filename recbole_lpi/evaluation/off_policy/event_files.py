@@ -19,6 +19,7 @@ NUMBERS = (
 ITEMS = ("item_id", "greedy_item")
 FILE_NAMES = {"session": "session_id", "greedy_is_logged": "greedy_item"}  # of columns there
 LOGGED = "log_propensity"
+OF_ESTIMATE = "js"  # an event table of a run has it, whose log_mu is that of an estimate
 ON_CANDIDATES = "js_stderr"  # an event table has it where divergences are of drawn candidates
 
 
@@ -47,14 +48,17 @@ def read_logged_events(path: Path, values: Path | None = None, logged: bool = Tr
         frame = pl.read_parquet(path, columns=wanted)
     if values is not None:
         frame = frame.hstack(_aligned(values, frame))
+    estimated = OF_ESTIMATE in there
     if logged and LOGGED in frame.columns and frame[LOGGED].null_count() < len(frame):
+        estimated = False
         frame = frame.drop("log_mu", strict=False).rename({LOGGED: "log_mu"})
     if "log_mu" not in frame.columns:
         frame = frame.with_columns(log_mu=pl.lit(None, pl.Float64))
     if not len(frame):
         raise SettingError(f"{path}: the table is empty: an estimate takes events")
     try:
-        return LoggedEvents(**_columns(frame), candidates_only=ON_CANDIDATES in there)
+        columns, on_candidates = _columns(frame), ON_CANDIDATES in there
+        return LoggedEvents(**columns, candidates_only=on_candidates, estimated=estimated)
     except ColumnError as error:
         name = FILE_NAMES.get(error.column, error.column)
         row = "" if error.row is None else f", row {error.row + 1}"

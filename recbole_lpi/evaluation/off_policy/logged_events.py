@@ -62,6 +62,7 @@ class LoggedEvents:
         greedy_item: id of the first choice of π.
         greedy_log_mu: log μ of that item. greedy_is_logged: whether it is the logged one, bool.
         candidates_only: whether μ was compared on drawn candidates, so that ``log_mu`` is NaN.
+        estimated: whether ``log_mu`` is known to be of an estimate μ̂, and not as it was logged.
     """
 
     reward: np.ndarray
@@ -83,6 +84,7 @@ class LoggedEvents:
     greedy_log_mu: np.ndarray | None = None
     greedy_is_logged: np.ndarray | None = None
     candidates_only: bool = False
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         self._check_shapes()

@@ -160,4 +160,11 @@ def _warnings(events: LoggedEvents) -> tuple[str, ...]:
             "are the mean reward of engagements, reweighted to what π would predict. They are not "
             "the reward of showing π's items: that takes a log with what was shown and not taken."
         )
+    elif events.estimated and events.has_log_mu:
+        found.append(
+            "μ is an estimate, and no log shows that an estimate is right: a mean weight of 1 does "
+            "not. In worlds whose truth is known, intervals per event from estimated propensities "
+            "held it in fewer than one of ten cases (docs/truth.md). Use these numbers to order "
+            "policies. To promise a value, log the propensities."
+        )
     return tuple(found)

@@ -6,6 +6,8 @@ import pytest
 
 from recbole_lpi.evaluation.off_policy import ColumnError, LoggedEvents
 from recbole_lpi.evaluation.off_policy.event_files import read_logged_events
+from recbole_lpi.evaluation.off_policy.policy_report import report_on
+from recbole_lpi.evaluation.off_policy.report_settings import ReportSettings
 from recbole_lpi.settings import SettingError
 
 TABLE = {
@@ -88,6 +90,20 @@ def test_a_mu_that_nobody_knows(tmp_path):
     )
     assert not events.has_log_mu and not events.has("log_mu")
     assert events.candidates_only
+
+
+def test_it_is_known_and_told_where_mu_is_an_estimate(tmp_path):
+    def told(logged=True, **columns):
+        events = read_logged_events(written(tmp_path, **columns), logged=logged)
+        report = report_on("π", events, ReportSettings(resamples=0, estimators=("snips",)))
+        said = any("no log shows that an estimate is right" in each for each in report.warnings)
+        assert said == events.estimated
+        return said
+
+    of_a_run = {"js": [0.1] * 4}
+    assert told(**of_a_run) and not told()  # what anybody writes is taken at its word
+    with_propensities = {**of_a_run, "log_propensity": [-1.0] * 4}
+    assert not told(**with_propensities) and told(logged=False, **with_propensities)
 
 
 def test_repeated_events_are_found_in_any_order():
