@@ -147,20 +147,14 @@ class SardineWorld:
     def expected_rewards(self, users: Visitors, histories: Histories, luck: NoLuck) -> Tensor:
         """Return the chance of a click on each item if it is shown next, float64 [S, A].
 
-        It is SARDINE's, of a slate of one item: a sigmoid of how well item and user match, or a
-        threshold; less while a user is bored, in environments where boredom is of everything.
+        It is SARDINE's, of a slate of one item in these environments: a sigmoid of how well item
+        and user match, as boredom leaves the user.
         """
-        one, everyone = self._environment, users.environments
-        likes = np.stack([each.cur_user_embedd for each in everyone])
+        one = self._environment
+        likes = np.stack([each.cur_user_embedd for each in users.environments])
         match = likes @ one.item_embedd.T / one.max_score
-        if one.rel_threshold is None:
-            chance = 1 / (1 + np.exp(-(match - one.offset) * one.slope))
-        else:
-            chance = (match > one.rel_threshold).astype(np.float64)
-        if one.rel_penalty:
-            chance *= 0.5 ** np.stack([each.bored for each in everyone]).sum(1, keepdims=True)
-        alone = one.diversity_penalty if one.diversity_threshold <= 1 else 1.0
-        return torch.from_numpy(chance * one.alpha * one.propensities[0] / alone)
+        chance = 1 / (1 + np.exp(-(match - one.offset) * one.slope))
+        return torch.from_numpy(chance * one.alpha * one.propensities[0])
 
     def respond(
         self, users: Visitors, histories: Histories, item: Tensor, luck: NoLuck

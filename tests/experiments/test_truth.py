@@ -1,5 +1,7 @@
 """The command ``truth`` in a small shop, and what it makes of runs whose truth is known."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,12 @@ from typer.testing import CliRunner
 from recbole_lpi.cli.app import app
 from recbole_lpi.evaluation.metrics import Estimate
 from recbole_lpi.experiments import truth_figure, truth_report
-from recbole_lpi.experiments.truth import Truth, Worth
+from recbole_lpi.experiments.truth import OTHER_USERS, Truth, Worth
 from recbole_lpi.experiments.truth_report import KnownRun, over_seeds, selections
+from recbole_lpi.simulation.comparison import compare_policies
 from recbole_lpi.simulation.one_step import OneStep
+from recbole_lpi.simulation.saved_policies import saved_policy
+from recbole_lpi.simulation.saved_worlds import load_world
 
 pytestmark = pytest.mark.recbole
 PLAN = """
@@ -44,6 +49,12 @@ def test_a_plan_is_trained_rolled_out_and_compared_with_what_it_seemed(tmp_path,
     assert "| Δ-SNIPS, μ logged |" in text and "| Δ-SNIPS, μ estimated, lower bound |" in text
     assert "| click\\_ndcg@20 |" in text
     assert {path.name for path in Path("out").iterdir()} >= {"numbers.svg", "over-beta.png"}
+    run = next(Path("runs/truth/small/LPI 2").rglob("truth.json")).parent
+    truth = json.loads((run / "truth.json").read_text())
+    saved = load_world(Path("small"))
+    again = compare_policies(saved.world, {"π": saved_policy(run, saved)}, 80, OTHER_USERS)
+    assert truth["policy"]["gain"] == pytest.approx(asdict(again.policies["π"].difference))
+    assert truth["logging"]["value"] == pytest.approx(asdict(again.logging))
     kept = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
     assert ran(*given, "--no-train").exit_code == 0  # nothing is trained or rolled out again
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == kept
